@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Filling an azr_error. The first message wins: a lower layer knows best. */
+#ifndef AZRI_BASE_ERROR_H
+#define AZRI_BASE_ERROR_H
+
+#include <atomiczarr.h>
+
+#include <stdarg.h>
+
+#define AZRI_PRINTF(f, a) __attribute__((format(printf, f, a)))
+
+/* Forget what an earlier call left. Entry points of the API call it. */
+void azri_error_reset(azr_error *err);
+
+/* All return `code`, so that `return azri_fail(...)` reads well. They write
+ * nothing when err is NULL or already holds an error. */
+int azri_fail(azr_error *err, int code, const char *fmt, ...) AZRI_PRINTF(3, 4);
+int azri_fail_sub(azr_error *err, int code, int sub, const char *fmt, ...)
+    AZRI_PRINTF(4, 5);
+/* A system call failed: the code follows from `sys_errno` (EACCES, EPERM, EROFS:
+ * AZR_EPERM; ENOMEM: AZR_ENOMEM; ENOENT stays AZR_EIO, since who expects it asks
+ * first), the text ends with strerror's. */
+int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
+                    ...) AZRI_PRINTF(4, 5);
+int azri_fail_nomem(azr_error *err, size_t nbytes);
+
+#endif
