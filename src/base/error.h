@@ -22,6 +22,11 @@ int azri_fail_sub(azr_error *err, int code, int sub, const char *fmt, ...)
  * first), the text ends with strerror's. */
 int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
                     ...) AZRI_PRINTF(4, 5);
+/* A status that is of no use here, said aloud. */
+static inline void azri_ignore(int rc)
+{
+    (void)rc;
+}
 int azri_fail_nomem(azr_error *err, size_t nbytes);
 
 #endif

@@ -30,6 +30,7 @@ struct azri_sys {
     int (*fallocate)(int fd, int mode, off_t off, off_t nbytes);
     int (*fsync)(int fd);
     int (*fdatasync)(int fd);
+    int (*syncfs)(int fd);
     int (*renameat2)(int from_dir, const char *from, int to_dir, const char *to,
                      unsigned flags);
     int (*linkat)(int from_dir, const char *from, int to_dir, const char *to,

@@ -83,6 +83,7 @@ const struct azri_sys azri_sys_posix = {
     .fallocate = fallocate,
     .fsync = fsync,
     .fdatasync = fdatasync,
+    .syncfs = syncfs,
     .renameat2 = renameat2,
     .linkat = linkat,
     .unlinkat = unlinkat,

@@ -20,7 +20,7 @@ azri_wait_slot *azri_waitq_slot(const azri_waitq *q, uint32_t i)
 {
     void *p = q->base + (size_t)i * q->stride;
 
-    return p;
+    return i + 1 == q->count ? q->spare : p;
 }
 
 static bool is_ignored(uint64_t ticket)

@@ -43,10 +43,12 @@ typedef struct azri_wait_slot {
 #define AZRI_HOLDS_DOC            4u
 #define AZRI_HOLDS_DOC_EXCLUSIVE  8u
 
-/* A view of all slots: slot i stands at base + i * stride. */
+/* A view of all slots: slot i stands at base + i * stride, the last one (of
+ * `count`) at `spare`. */
 typedef struct azri_waitq {
     uint8_t *base;
     size_t stride;
+    azri_wait_slot *spare;
     uint32_t count;
     _Atomic uint64_t
         *waiting; /* hint: slots that wait; too high does no harm */

@@ -64,6 +64,9 @@ typedef struct azri_changing {
 } azri_changing;
 
 #define AZRI_CHANGING_AT 256u
+/* One wait slot without a row, for who grows the row table (he holds none);
+ * belongs to the holder of INIT. */
+#define AZRI_SPARE_WAIT_AT 1024u
 
 /* State words. */
 #define AZRI_FREE      0u

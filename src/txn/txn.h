@@ -57,11 +57,6 @@ void azri_domain_array_id(const azri_domain *d, uint8_t out[16]);
 /* The same array's row table fits this rank and keying? AZR_ECORRUPT (STATE). */
 AZR_CHECKED int azri_domain_match(azri_domain *d, const azri_keying *k,
                                   azr_error *err);
-/* Publish the first document: exclusive, whole (and durable if `power`).
- * AZR_EEXISTS (no message) if there is one. */
-AZR_CHECKED int azri_domain_publish(azri_domain *d, const char *key,
-                                    azri_span text, int durability,
-                                    azr_error *err);
 AZR_CHECKED int azri_domain_set_durability(azri_domain *d, int durability,
                                            azr_error *err);
 
@@ -69,13 +64,13 @@ AZR_CHECKED int azri_domain_set_durability(azri_domain *d, int durability,
 
 /* One object of a view. `fd`-like handle inside `object`; below 0: absent. */
 typedef struct azri_view_item {
-    uint64_t counter; /* of its stripe, at the look before its own open */
-    uint64_t named;   /* state word of the row that named it then; 0: none */
+    uint64_t counter;   /* of its stripe, at the look before its own open */
+    uint64_t named;     /* state word of the row that named it then; 0: none */
+    uint64_t named_now; /* the same, while a look is being made */
     azr_object object;
     uint16_t stripe;
-    bool have;   /* opened (or found absent) and not moved since */
-    bool done;   /* caller's: its content has been used */
-    bool closed; /* content used, descriptor given back */
+    bool have; /* opened (or found absent) and not moved since */
+    bool done; /* the caller's: its content has been used */
 } azri_view_item;
 
 typedef struct azri_view azri_view;
@@ -83,10 +78,13 @@ typedef struct azri_view azri_view;
 /* Coordinates of item i. */
 typedef void (*azri_coords_fn)(const void *arg, uint64_t i, uint64_t *out);
 
-/* A view of n chunks. Freed by azri_view_free, which closes and unlocks. */
+/* A view, at first of no chunks. Freed by azri_view_free, which closes and
+ * unlocks. */
 AZR_CHECKED int azri_view_new(azri_view **out, azri_domain *d,
                               const azri_patience *patience, azr_error *err);
-AZR_CHECKED int azri_view_aim(azri_view *v, uint64_t n, azri_coords_fn coords,
+/* Aim at n chunks: all that was opened or locked before is let go. */
+AZR_CHECKED int azri_view_aim(azri_view *v, const azri_keying *keying,
+                              uint64_t n, azri_coords_fn coords,
                               const void *arg, azr_error *err);
 void azri_view_free(azri_view *v);
 
@@ -165,6 +163,13 @@ AZR_CHECKED int azri_txn_stage_document(azri_txn *t, unsigned kind,
                                         azr_error *err);
 /* Steps 4 to 8. AZR_ECONFLICT (FOREIGN), AZR_EUNKNOWN, … */
 AZR_CHECKED int azri_txn_commit(azri_txn *t, azr_error *err);
+
+/* Creation, under META exclusive. Put `text` under `key` at once; `exclusive`:
+ * AZR_EEXISTS (no message) if there is something. */
+AZR_CHECKED int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
+                                 bool exclusive, azr_error *err);
+AZR_CHECKED int azri_txn_unpublish(azri_txn *t, const char *key,
+                                   azr_error *err);
 
 /* ---------------------------------------------------------- the others --- */
 
