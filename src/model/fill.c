@@ -264,8 +264,8 @@ static bool take_base64(uint8_t *out, size_t nbytes, azri_span value)
     for (size_t i = 0; i < length; i++) {
         int v = base64_value(value.data[1 + i]);
 
-        if (i >= length - pad && value.data[1 + i] == '=')
-            v = 0;
+        if (i >= length - pad)
+            v = value.data[1 + i] == '=' ? 0 : -1;
         if (v < 0)
             return false;
         group = group << 6 | (uint32_t)v;

@@ -254,8 +254,11 @@ static int pretty_token(azri_buf *out, azri_scanner *s, size_t *depth,
         return new_line(out, *depth * indent, err);
     if (c != '{' && c != '[')
         return AZR_OK;
-    if (s->text[s->at] == '}' || s->text[s->at] == ']')
-        return azri_buf_append(out, s->text + s->at++, 1, err);
+    if (s->text[s->at] == '}' || s->text[s->at] == ']') {
+        begin = s->at++;
+        azri_scan_space(s);
+        return azri_buf_append(out, s->text + begin, 1, err);
+    }
     return new_line(out, ++*depth * indent, err);
 }
 
