@@ -30,6 +30,8 @@ const azri_dtype *azri_dtype_get(int id);
 const azri_dtype *azri_dtype_table(size_t *count_out);
 /* Exact v3 name; NULL if there is no such type. */
 const azri_dtype *azri_dtype_by_v3_name(const char *name);
+/* The same by kind and size: "i4". */
+const azri_dtype *azri_dtype_by_v2_code(const char *code);
 
 #define AZRI_FILL_NBYTES 16 /* widest element */
 
