@@ -28,14 +28,14 @@ static uint8_t *align_up(void *p)
     return (uint8_t *)p + (rest ? ALIGNMENT - rest : 0);
 }
 
-/* Content up to out.nbytes is kept. */
+/* Content up to out.nbytes is kept; data is not NULL, even for 0 bytes. */
 static int slab_grow(struct slab *s, size_t capacity, azr_error *err)
 {
     size_t want = s->out.capacity + s->out.capacity / 2;
     azr_codec_out *out = &s->out;
     void *block;
 
-    if (capacity <= out->capacity)
+    if (out->data && capacity <= out->capacity)
         return AZR_OK;
     if (want < capacity)
         want = capacity;

@@ -48,7 +48,8 @@ typedef struct azr_codec_layout {
     int32_t is_big_endian;
 } azr_codec_layout;
 
-/** Growable output with a ceiling; the codec calls `reserve`, then sets nbytes. */
+/** Growable output with a ceiling; the codec calls `reserve` (which keeps the
+ *  first nbytes, and after which data is not NULL), then sets nbytes. */
 typedef struct azr_codec_out azr_codec_out;
 struct azr_codec_out {
     uint8_t *data;
