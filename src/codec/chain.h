@@ -29,10 +29,12 @@ const int64_t *azri_chain_strides(const azri_chain *c);
 size_t azri_chain_swap_unit(const azri_chain *c);
 /* No bytes codec at all: the stored object is the chunk buffer. */
 bool azri_chain_is_raw(const azri_chain *c);
-/* Raw or not, is the decoded chunk buffer plain C order in machine order? */
+/* Is the decoded chunk buffer plain C order in machine order? */
 bool azri_chain_is_plain(const azri_chain *c);
 /* Names in encoding order, comma separated, as in azr_array_info.codecs. */
 const char *azri_chain_names(const azri_chain *c);
+/* An unknown codec that need not be understood was left out: read only. */
+bool azri_chain_is_partial(const azri_chain *c);
 /* Most bytes a stored object of this chain can honestly have. Larger files are
  * refused before they are read. SIZE_MAX if unknown. */
 size_t azri_chain_stored_max(const azri_chain *c);
