@@ -216,12 +216,16 @@ AZR_API AZR_CHECKED int azr_dtype_parse(int *out, int *big_endian,
 /* --------------------------------------------------------- selections --- */
 
 typedef enum azr_selection_kind {
-    AZR_SELECT_BOX = 0,   /**< per dimension start, count, step */
-    AZR_SELECT_POINTS = 1 /**< a list of coordinates; result is 1-d */
+    AZR_SELECT_BOX = 0,    /**< per dimension start, count, step */
+    AZR_SELECT_POINTS = 1, /**< a list of coordinates; result is 1-d */
+    AZR_SELECT_SLICES = 2  /**< per dimension start:stop:step, as in NumPy */
 } azr_selection_kind;
 
 /** In `count`: up to the end of the dimension; AZR_TO_END - k: up to k before. */
 #define AZR_TO_END ((int64_t)-1)
+
+/** In `count` of slices, which is their stop there: to the end, as in "2:". */
+#define AZR_NO_STOP INT64_MAX
 
 /** In `flags`: like NumPy, cut the box to the array instead of failing. */
 #define AZR_SELECT_CLIP 1u
@@ -233,6 +237,9 @@ typedef enum azr_selection_kind {
  * A step of 0 means 1; steps are positive. A negative start counts from the end.
  * A selection with a negative start or an open count depends on the shape; it
  * is resolved inside the transaction, never before.
+ * Slices: count[d] is the stop, negative from the end as the start, and both are
+ * cut to the array as NumPy does. Only so can "-5:3" be said without the shape.
+ * A step of 0 makes it the integer start[d]: one element, which must be there.
  * Points: point_count × rank coordinates, C order; borrowed during the call.
  * Writing one element twice in one list of points: the last one wins.
  */
@@ -271,10 +278,12 @@ AZR_API azr_selection azr_select_points(int rank, const int64_t *coords,
 /**
  * Parse NumPy slice syntax: "2:6", "0, 10:20, ::4", "-1", ":", "...", with or
  * without brackets. Missing trailing dimensions are whole. `rank` is the
- * array's. Sets AZR_SELECT_CLIP for slices, as NumPy cuts them; integers must
- * lie inside.
+ * array's. The result is of kind AZR_SELECT_SLICES: cut to the array as NumPy
+ * does, but integers must lie inside. Refused although NumPy takes them: steps
+ * below 1, and bounds that are backwards for every shape ("5:3").
  *
- * @return AZR_EINVAL (RANGE or RANK) with a caret at the place
+ * @return AZR_EINVAL (RANGE, RANK or ARGUMENT); the message quotes the text with
+ *         a caret in front of the place
  */
 AZR_API AZR_CHECKED int azr_selection_parse(azr_selection *out, int rank,
                                             const char *text, azr_error *err);

@@ -28,10 +28,9 @@ typedef struct azri_plan {
     int64_t element_count;              /* product; checked */
     int64_t shape[AZR_MAX_RANK], chunk[AZR_MAX_RANK];
     int64_t start[AZR_MAX_RANK], step[AZR_MAX_RANK];  /* resolved box */
-    int64_t first[AZR_MAX_RANK], cells[AZR_MAX_RANK]; /* chunk hull of a box */
-    /* Touched chunk coordinates per dimension when steps jump over chunks:
-     * NULL means first[d], first[d]+1, … */
-    int64_t *touched[AZR_MAX_RANK];
+    /* Chunks touched in each dimension: how many, and the first. The others
+     * follow from azri_plan_cell. */
+    int64_t first[AZR_MAX_RANK], cells[AZR_MAX_RANK];
     uint64_t piece_count; /* chunks touched */
     /* points */
     bool is_points;
@@ -58,6 +57,9 @@ AZR_CHECKED int azri_plan_init(azri_plan *p, const azr_selection *sel, int rank,
                                const int64_t *shape, const int64_t *chunk,
                                azr_error *err);
 void azri_plan_dispose(azri_plan *p);
+/* Coordinate of the k-th chunk (k < cells[d]) that a box touches in dimension d,
+ * ascending. */
+int64_t azri_plan_cell(const azri_plan *p, int d, int64_t k);
 /* Piece i, in C order of chunk coordinates: any i, any thread. */
 void azri_plan_piece(const azri_plan *p, uint64_t i, azri_piece *out);
 
@@ -65,7 +67,8 @@ void azri_plan_piece(const azri_plan *p, uint64_t i, azri_piece *out);
 AZR_CHECKED int azri_memory_dense(azr_memory *out, const azri_plan *p,
                                   void *data, size_t nbytes, size_t item_nbytes,
                                   azr_error *err);
-/* Every element of the result inside [data, data + nbytes)? Else AZR_EINVAL. */
+/* Every element of the result inside [data, data + nbytes)? Else AZR_EINVAL. An
+ * empty result needs no memory at all. */
 AZR_CHECKED int azri_memory_check(const azr_memory *m, const azri_plan *p,
                                   size_t item_nbytes, azr_error *err);
 
@@ -73,8 +76,9 @@ AZR_CHECKED int azri_memory_check(const azr_memory *m, const azri_plan *p,
  * Copy between caller memory and a chunk buffer in C order ("chunk order"
  * strides given in bytes so that transposed chunks need no extra pass).
  * `swap_unit` > 1 reverses bytes of each unit on the way.
- * Fast where rows are contiguous on both sides (memcpy), unit element sizes
- * 1, 2, 4, 8, 16 specialised.
+ * Fast where rows are contiguous on both sides (memcpy), element sizes 1, 2, 4,
+ * 8, 16 specialised, transposes in tiles. `dst` and `src` must have passed
+ * azri_memory_check; no alignment is asked for.
  */
 void azri_scatter(const azri_plan *p, const azri_piece *piece,
                   const azr_memory *dst, const uint8_t *chunk,
