@@ -34,17 +34,18 @@ if(NOT AZR_SANITIZE AND NOT AZR_FUZZ)
             memset(b, c, (size_t)c); return b[0]; }" AZR_HAS_FORTIFY_${level})
         cmake_pop_check_state()
         if(AZR_HAS_FORTIFY_${level})
+            set(azr_fortify -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=${level})
             break()
         endif()
     endforeach()
-    set(azr_optimised "$<NOT:$<CONFIG:Debug>>")
-    if("${CMAKE_C_FLAGS} ${CMAKE_C_FLAGS_RELEASE}" MATCHES "-O0")
+    set(azr_optimised "$<CONFIG:Release,RelWithDebInfo,MinSizeRel>")
+    if(CMAKE_C_FLAGS MATCHES "-O0")
         set(azr_optimised 0)
+    elseif(CMAKE_C_FLAGS MATCHES "-O[1-9sz]")
+        set(azr_optimised 1)
     endif()
-    if(AZR_HAS_FORTIFY_${level})
-        target_compile_options(azr_flags INTERFACE
-            "$<${azr_optimised}:-U_FORTIFY_SOURCE;-D_FORTIFY_SOURCE=${level}>")
-    endif()
+    target_compile_options(azr_flags INTERFACE
+        "$<${azr_optimised}:${azr_fortify}>")
     target_compile_options(azr_flags INTERFACE -fstack-protector-strong)
     target_link_options(azr_flags INTERFACE -Wl,-z,relro -Wl,-z,now)
 endif()
@@ -66,17 +67,15 @@ if(AZR_FUZZ)
     target_link_options(azr_flags INTERFACE ${azr_fuzz})
 endif()
 
-add_library(azr_warnings INTERFACE)
 set(azr_warning_list
     -Wall -Wextra -Wpedantic -Wconversion -Wsign-conversion -Wshadow -Wundef
     -Wvla -Wcast-qual -Wcast-align -Wpointer-arith -Wwrite-strings -Wformat=2
     -Wstrict-prototypes -Wmissing-prototypes -Wredundant-decls -Wswitch-enum
-    -Wnull-dereference -Wimplicit-fallthrough -Wdouble-promotion)
-target_compile_options(azr_warnings INTERFACE ${azr_warning_list}
-    $<$<BOOL:${AZR_WERROR}>:-Werror>)
-
+    -Wimplicit-fallthrough -Wdouble-promotion $<$<BOOL:${AZR_WERROR}>:-Werror>)
+add_library(azr_warnings INTERFACE)
+target_compile_options(azr_warnings INTERFACE
+    ${azr_warning_list} -Wnull-dereference)
 # cmocka's assertions do not return when they fail, but do not say so to the
 # compiler: after assert_non_null(p) it would still see a null p.
 add_library(azr_test_warnings INTERFACE)
-target_link_libraries(azr_test_warnings INTERFACE azr_warnings)
-target_compile_options(azr_test_warnings INTERFACE -Wno-null-dereference)
+target_compile_options(azr_test_warnings INTERFACE ${azr_warning_list})

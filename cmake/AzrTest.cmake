@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 #   azr_test(NAME SOURCE… [LABELS label…] [ARGS arg…] [TIMEOUT s]
-#            [SABOTAGE] [WILL_FAIL] [NO_RUN])
+#            [SABOTAGE] [WILL_FAIL] [SERIAL] [NO_RUN])
 #
 # A test program linked to the static objects of the library (internal headers
 # are in reach) and to cmocka, known to CTest as NAME. A program that cannot run
@@ -17,10 +17,11 @@
 #   nosan    does not run under sanitizers
 #
 # SABOTAGE links the objects built with AZRI_SABOTAGE instead: a negative
-# control. WILL_FAIL: it must exit with a failure. NO_RUN: build only.
+# control. WILL_FAIL: it must exit with a failure. SERIAL: no other test runs
+# beside it. NO_RUN: build only.
 
 function(azr_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 T "SABOTAGE;WILL_FAIL;NO_RUN" "TIMEOUT"
+    cmake_parse_arguments(PARSE_ARGV 1 T "SABOTAGE;WILL_FAIL;NO_RUN;SERIAL" "TIMEOUT"
         "LABELS;ARGS")
     add_executable(${name} ${T_UNPARSED_ARGUMENTS} ${azr_test_support})
     if(T_SABOTAGE)
@@ -41,6 +42,9 @@ function(azr_test name)
         add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
         azr_test_properties(${name} ${CMAKE_CURRENT_SOURCE_DIR}
             "${T_LABELS}" "${T_TIMEOUT}")
+        if(T_SERIAL)
+            set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+        endif()
         if(T_WILL_FAIL)
             set_tests_properties(${name} PROPERTIES WILL_FAIL TRUE)
         endif()

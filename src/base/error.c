@@ -25,6 +25,7 @@ static void keep_one_line(char *text)
     }
 }
 
+AZRI_PRINTF(5, 0)
 static void fill(azr_error *err, int code, int sub, int sys_errno,
                  const char *fmt, va_list ap)
 {

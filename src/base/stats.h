@@ -6,13 +6,16 @@
 #include <stdatomic.h>
 #include <stdint.h>
 
+/* clang-format off */
 #define AZRI_STATS(X)                                                          \
-    X(reads)                                                                   \
-    X(writes) X(chunks_read) X(chunks_written) X(chunks_deleted) X(bytes_read) \
-        X(bytes_written) X(commits) X(conflicts) X(snapshot_retries)           \
-            X(locked_reads) X(reads_through) X(lock_calls) X(lock_waits)       \
-                X(lock_wait_ns) X(row_waits) X(recovered_rows)                 \
-                    X(rubbish_removed)
+    X(reads) X(writes)                                                         \
+    X(chunks_read) X(chunks_written) X(chunks_deleted)                         \
+    X(bytes_read) X(bytes_written)                                             \
+    X(commits) X(conflicts)                                                    \
+    X(snapshot_retries) X(locked_reads) X(reads_through)                       \
+    X(lock_calls) X(lock_waits) X(lock_wait_ns) X(row_waits)                   \
+    X(recovered_rows) X(rubbish_removed)
+/* clang-format on */
 
 struct azri_stats {
 #define AZRI_STAT_MEMBER(name) _Atomic uint64_t name;
