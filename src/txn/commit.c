@@ -228,7 +228,7 @@ static int stage(azri_txn *t, uint64_t i, azri_span bytes, azr_error *err)
 int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
                    const azr_object_id *seen, bool seen_absent, azr_error *err)
 {
-    assert(i < t->chunk_count && t->has_chunks);
+    assert(i < t->chunk_count && (t->has_chunks || t->meta_exclusive));
     note_seen(t, i, seen, seen_absent);
     AZRI_COUNT(chunks_written, 1);
     return stage(t, i, bytes, err);

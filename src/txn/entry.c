@@ -178,7 +178,7 @@ static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
 static int check_entries(const azri_intent *in, const azri_state *s,
                          azr_error *err)
 {
-    azri_entry a, b;
+    azri_entry a = {0}, b;
 
     for (uint64_t i = 0; i < in->count; i++) {
         azri_entry_get(&b, s, in->entries, i);

@@ -82,7 +82,7 @@ typedef void (*azri_coords_fn)(const void *arg, uint64_t i, uint64_t *out);
  * unlocks. */
 AZR_CHECKED int azri_view_new(azri_view **out, azri_domain *d,
                               const azri_patience *patience, azr_error *err);
-/* Aim at n chunks: all that was opened or locked before is let go. */
+/* Aim at n chunks: what was opened, and the chunks' locks, are let go. */
 AZR_CHECKED int azri_view_aim(azri_view *v, const azri_keying *keying,
                               uint64_t n, azri_coords_fn coords,
                               const void *arg, azr_error *err);
@@ -105,9 +105,10 @@ void azri_view_close_item(azri_view *v, uint64_t i);
 /* The second look. AZR_OK: everything opened is one snapshot. AZR_ECONFLICT (no
  * message): disturbed, look again. */
 AZR_CHECKED int azri_view_check(azri_view *v, azr_error *err);
-/* Take META, DOC and the chunks' locks shared: from now on no commit can begin on
- * them. */
-AZR_CHECKED int azri_view_lock(azri_view *v, azr_error *err);
+/* Take META and DOC shared; then (aimed anew if the shape moved) the chunks
+ * shared: from now on no commit can begin on them. */
+AZR_CHECKED int azri_view_lock_ground(azri_view *v, azr_error *err);
+AZR_CHECKED int azri_view_lock_chunks(azri_view *v, azr_error *err);
 bool azri_view_is_locked(const azri_view *v);
 /* Counter of metadata changes and of stripes, as this look saw them. */
 uint64_t azri_view_meta_counter(const azri_view *v);

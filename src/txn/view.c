@@ -44,6 +44,7 @@ struct azri_view {
     azri_txn *lock;     /* read under lock, with a row to wait in */
     int lock_fd;        /* the same without permission to write */
     azri_ranges ranges; /* of lock_fd */
+    bool chunks_locked;
 };
 
 int azri_view_new(azri_view **out, azri_domain *d,
@@ -111,6 +112,18 @@ static void unlock(azri_view *v)
         azri_domain_give_fd(v->d, v->lock_fd);
     }
     v->lock_fd = -1;
+    v->chunks_locked = false;
+}
+
+/* The chunks' locks alone: META and DOC stay. */
+static int unlock_chunks(azri_view *v, azr_error *err)
+{
+    if (!v->chunks_locked)
+        return AZR_OK;
+    v->chunks_locked = false;
+    if (v->lock)
+        return azri_txn_unlock_chunks(v->lock, err);
+    return azri_ofd_unlock(v->lock_fd, AZRI_LOCK_W, AZRI_LOCK_LAST, err);
 }
 
 void azri_view_free(azri_view *v)
@@ -139,8 +152,10 @@ int azri_view_aim(azri_view *v, const azri_keying *keying, uint64_t n,
                   azri_coords_fn coords, const void *arg, azr_error *err)
 {
     azri_state *s = azri_domain_state(v->d);
+    int rc = unlock_chunks(v, err);
 
-    unlock(v);
+    if (rc < 0)
+        return rc;
     drop_rows(v);
     drop_items(v);
     v->items = azri_calloc((size_t)n, sizeof *v->items);
@@ -534,7 +549,7 @@ static int lock_patiently(azri_view *v, const azri_range *r, azr_error *err)
     }
 }
 
-static int lock_read_only(azri_view *v, azr_error *err)
+static int lock_ground_read_only(azri_view *v, azr_error *err)
 {
     azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
     azri_range doc = {AZRI_LOCK_DOC, AZRI_LOCK_DOC, false};
@@ -544,13 +559,10 @@ static int lock_read_only(azri_view *v, azr_error *err)
         rc = lock_patiently(v, &meta, err);
     if (rc == AZR_OK)
         rc = lock_patiently(v, &doc, err);
-    collect_ranges(v, &v->ranges);
-    for (size_t i = 0; rc == AZR_OK && i < v->ranges.n; i++)
-        rc = lock_patiently(v, &v->ranges.list[i], err);
     return rc;
 }
 
-static int lock_with_row(azri_view *v, azr_error *err)
+static int lock_ground_with_row(azri_view *v, azr_error *err)
 {
     int rc = azri_txn_begin(&v->lock, v->d, &v->patience, err);
 
@@ -558,15 +570,11 @@ static int lock_with_row(azri_view *v, azr_error *err)
         rc = azri_txn_lock_meta(v->lock, false, err);
     if (rc == AZR_OK)
         rc = azri_txn_lock_doc(v->lock, false, err);
-    if (rc == AZR_OK)
-        rc = azri_txn_want_chunks(v->lock, v->n, v->coords, v->arg, false, err);
-    if (rc == AZR_OK)
-        rc = azri_txn_lock_chunks(v->lock, err);
     return rc;
 }
 
-/* [R4-lock] */
-int azri_view_lock(azri_view *v, azr_error *err)
+/* [R4-lock] first what says which chunks there are … */
+int azri_view_lock_ground(azri_view *v, azr_error *err)
 {
     azri_state *s = azri_domain_state(v->d);
     int rc;
@@ -574,9 +582,30 @@ int azri_view_lock(azri_view *v, azr_error *err)
     if (!s || azri_view_is_locked(v))
         return AZR_OK;
     AZRI_COUNT(locked_reads, 1);
-    rc = s->writable ? lock_with_row(v, err) : lock_read_only(v, err);
+    rc = s->writable ? lock_ground_with_row(v, err)
+                     : lock_ground_read_only(v, err);
     if (rc < 0)
         unlock(v);
+    return rc;
+}
+
+/* … then the chunks. */
+int azri_view_lock_chunks(azri_view *v, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    if (!azri_view_is_locked(v) || v->chunks_locked)
+        return AZR_OK;
+    if (v->lock) {
+        rc = azri_txn_want_chunks(v->lock, v->n, v->coords, v->arg, false, err);
+        if (rc == AZR_OK)
+            rc = azri_txn_lock_chunks(v->lock, err);
+    } else {
+        collect_ranges(v, &v->ranges);
+        for (size_t i = 0; rc == AZR_OK && i < v->ranges.n; i++)
+            rc = lock_patiently(v, &v->ranges.list[i], err);
+    }
+    v->chunks_locked = rc == AZR_OK;
     return rc;
 }
 
