@@ -181,7 +181,8 @@ static void test_big_endian_base64_fill(void **state)
 static void test_unsupported(void **state)
 {
     static const refusal r[] = {
-        {"dtype", "\"<U7\"", AZR_EUNSUPPORTED, "dtype \"<U7\" is not supported"},
+        {"dtype", "\"<U7\"", AZR_EUNSUPPORTED,
+         "dtype \"<U7\" is not supported"},
         {"dtype", "\"|S3\"", AZR_EUNSUPPORTED, "\"|S3\""},
         {"dtype", "\"|O\"", AZR_EUNSUPPORTED, "\"|O\""},
         {"dtype", "\"<M8[ns]\"", AZR_EUNSUPPORTED, "\"<M8[ns]\""},

@@ -30,7 +30,8 @@ static void test_base(void **state)
     assert_string_equal(m->codecs[0].name, "bytes");
     assert_string_equal(m->codecs[0].config, "{\"endian\":\"little\"}");
     assert_string_equal(m->codecs[1].name, "zstd");
-    assert_string_equal(m->codecs[1].config, "{\"level\":3,\"checksum\":false}");
+    assert_string_equal(m->codecs[1].config,
+                        "{\"level\":3,\"checksum\":false}");
     assert_int_equal(m->codecs[1].dialect, 3);
     assert_false(m->codecs[1].optional);
     expect_text(&m->text, base_v3);
@@ -64,9 +65,9 @@ static void test_every_type(void **state)
             expect_ok(azri_json_splice(&whole, azri_buf_span(&text),
                                        "data_type", name, &err),
                       &err);
-            expect_ok(azri_meta_parse(&m, 3, azri_buf_span(&whole), no_text(),
-                                      &err),
-                      &err);
+            expect_ok(
+                azri_meta_parse(&m, 3, azri_buf_span(&whole), no_text(), &err),
+                &err);
             assert_ptr_equal(m->dtype, &table[i]);
             assert_int_equal(m->chunk_nbytes, 100 * table[i].nbytes);
             azri_meta_free(m);
@@ -435,9 +436,9 @@ static void test_many_codecs(void **state)
         int rc;
 
         for (int i = 0; i < n; i++)
-            expect_ok(azri_buf_puts(&list, i ? ",\"crc32c\"" : "[\"bytes\"",
-                                    &err),
-                      &err);
+            expect_ok(
+                azri_buf_puts(&list, i ? ",\"crc32c\"" : "[\"bytes\"", &err),
+                &err);
         expect_ok(azri_buf_puts(&list, "]", &err), &err);
         expect_ok(azri_buf_terminate(&list, &err), &err);
         rc = parse_with(&m, 3, "codecs", (char *)list.data, &err);
