@@ -189,7 +189,7 @@ static int put_names(azri_buf *out, int zarr_format, const azri_dtype *dtype,
 
 static int check_v3_codec(const azri_doc *doc, azri_span value, azr_error *err)
 {
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     int rc = azri_meta_extension(&ext, doc, "codec", value, err);
 
     return rc < 0 ? rc : azri_meta_check_codec_name(doc, ext.name, err);
@@ -223,7 +223,7 @@ static int put_json(azri_buf *out, int zarr_format, azri_span text,
                     azr_error *err)
 {
     const azri_doc doc = {"codecs", AZR_EINVAL};
-    azri_span id;
+    azri_span id = {NULL, 0};
     int rc = azri_json_check(text, doc.name, AZR_EINVAL, err);
 
     if (rc < 0)

@@ -280,8 +280,12 @@ static void shortest(azri_decimal *out, double x, size_t float_nbytes)
 /* Digits [begin, end) of d, '0' outside. */
 static char *put_digits(char *p, const azri_decimal *d, int begin, int end)
 {
-    for (int i = begin; i < end; i++)
-        *p++ = i >= 0 && i < d->count ? d->digits[i] : '0';
+    for (int i = begin; i < end; i++) {
+        *p = '0';
+        if (i >= 0 && i < d->count)
+            *p = d->digits[i];
+        p++;
+    }
     return p;
 }
 

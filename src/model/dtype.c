@@ -5,20 +5,20 @@
 
 // clang-format off
 static const azri_dtype table[] = {
-    {AZR_BOOL,       "bool",       "b1",  AZRI_KIND_BOOL,    1,  1},
-    {AZR_INT8,       "int8",       "i1",  AZRI_KIND_INT,     1,  1},
-    {AZR_INT16,      "int16",      "i2",  AZRI_KIND_INT,     2,  2},
-    {AZR_INT32,      "int32",      "i4",  AZRI_KIND_INT,     4,  4},
-    {AZR_INT64,      "int64",      "i8",  AZRI_KIND_INT,     8,  8},
-    {AZR_UINT8,      "uint8",      "u1",  AZRI_KIND_UINT,    1,  1},
-    {AZR_UINT16,     "uint16",     "u2",  AZRI_KIND_UINT,    2,  2},
-    {AZR_UINT32,     "uint32",     "u4",  AZRI_KIND_UINT,    4,  4},
-    {AZR_UINT64,     "uint64",     "u8",  AZRI_KIND_UINT,    8,  8},
-    {AZR_FLOAT16,    "float16",    "f2",  AZRI_KIND_FLOAT,   2,  2},
-    {AZR_FLOAT32,    "float32",    "f4",  AZRI_KIND_FLOAT,   4,  4},
-    {AZR_FLOAT64,    "float64",    "f8",  AZRI_KIND_FLOAT,   8,  8},
-    {AZR_COMPLEX64,  "complex64",  "c8",  AZRI_KIND_COMPLEX, 8,  4},
-    {AZR_COMPLEX128, "complex128", "c16", AZRI_KIND_COMPLEX, 16, 8},
+    {AZR_BOOL,       AZRI_KIND_BOOL,    "bool",       "b1",  1,  1},
+    {AZR_INT8,       AZRI_KIND_INT,     "int8",       "i1",  1,  1},
+    {AZR_INT16,      AZRI_KIND_INT,     "int16",      "i2",  2,  2},
+    {AZR_INT32,      AZRI_KIND_INT,     "int32",      "i4",  4,  4},
+    {AZR_INT64,      AZRI_KIND_INT,     "int64",      "i8",  8,  8},
+    {AZR_UINT8,      AZRI_KIND_UINT,    "uint8",      "u1",  1,  1},
+    {AZR_UINT16,     AZRI_KIND_UINT,    "uint16",     "u2",  2,  2},
+    {AZR_UINT32,     AZRI_KIND_UINT,    "uint32",     "u4",  4,  4},
+    {AZR_UINT64,     AZRI_KIND_UINT,    "uint64",     "u8",  8,  8},
+    {AZR_FLOAT16,    AZRI_KIND_FLOAT,   "float16",    "f2",  2,  2},
+    {AZR_FLOAT32,    AZRI_KIND_FLOAT,   "float32",    "f4",  4,  4},
+    {AZR_FLOAT64,    AZRI_KIND_FLOAT,   "float64",    "f8",  8,  8},
+    {AZR_COMPLEX64,  AZRI_KIND_COMPLEX, "complex64",  "c8",  8,  4},
+    {AZR_COMPLEX128, AZRI_KIND_COMPLEX, "complex128", "c16", 16, 8},
 };
 // clang-format on
 

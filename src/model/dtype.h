@@ -16,12 +16,12 @@ typedef enum azri_dtype_kind {
 } azri_dtype_kind;
 
 typedef struct azri_dtype {
-    int id;              /* azr_dtype */
+    int id; /* azr_dtype */
+    azri_dtype_kind kind;
     const char *v3_name; /* "int32" */
     const char *v2_code; /* "i4": kind and size, without byte order */
-    azri_dtype_kind kind;
-    size_t nbytes;    /* of an element */
-    size_t swap_unit; /* bytes that are swapped together; 1: never */
+    size_t nbytes;       /* of an element */
+    size_t swap_unit;    /* bytes that are swapped together; 1: never */
 } azri_dtype;
 
 /* NULL for an unknown id. */

@@ -73,9 +73,10 @@ int azri_json_quote(azri_buf *out, const char *text, size_t nbytes,
 
 /* Where the member that is asked for stands, and how the object is written. */
 typedef struct place {
-    size_t count;     /* members */
-    size_t open;      /* after '{' */
-    size_t close;     /* at '}' */
+    size_t count; /* members */
+    size_t open;  /* after '{' */
+    size_t close; /* at '}' */
+    size_t first_name;
     size_t last_name; /* of the last member */
     size_t last_end;
     size_t last_gap; /* white space before the last member's name begins */
@@ -100,9 +101,10 @@ static place find_place(azri_span text, const char *name)
     p.last_end = walk.at;
     while (azri_json_next(&walk, &item)) {
         p.count++;
-        /* after ',' or '{' */
         p.last_gap = p.count == 1 ? p.open : 0;
         p.last_name = offset_of(text, item.name.data);
+        if (p.count == 1)
+            p.first_name = p.last_name;
         p.name_end = p.last_name + item.name.nbytes;
         p.last_value = offset_of(text, item.value.data);
         p.last_end = p.last_value + item.value.nbytes;
@@ -110,7 +112,7 @@ static place find_place(azri_span text, const char *name)
             p.value = item.value;
     }
     p.close = walk.at;
-    if (p.last_gap == 0) {
+    if (p.last_gap == 0) { /* back to the ',' */
         p.last_gap = p.last_name;
         while (p.last_gap > p.open && text.data[p.last_gap - 1] <= ' ')
             p.last_gap--;
@@ -172,7 +174,7 @@ static int remove_members(azri_buf *out, azri_span text, const place *p,
 {
     azri_json_walk walk = azri_json_begin(text);
     azri_json_item item;
-    size_t kept = 0, from = p->open, end = p->open;
+    size_t kept = 0, end = p->open;
     int rc = append_range(out, text, 0, p->open, err);
 
     while (rc >= 0 && azri_json_next(&walk, &item)) {
@@ -180,20 +182,12 @@ static int remove_members(azri_buf *out, azri_span text, const place *p,
         size_t next = offset_of(text, item.value.data) + item.value.nbytes;
 
         if (!azri_json_same(item.name, name)) {
-            if (kept == 0 && end != p->open) {
-                /* the gap after '{' is kept, members before this are not */
-                azri_json_walk first = azri_json_begin(text);
-                azri_json_item head;
-
-                if (azri_json_next(&first, &head))
-                    rc = append_range(out, text, p->open,
-                                      offset_of(text, head.name.data), err);
-                from = begin;
-            } else {
-                from = end;
-            }
+            /* the first that stays stands where the first stood */
+            if (kept == 0)
+                rc = append_range(out, text, p->open, p->first_name, err);
             if (rc >= 0)
-                rc = append_range(out, text, from, next, err);
+                rc =
+                    append_range(out, text, kept == 0 ? begin : end, next, err);
             kept++;
         }
         end = next;

@@ -38,7 +38,8 @@ typedef struct azri_meta {
     size_t codec_count;
     char order;            /* 'C' or 'F' as v2 says it; v3: 'C' */
     bool big_endian;       /* v2 dtype; v3: of the bytes codec */
-    bool read_only;        /* an unknown optional codec was skipped */
+    bool read_only;        /* an unknown storage transformer was skipped; of
+                            * unknown optional codecs the chain knows */
     char *dimension_names; /* JSON text, or NULL */
     azri_buf text;         /* the document, byte for byte */
     azri_buf
@@ -52,15 +53,19 @@ const char *azri_meta_key(int zarr_format);
  * Parse a document. `zattrs` (v2 only) may be empty. Unknown or unsupported
  * parts are refused by name: AZR_EUNSUPPORTED (FORMAT: data type, grid, key
  * encoding, storage transformer, unknown member that must be understood; CODEC
- * is left to the codec room), damage: AZR_ECORRUPT (METADATA). `text` is copied.
+ * is left to the codec room, except that pickle and codecs of objects are
+ * refused here), damage: AZR_ECORRUPT (METADATA), a group: AZR_ENOTFOUND. A
+ * chunk of any size that fits into size_t is taken: who reads judges it. `text`
+ * is copied.
  */
 AZR_CHECKED int azri_meta_parse(azri_meta **out, int zarr_format,
                                 azri_span text, azri_span zattrs,
                                 azr_error *err);
 void azri_meta_free(azri_meta *m);
 
-/* The document of a new array. Checks the whole spec: AZR_EINVAL. Writes
- * attributes inline (v3) or into `zattrs` (v2; left empty if there are none). */
+/* The document of a new array, into empty buffers. Checks the whole spec:
+ * AZR_EINVAL. Writes attributes inline (v3) or into `zattrs` (v2; left empty if
+ * there are none). */
 AZR_CHECKED int azri_meta_compose(azri_buf *text, azri_buf *zattrs,
                                   const azr_array_spec *spec, azr_error *err);
 /* The document with another shape, other bytes unchanged. */
@@ -70,14 +75,16 @@ AZR_CHECKED int azri_meta_with_shape(azri_buf *text, const azri_meta *m,
 AZR_CHECKED int azri_meta_attributes(azri_buf *out, const azri_meta *m,
                                      azr_error *err);
 /* The document (v3: zarr.json, v2: .zattrs) with attribute `name` set to `json`
- * (checked; NULL: removed), other bytes unchanged. */
+ * (checked; NULL: removed, if it is there), other bytes unchanged; into an empty
+ * buffer. */
 AZR_CHECKED int azri_meta_with_attribute(azri_buf *out, const azri_meta *m,
                                          const char *name, const char *json,
                                          azr_error *err);
 
 /* Turn "zstd:5", "blosc:lz4:5:shuffle", "none", "crc32c,zstd:3" (or JSON text,
  * passed through after a check) into codec JSON for a new document: v3 a list of
- * bytes-to-bytes codecs, v2 a compressor object or null (v2 allows one). */
+ * bytes-to-bytes codecs (as JSON it may also be a whole chain, with "bytes" or
+ * "sharding_indexed" in it), v2 a compressor object or null (v2 allows one). */
 AZR_CHECKED int azri_codec_names_to_json(azri_buf *out, int zarr_format,
                                          const azri_dtype *dtype,
                                          const char *text, azr_error *err);

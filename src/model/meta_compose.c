@@ -82,7 +82,9 @@ static int check_keys(plan *p, azr_error *err)
 {
     const azr_array_spec *s = p->spec;
 
-    p->order = s->order ? s->order : 'C';
+    p->order = s->order;
+    if (!p->order)
+        p->order = 'C';
     if (p->order != 'C' && p->order != 'F')
         return bad(err, AZR_SUB_ARGUMENT, "order: need 'C' or 'F'");
     p->encoding = s->key_encoding;
@@ -301,13 +303,15 @@ static int compose_v3(azri_buf *out, const plan *p, azr_error *err)
 static int compose_v2(azri_buf *out, const plan *p, azr_error *err)
 {
     const azr_array_spec *s = p->spec;
-    char order = p->dtype->swap_unit < 2 ? '|' : s->big_endian ? '>' : '<';
+    const char *order = p->dtype->swap_unit < 2 ? "|"
+                        : s->big_endian         ? ">"
+                                                : "<";
     int rc = put_list(out, "{\"shape\":", s->shape, s->rank, err);
 
     if (rc >= 0)
         rc = put_list(out, ",\"chunks\":", s->chunks, s->rank, err);
     if (rc >= 0)
-        rc = azri_buf_printf(out, err, ",\"dtype\":\"%c%s\"", order,
+        rc = azri_buf_printf(out, err, ",\"dtype\":\"%s%s\"", order,
                              p->dtype->v2_code);
     if (rc >= 0)
         rc = put_fill(out, p, err);

@@ -71,6 +71,10 @@ typedef struct azri_extension {
     azri_span config; /* data NULL: none */
     bool optional;    /* must_understand is false */
 } azri_extension;
+#define AZRI_EXTENSION_INIT                                                    \
+    {                                                                          \
+        {NULL, 0}, {NULL, 0}, false                                            \
+    }
 
 AZR_CHECKED int azri_meta_extension(azri_extension *out, const azri_doc *doc,
                                     const char *member, azri_span value,

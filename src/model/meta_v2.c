@@ -75,7 +75,7 @@ int azri_meta_v2_codec_id(azri_span *id_out, const azri_doc *doc,
 static int push_v2_codec(azri_meta *m, const azri_doc *doc, const char *member,
                          azri_span value, azr_error *err)
 {
-    azri_span id;
+    azri_span id = {NULL, 0};
     int rc = azri_meta_v2_codec_id(&id, doc, member, value, err);
 
     if (rc < 0)
@@ -141,7 +141,7 @@ static int check_codec_names(const azri_doc *doc, const azri_member *members,
 {
     azri_json_walk walk;
     azri_json_item item;
-    azri_span id;
+    azri_span id = {NULL, 0};
     int rc = AZR_OK;
 
     if (filter_count > 0) {

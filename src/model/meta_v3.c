@@ -95,7 +95,7 @@ static int read_dtype(azri_meta *m, const azri_doc *doc,
         int id;
     } aliases[] = {{"complex_float32", AZR_COMPLEX64},
                    {"complex_float64", AZR_COMPLEX128}};
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     const azri_dtype *types;
     size_t count;
     azri_member none = {"", {NULL, 0}};
@@ -121,7 +121,7 @@ static int read_grid(azri_meta *m, const azri_doc *doc,
                      const azri_member *members, azr_error *err)
 {
     azri_member chunk_shape = {"chunk_shape", {NULL, 0}};
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     int chunk_rank;
     int rc = azri_meta_lengths(doc, &members[SHAPE], m->shape, &m->rank, err);
 
@@ -147,7 +147,7 @@ static int read_keying(azri_meta *m, const azri_doc *doc,
                        const azri_member *member, azr_error *err)
 {
     azri_member separator = {"separator", {NULL, 0}};
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     int rc = required_extension(&ext, doc, member, err);
 
     if (rc < 0)
@@ -189,7 +189,7 @@ static bool is_legacy_transpose(const azri_extension *ext, bool *reverse_out)
 static int read_codec(azri_meta *m, const azri_doc *doc, azri_span value,
                       azr_error *err)
 {
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     azri_span endian;
     bool reverse;
     int rc = azri_meta_extension(&ext, doc, "codecs", value, err);
@@ -241,7 +241,7 @@ static int read_codecs(azri_meta *m, const azri_doc *doc,
 static int read_transformers(azri_meta *m, const azri_doc *doc,
                              const azri_member *member, azr_error *err)
 {
-    azri_extension ext;
+    azri_extension ext = AZRI_EXTENSION_INIT;
     azri_json_walk walk;
     azri_json_item item;
     int rc = AZR_OK;
