@@ -134,8 +134,9 @@ static int find_format(azr_array *a, azr_error *err)
     if (rc < 0)
         return rc;
     if (v3 && v2) {
-        azri_log(AZR_LOG_WARNING, "'%s' has zarr.json and .zarray: version 3 "
-                                  "is used",
+        azri_log(AZR_LOG_WARNING,
+                 "'%s' has zarr.json and .zarray: version 3 "
+                 "is used",
                  path);
         if ((a->options.flags & AZR_OPEN_WRITE) &&
             !(a->options.flags & AZR_OPEN_INSIST))

@@ -7,7 +7,6 @@
 
 #include <string.h>
 
-
 static unsigned kind_of(const azr_array *a)
 {
     return a->format == 3 ? AZRI_ENTRY_V3 : AZRI_ENTRY_ZATTRS;
@@ -95,8 +94,9 @@ int azri_array_attributes(azr_array *a, char **out, azr_error *err)
             break;
         rc = azri_patience_check(&patience);
         if (rc < 0)
-            rc = azri_fail(err, rc, "'%s': time-out; attributes are being "
-                                    "changed all the time",
+            rc = azri_fail(err, rc,
+                           "'%s': time-out; attributes are being "
+                           "changed all the time",
                            azri_domain_path(a->d));
     }
     if (rc == AZR_OK)

@@ -134,8 +134,7 @@ static int visit(const char *name, unsigned char d_type, void *arg)
             return azri_buf_append(&w->todo, key, strlen(key) + 1, w->err);
         return w->stray ? w->stray(w->arg, key) : 0;
     }
-    if (azri_key_parse(coords, &w->m->keying, key) &&
-        inside_grid(w->m, coords))
+    if (azri_key_parse(coords, &w->m->keying, key) && inside_grid(w->m, coords))
         return w->fn(w->arg, coords, key, w->err);
     return w->stray ? w->stray(w->arg, key) : 0;
 }
@@ -304,8 +303,8 @@ int azri_array_verify(azr_array *a, azr_finding_fn fn, azr_progress_fn progress,
     if (rc == AZR_OK)
         rc = azri_domain_status(a->d, verify_row, &v, err);
     if (rc == AZR_OK)
-        rc = azri_list(azri_domain_dir(a->d), ".azr/lost", verify_lost, &v,
-                       err);
+        rc =
+            azri_list(azri_domain_dir(a->d), ".azr/lost", verify_lost, &v, err);
 done:
     azri_ground_unref(v.g);
     return rc > 0 || v.stopped ? AZR_OK : rc;

@@ -242,8 +242,7 @@ static int blank_chunk(azri_ground *g, azri_coder *coder, const azri_plan *p,
 
         azri_plan_piece(p, 0, &piece);
         azri_scatter(p, &piece, &dense, chunk, strides, item, swap);
-        azri_fill_elements(chunk, g->stored_fill, item,
-                           m->chunk_nbytes / item);
+        azri_fill_elements(chunk, g->stored_fill, item, m->chunk_nbytes / item);
         azri_gather(p, &piece, &dense, chunk, strides, item, swap);
     }
     azri_free(rest);

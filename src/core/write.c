@@ -465,8 +465,8 @@ int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
         const void *in;
         void *out; /* a source is only read */
     } p = {.in = value};
-    azr_memory one = {.struct_size = sizeof one, .data = p.out,
-                      .nbytes = value_nbytes};
+    azr_memory one = {
+        .struct_size = sizeof one, .data = p.out, .nbytes = value_nbytes};
     azri_caller_memory src = {&one, NULL, 0};
 
     one.rank = sel->kind == AZR_SELECT_POINTS ? 1 : g->meta->rank;
