@@ -114,9 +114,9 @@ static void decodes_to(const char *name, const uint8_t *stored,
 
 static void test_blosc_examples(void **state)
 {
-    static const uint8_t one_block[] = {
-        2, 1, 0x31, 4, 0, 1, 0,  0, 0, 1, 0,   0,  0x23, 0, 0, 0, 20, 0,
-        0, 0, 11,   0, 0, 0, 31, 0, 1, 0, 231, 80, 0,    0, 0, 0, 0};
+    uint8_t one_block[] = {2,    1, 0x31, 4, 0,   1,  0, 0, 0,  1, 0, 0,
+                           0x23, 0, 0,    0, 20,  0,  0, 0, 11, 0, 0, 0,
+                           31,   0, 1,    0, 231, 80, 0, 0, 0,  0, 0};
     static const uint8_t split[] = {14,  0,   0,   0,  31, 0, 1, 0, 255,
                                     255, 255, 234, 80, 0,  0, 0, 0, 0};
     static const uint8_t head[] = {2, 1, 0x21, 4, 0, 16, 0,  0, 0, 16,
@@ -128,6 +128,8 @@ static void test_blosc_examples(void **state)
     memcpy(chunk, head, sizeof head);
     for (size_t i = 0; i < 4; i++)
         memcpy(chunk + sizeof head + i * sizeof split, split, sizeof split);
+    decodes_to("blosc", one_block, sizeof one_block, zeros, 256);
+    one_block[2] = 0x21; /* 64 elements are too few to split, said or not */
     decodes_to("blosc", one_block, sizeof one_block, zeros, 256);
     decodes_to("blosc", chunk, sizeof chunk, zeros, 4096);
 }
