@@ -173,20 +173,20 @@ int azri_blosc_check_blocks(const azri_blosc_header *h, const uint8_t *src,
     return AZR_OK;
 }
 
-/* A stream being walked: `p` to `end` is unread, `made` bytes are decoded. */
+/* A stream being walked: `p` to `end` is unread, `made` bytes are decoded. The
+ * sums are of 64 bits and cannot wrap: a byte of the stream adds 255 at most. */
 struct lz_walk {
     const uint8_t *p, *end;
-    size_t made;
+    uint64_t made;
 };
 
-/* Add up length bytes until one is not 255. Stops at `limit`, so that the sum
- * stays small however long the run is. */
-static bool walk_length(struct lz_walk *w, size_t *len, size_t limit)
+/* Add up length bytes until one is not 255. */
+static bool walk_length(struct lz_walk *w, uint64_t *len)
 {
     uint8_t code;
 
     do {
-        if (w->p == w->end || *len > limit)
+        if (w->p == w->end)
             return false;
         code = *w->p++;
         *len += code;
@@ -194,14 +194,13 @@ static bool walk_length(struct lz_walk *w, size_t *len, size_t limit)
     return true;
 }
 
-static bool walk_match(struct lz_walk *w, uint32_t control, size_t nbytes)
+static bool walk_match(struct lz_walk *w, uint32_t control)
 {
-    size_t len = (control >> 5) - 1;
-    size_t distance = (size_t)(control & 31) << 8;
-    size_t left = nbytes - w->made;
+    uint64_t len = (control >> 5) - 1;
+    uint64_t distance = (uint64_t)(control & 31) << 8;
     uint8_t code;
 
-    if (len == 6 && !walk_length(w, &len, left))
+    if (len == 6 && !walk_length(w, &len))
         return false;
     if (w->p == w->end)
         return false;
@@ -209,22 +208,22 @@ static bool walk_match(struct lz_walk *w, uint32_t control, size_t nbytes)
     if (code == 255 && distance == 31u << 8) {
         if (w->end - w->p < 2)
             return false;
-        distance = ((size_t)w->p[0] << 8) + w->p[1] + LZ_MAX_DISTANCE;
+        distance = ((uint64_t)w->p[0] << 8) + w->p[1] + LZ_MAX_DISTANCE;
         w->p += 2;
     } else {
         distance += code;
     }
-    if (distance + 1 > w->made || len + 3 > left)
-        return false;
+    if (distance + 1 > w->made)
+        return false; /* from before the beginning */
     w->made += len + 3;
     return true;
 }
 
-static bool walk_literals(struct lz_walk *w, uint32_t control, size_t nbytes)
+static bool walk_literals(struct lz_walk *w, uint32_t control)
 {
     size_t count = control + 1;
 
-    if (count > (size_t)(w->end - w->p) || count > nbytes - w->made)
+    if (count > (size_t)(w->end - w->p))
         return false;
     w->p += count;
     w->made += count;
@@ -238,10 +237,9 @@ bool azri_blosclz_is_sound(const uint8_t *src, size_t src_nbytes, size_t nbytes)
 
     while (w.p < w.end) {
         uint32_t control = *w.p++ & mask;
-        bool ok = control >= 32 ? walk_match(&w, control, nbytes)
-                                : walk_literals(&w, control, nbytes);
 
-        if (!ok)
+        if (!(control >= 32 ? walk_match(&w, control)
+                            : walk_literals(&w, control)))
             return false;
         mask = 255;
     }

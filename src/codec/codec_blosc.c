@@ -79,8 +79,6 @@ static void settle(struct blosc_conf *conf)
 {
     if (conf->shuffle == SHUFFLE_AUTO)
         conf->shuffle = conf->typesize == 1 ? BLOSC_BITSHUFFLE : BLOSC_SHUFFLE;
-    if (conf->typesize > TYPESIZE_MAX)
-        conf->typesize = 1;
     if (conf->blocksize > BLOCKSIZE_MAX)
         conf->blocksize = BLOCKSIZE_MAX;
 }

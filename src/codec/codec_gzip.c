@@ -54,15 +54,17 @@ static int gzip_decode(const void *conf, const azr_codec_scratch *s,
                        azr_codec_out *dst, size_t expected, const uint8_t *src,
                        size_t src_nbytes, azr_error *err)
 {
-    size_t at = 0;
+    size_t at = 0, used = 0;
+    azri_inflater z;
+    int rc =
+        azri_inflater_init(&z, libdeflate_gzip_decompress_ex, conf, s, err);
 
+    if (rc < 0)
+        return rc;
     dst->nbytes = 0;
     do {
-        size_t used = 0;
-        int rc = azri_deflate_stream(libdeflate_gzip_decompress_ex, conf, s,
-                                     dst, expected, src + at, src_nbytes - at,
-                                     &used, err);
-
+        rc = azri_inflate(&z, dst, expected, src + at, src_nbytes - at, &used,
+                          err);
         if (rc < 0)
             return rc;
         at += used;

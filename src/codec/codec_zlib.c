@@ -49,11 +49,14 @@ static int zlib_decode(const void *conf, const azr_codec_scratch *s,
                        size_t src_nbytes, azr_error *err)
 {
     size_t used = 0;
-    int rc;
+    azri_inflater z;
+    int rc =
+        azri_inflater_init(&z, libdeflate_zlib_decompress_ex, conf, s, err);
 
+    if (rc < 0)
+        return rc;
     dst->nbytes = 0;
-    rc = azri_deflate_stream(libdeflate_zlib_decompress_ex, conf, s, dst,
-                             expected, src, src_nbytes, &used, err);
+    rc = azri_inflate(&z, dst, expected, src, src_nbytes, &used, err);
     if (rc < 0)
         return rc;
     if (used < src_nbytes)

@@ -58,9 +58,11 @@ int azri_deflate_compressor(struct libdeflate_compressor **out,
     return AZR_OK;
 }
 
-int azri_deflate_decompressor(struct libdeflate_decompressor **out,
-                              const azr_codec_scratch *s, azr_error *err)
+int azri_inflater_init(azri_inflater *z, azri_inflate_fn inflate,
+                       const void *conf, const azr_codec_scratch *s,
+                       azr_error *err)
 {
+    const azri_deflate_conf *c = conf;
     struct deflate_slot *slot = slot_get(s);
 
     if (!slot)
@@ -70,7 +72,9 @@ int azri_deflate_decompressor(struct libdeflate_decompressor **out,
     if (!slot->decompressor)
         return azri_fail(err, AZR_ENOMEM,
                          "out of memory: deflate decompressor");
-    *out = slot->decompressor;
+    z->inflate = inflate;
+    z->name = c->name;
+    z->context = slot->decompressor;
     return AZR_OK;
 }
 
@@ -86,35 +90,40 @@ void azri_deflate_scratch_free(void *slot)
     azri_free(s);
 }
 
-int azri_deflate_stream(azri_inflate_fn inflate, const azri_deflate_conf *conf,
-                        const azr_codec_scratch *s, azr_codec_out *dst,
-                        size_t expected, const uint8_t *src, size_t src_nbytes,
-                        size_t *used, azr_error *err)
+/* Room that is there already costs nothing. */
+static size_t first_capacity(const azr_codec_out *dst, size_t expected,
+                             size_t src_nbytes)
 {
     size_t capacity = azri_codec_first_capacity(dst, expected, src_nbytes);
-    enum libdeflate_result result;
-    struct libdeflate_decompressor *d = NULL;
-    size_t made = 0;
-    int rc = azri_deflate_decompressor(&d, s, err);
+    size_t there = dst->capacity < dst->limit ? dst->capacity : dst->limit;
 
-    if (rc < 0)
-        return rc;
-    if (capacity < dst->capacity && expected == 0)
-        capacity = dst->capacity < dst->limit ? dst->capacity : dst->limit;
+    return expected == 0 && capacity < there ? there : capacity;
+}
+
+int azri_inflate(const azri_inflater *z, azr_codec_out *dst, size_t expected,
+                 const uint8_t *src, size_t src_nbytes, size_t *used,
+                 azr_error *err)
+{
+    size_t capacity = first_capacity(dst, expected, src_nbytes);
+    enum libdeflate_result result;
+    size_t made = 0;
+
     do {
-        rc = dst->reserve(dst, capacity, err);
+        int rc = dst->reserve(dst, capacity, err);
+
         if (rc < 0)
             return rc;
-        result = inflate(d, src, src_nbytes, dst->data + dst->nbytes,
-                         capacity - dst->nbytes, used, &made);
+        result =
+            z->inflate(z->context, src, src_nbytes, dst->data + dst->nbytes,
+                       capacity - dst->nbytes, used, &made);
     } while (result == LIBDEFLATE_INSUFFICIENT_SPACE &&
              azri_codec_next_capacity(dst, expected, &capacity));
     if (result == LIBDEFLATE_INSUFFICIENT_SPACE)
-        return azri_codec_too_long(conf->name, capacity, err);
+        return azri_codec_too_long(z->name, capacity, err);
     if (result != LIBDEFLATE_SUCCESS)
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
                              "%s: damaged or truncated stream of %zu bytes",
-                             conf->name, src_nbytes);
+                             z->name, src_nbytes);
     dst->nbytes += made;
     return AZR_OK;
 }

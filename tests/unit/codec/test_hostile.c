@@ -120,12 +120,13 @@ static void test_wrong_size(void **state)
     }
 }
 
-/* 64 MiB of zeros inside two compressors: memory stays near the chunk's size. */
+/* Much more inside two compressors: memory stays near the chunk's size. */
 static void test_bomb_between_codecs(void **state)
 {
-    const size_t bomb = (size_t)64 << 20;
+    const size_t bomb = (size_t)16 << 20;
     const int64_t chunk = 4096;
-    static const char *const names[] = {"gzip", "zlib", "zstd", "lz4"};
+    static const char *const names[] = {"gzip", "zlib",   "zstd",
+                                        "lz4",  "crc32c", "blosc"};
     uint8_t *zeros = azri_calloc(bomb, 1);
 
     (void)state;
@@ -150,7 +151,8 @@ static void test_bomb_between_codecs(void **state)
         assert_int_equal(
             decode_exact(&f, stored.data, stored.nbytes, 4096, NULL),
             AZR_ECORRUPT);
-        fx_assert_message(&f, "more than");
+        assert_int_equal(strncmp(f.err.message, names[i], strlen(names[i])), 0);
+        fx_assert_message(&f, ": more than ");
         assert_true(azri_heap_nbytes() < before + (1 << 20));
         azri_buf_dispose(&stored);
         fx_free(&f);
@@ -176,6 +178,10 @@ static void test_lz4_header(void **state)
     (void)state;
     gives("lz4", good, 3, 8, AZR_ECORRUPT, "lz4: 3 bytes, need 4");
     gives("lz4", good, sizeof good, 9, AZR_ECORRUPT, "lz4: 8 bytes, need 9");
+    good[4] = 0x70; /* the block is a literal shorter */
+    gives("lz4", good, sizeof good - 1, 8, AZR_ECORRUPT,
+          "lz4: 7 bytes, need 8");
+    good[4] = 0x80;
     good[3] = 0x7f;
     gives("lz4", good, sizeof good, 8, AZR_ECORRUPT, "lz4: more than 8");
     good[3] = 0;
@@ -328,6 +334,26 @@ static void test_blosc_headers(void **state)
     }
 }
 
+/* c-blosc would add up blocks of that size in an int. */
+static void test_blosc_huge_block(void **state)
+{
+    const uint32_t nbytes = 800000000;
+    uint8_t chunk[92];
+    azri_blosc_header h;
+    azr_error err = AZR_ERROR_INIT;
+
+    (void)state;
+    (void)blosc_sample(chunk);
+    azri_store_le32(chunk + 4, nbytes);
+    azri_store_le32(chunk + 8, nbytes);
+    assert_int_equal(azri_blosc_check_header(&h, chunk, 92, &err),
+                     AZR_ECORRUPT);
+    assert_non_null(strstr(err.message, "at most 715827542"));
+    azri_store_le32(chunk + 8, nbytes / 2);
+    assert_int_equal(azri_blosc_check_header(&h, chunk, 92, NULL), AZR_OK);
+    assert_int_equal(h.blocksize, nbytes / 2);
+}
+
 /* Whatever the 20 bytes of header and first block start say. */
 static void test_blosc_header_sweep(void **state)
 {
@@ -449,6 +475,7 @@ int main(void)
         cmocka_unit_test(test_trailing_bytes),
         cmocka_unit_test(test_zstd_frames),
         cmocka_unit_test(test_blosc_headers),
+        cmocka_unit_test(test_blosc_huge_block),
         cmocka_unit_test(test_blosc_header_sweep),
         cmocka_unit_test(test_blosclz_streams),
         cmocka_unit_test(test_blosclz_length_wrap),

@@ -26,7 +26,8 @@ static void round_trip(const struct fx_kind *kind, size_t item, size_t nbytes,
 
 static void test_every_codec_and_size(void **state)
 {
-    static const size_t sizes[] = {0, 1, 7, 127, 128, 4096, (size_t)1 << 20};
+    static const size_t sizes[] = {0,   1,    7,      127,
+                                   128, 4096, 300000, (size_t)1 << 20};
     static const size_t items[] = {1, 2, 4, 8, 16};
     uint8_t *data = azri_alloc((size_t)1 << 20);
     uint8_t *back = azri_alloc(((size_t)1 << 20) + 1);
