@@ -192,21 +192,15 @@ static void walk_add(struct walk *w, int64_t count, int64_t dst, int64_t src)
     walk_set(w, i, count, dst, src);
 }
 
-static bool is_run_of(int64_t outer, int64_t inner, int64_t count)
-{
-    int64_t length;
-
-    return !azri_mul_i64(inner, count, &length) && length == outer;
-}
-
-/* Join each loop with the one inside it where both sides go on evenly. */
+/* Join each loop with the one inside it where both sides go on evenly. (Strides
+ * of memory that exists: times a count they fit.) */
 static void walk_join(struct walk *w)
 {
     int last = 0;
 
     for (int i = 1; i < w->rank; i++) {
-        if (is_run_of(w->dst[last], w->dst[i], w->count[i]) &&
-            is_run_of(w->src[last], w->src[i], w->count[i]))
+        if (w->dst[last] == w->dst[i] * w->count[i] &&
+            w->src[last] == w->src[i] * w->count[i])
             walk_set(w, last, w->count[last] * w->count[i], w->dst[i],
                      w->src[i]);
         else

@@ -124,7 +124,7 @@ static void test_refusals(void **state)
 static void test_bad_grid(void **state)
 {
     static const int64_t minus[] = {-1}, zero[] = {0}, one[] = {1};
-    azr_selection all = azr_select_all(1);
+    azr_selection all = with_kind(azr_select_all(1), AZR_SELECT_SLICES);
     azr_error err = AZR_ERROR_INIT;
     azri_plan p;
 
@@ -223,6 +223,24 @@ static void test_longest_dimension(void **state)
     azri_plan_dispose(&p);
 }
 
+/* A cut box whose end does not fit in 64 bits ends with the array. */
+static void test_end_saturates(void **state)
+{
+    static const int64_t shape[] = {INT64_MAX}, chunk[] = {1000};
+    static const int64_t start[] = {5}, count[] = {INT64_MAX}, step[] = {2};
+    azr_selection s = azr_select_box(1, start, count, NULL);
+    azri_plan p;
+
+    (void)state;
+    s.flags = AZR_SELECT_CLIP;
+    assert_int_equal(azri_plan_init(&p, &s, 1, shape, chunk, NULL), AZR_OK);
+    assert_int_equal(p.element_count, INT64_MAX - 5);
+    s.step[0] = step[0];
+    assert_int_equal(azri_plan_init(&p, &s, 1, shape, chunk, NULL), AZR_OK);
+    assert_int_equal(p.element_count, INT64_MAX / 2 - 2);
+    azri_plan_dispose(&p);
+}
+
 /* Chunk numbers of these do not fit in 64 bits together: sorted in groups. */
 static void test_points_in_a_huge_grid(void **state)
 {
@@ -282,6 +300,9 @@ static void test_rank_0_points(void **state)
     azri_plan p;
 
     (void)state;
+    s.point_count = SIZE_MAX;
+    assert_int_equal(azri_plan_init(&p, &s, 0, NULL, NULL, NULL), AZR_EINVAL);
+    s.point_count = 3;
     assert_int_equal(azri_plan_init(&p, &s, 0, NULL, NULL, NULL), AZR_OK);
     assert_int_equal(p.piece_count, 1);
     assert_int_equal(p.element_count, 3);
@@ -363,6 +384,16 @@ static void test_memory_form(void **state)
     m.struct_size--;
     assert_int_equal(azri_memory_check(&m, &p, 4, NULL), AZR_EINVAL);
     azri_plan_dispose(&p);
+
+    /* rank 0: one element, and no stride that could stop a wild offset */
+    all.rank = 0;
+    assert_int_equal(azri_plan_init(&p, &all, 0, NULL, NULL, NULL), AZR_OK);
+    m = (azr_memory){(uint32_t)sizeof m, 0, bytes, 12, SIZE_MAX, {0}};
+    assert_int_equal(azri_memory_check(&m, &p, 4, NULL), AZR_EINVAL);
+    m.offset = 8;
+    assert_int_equal(azri_memory_check(&m, &p, 4, NULL), AZR_OK);
+    azri_plan_dispose(&p);
+    all.rank = 1;
 
     /* nothing selected: no memory, whatever the strides say */
     assert_int_equal(azri_plan_init(&p, &all, 1, none, shape, NULL), AZR_OK);
@@ -527,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_too_many_elements),
         cmocka_unit_test(test_jumps),
         cmocka_unit_test(test_longest_dimension),
+        cmocka_unit_test(test_end_saturates),
         cmocka_unit_test(test_points_in_a_huge_grid),
         cmocka_unit_test(test_many_points),
         cmocka_unit_test(test_rank_0_points),

@@ -182,7 +182,7 @@ static void test_width(void **state)
 /* ----------------------------------------------------------------- errors --- */
 
 struct failing {
-    uint64_t bad;
+    uint64_t bad; /* this one and all after it */
     atomic_ullong begun;
 };
 
@@ -222,6 +222,26 @@ static void test_error_ends_the_run(void **state)
     }
 }
 
+/* One bad item among very many, once all four are there: this only ends because
+ * the other three stop. */
+static int one_bad_item(void *arg, uint64_t i, int worker, azr_error *err)
+{
+    if (i < 4)
+        return meet_item(arg, i, worker, err);
+    return i == 1000 ? azri_fail(err, AZR_EIO, "bad") : AZR_OK;
+}
+
+static void test_error_stops_the_others(void **state)
+{
+    struct meeting m;
+
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&m.barrier, NULL, 4), 0);
+    assert_int_equal(azri_pool_run(4, UINT64_MAX, one_bad_item, &m, NULL),
+                     AZR_EIO);
+    pthread_barrier_destroy(&m.barrier);
+}
+
 static int both_fail_item(void *arg, uint64_t i, int worker, azr_error *err)
 {
     (void)worker;
@@ -246,6 +266,38 @@ static void test_one_whole_error(void **state)
         assert_string_equal(err.message, rc == AZR_EIO ? "zero" : "one");
     }
     pthread_barrier_destroy(&barrier);
+}
+
+enum { EVERYBODY = 64 }; /* the caller and all workers that can be */
+
+static pthread_t g_main;
+
+static int first_item(void *arg, uint64_t i, int worker, azr_error *err)
+{
+    int rc;
+
+    (void)i;
+    (void)worker;
+    if (!pthread_equal(pthread_self(), g_main))
+        return azri_fail(err, AZR_EIO, "first");
+    /* all workers come here, also the one that failed: its error is noted */
+    rc = azri_pool_run(EVERYBODY, EVERYBODY, meet_item, arg, err);
+    if (rc < 0)
+        return rc;
+    return azri_fail(err, AZR_ECORRUPT, "second");
+}
+
+static void test_first_error_counts(void **state)
+{
+    azr_error err = AZR_ERROR_INIT;
+    struct meeting m;
+
+    (void)state;
+    assert_int_equal(pthread_barrier_init(&m.barrier, NULL, EVERYBODY), 0);
+    assert_int_equal(azri_pool_run(2, 2, first_item, &m, &err), AZR_EIO);
+    assert_int_equal(err.code, AZR_EIO);
+    assert_string_equal(err.message, "first");
+    pthread_barrier_destroy(&m.barrier);
 }
 
 /* ----------------------------------------------------- nested, concurrent --- */
@@ -369,7 +421,96 @@ static void test_fork_while_busy(void **state)
     check_job(4, 100);
 }
 
+/* All workers busy, and one more run on the list that waits for one. */
+struct crowd {
+    pthread_barrier_t all_busy, listed, release;
+    pid_t pid;
+    atomic_bool is_stale; /* a child did an item of its parent's run */
+};
+
+static int busy_item(void *arg, uint64_t i, int worker, azr_error *err)
+{
+    struct crowd *c = arg;
+
+    (void)i;
+    (void)worker;
+    (void)err;
+    pthread_barrier_wait(&c->all_busy);
+    pthread_barrier_wait(&c->release);
+    return AZR_OK;
+}
+
+static int listed_item(void *arg, uint64_t i, int worker, azr_error *err)
+{
+    struct crowd *c = arg;
+
+    (void)worker;
+    (void)err;
+    if (getpid() != c->pid)
+        atomic_store(&c->is_stale, true);
+    if (i == 0) {
+        pthread_barrier_wait(&c->listed);
+        pthread_barrier_wait(&c->release);
+    }
+    return AZR_OK;
+}
+
+static void *busy_main(void *arg)
+{
+    return azri_pool_run(EVERYBODY, EVERYBODY, busy_item, arg, NULL) == AZR_OK
+               ? NULL
+               : arg;
+}
+
+static void *listed_main(void *arg)
+{
+    return azri_pool_run(2, 50, listed_item, arg, NULL) == AZR_OK ? NULL : arg;
+}
+
+static void fork_in_crowd(struct crowd *c)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        int rc;
+
+        (void)alarm(60);
+        rc = child_work();
+        _exit(atomic_load(&c->is_stale) ? 5 : rc);
+    }
+    assert_true(pid > 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* The child must not work on the run of a thread that it does not have. */
+static void test_fork_forgets_runs(void **state)
+{
+    struct crowd c = {.pid = getpid()};
+    pthread_t busy, listed;
+    void *result;
+
+    (void)state;
+    pthread_barrier_init(&c.all_busy, NULL, EVERYBODY + 1);
+    pthread_barrier_init(&c.listed, NULL, 2);
+    pthread_barrier_init(&c.release, NULL, EVERYBODY + 2);
+    assert_int_equal(pthread_create(&busy, NULL, busy_main, &c), 0);
+    pthread_barrier_wait(&c.all_busy);
+    assert_int_equal(pthread_create(&listed, NULL, listed_main, &c), 0);
+    pthread_barrier_wait(&c.listed);
+    fork_in_crowd(&c);
+    pthread_barrier_wait(&c.release);
+    pthread_join(busy, &result);
+    assert_null(result);
+    pthread_join(listed, &result);
+    assert_null(result);
+}
+
 /* --------------------------------------------------------------- workers --- */
+
+static sigset_t g_mask; /* of the main thread, before any worker */
 
 struct masks {
     pthread_barrier_t barrier;
@@ -401,12 +542,11 @@ static int mask_item(void *arg, uint64_t i, int worker, azr_error *err)
 /* Signals of the host stay with the host's threads, whose masks are as before. */
 static void test_signals(void **state)
 {
-    enum { WIDE = 5 }; /* one more than any test before: a worker is made now */
+    enum { WIDE = 5 };
     struct masks m = {.caller = pthread_self()};
-    sigset_t before, after;
+    sigset_t after;
 
     (void)state;
-    pthread_sigmask(SIG_SETMASK, NULL, &before);
     assert_int_equal(pthread_barrier_init(&m.barrier, NULL, WIDE), 0);
     assert_int_equal(azri_pool_run(WIDE, WIDE, mask_item, &m, NULL), AZR_OK);
     pthread_barrier_destroy(&m.barrier);
@@ -415,7 +555,7 @@ static void test_signals(void **state)
     assert_int_equal(atomic_load(&m.blocked), WIDE - 1);
     assert_int_equal(atomic_load(&m.open_faults), WIDE - 1);
     for (int s = 1; s < 32; s++)
-        assert_int_equal(sigismember(&before, s), sigismember(&after, s));
+        assert_int_equal(sigismember(&g_mask, s), sigismember(&after, s));
 }
 
 static int stack_item(void *arg, uint64_t i, int worker, azr_error *err)
@@ -451,12 +591,18 @@ int main(void)
         cmocka_unit_test(test_each_item_once),
         cmocka_unit_test(test_width),
         cmocka_unit_test(test_error_ends_the_run),
+        cmocka_unit_test(test_error_stops_the_others),
         cmocka_unit_test(test_one_whole_error),
+        cmocka_unit_test(test_first_error_counts),
         cmocka_unit_test(test_nested),
         cmocka_unit_test(test_many_callers),
         cmocka_unit_test(test_fork_while_busy),
+        cmocka_unit_test(test_fork_forgets_runs),
         cmocka_unit_test(test_stack),
     };
+
+    g_main = pthread_self();
+    pthread_sigmask(SIG_SETMASK, NULL, &g_mask);
 
     (void)alarm(300); /* a hang is a failure, not a wait */
     return cmocka_run_group_tests(tests, NULL, NULL);
