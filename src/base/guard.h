@@ -9,8 +9,8 @@
 
 typedef enum azri_guard {
     AZRI_GUARD_NONE = 0,
-    AZRI_GUARD_ROW,           /* commit through the row (else: rename at once) */
-    AZRI_GUARD_BUMP,          /* step 6: bump the counters */
+    AZRI_GUARD_ROW,  /* commit through the row (else: rename at once) */
+    AZRI_GUARD_BUMP, /* step 6: bump the counters */
     AZRI_GUARD_RECOVERY_BUMP, /* recovery bumps them again */
     AZRI_GUARD_RENAME_FIRST,  /* clear the row only after the renames */
     AZRI_GUARD_CHUNK_LOCKS,   /* W locks */
@@ -23,15 +23,15 @@ typedef enum azri_guard {
     AZRI_GUARD_SLOT,          /* finish a row only with its SLOT byte */
     AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
     AZRI_GUARD_RUBBISH_ORDER, /* list tx/ first, rows afterwards */
-    AZRI_GUARD_SYNC_STAGED,   /* power: staged objects synced before the commit */
-    AZRI_GUARD_FINISH         /* a dead committed row is rolled forward */
+    AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
+    AZRI_GUARD_FINISH       /* a dead committed row is rolled forward */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE
 extern azri_guard azri_sabotage;
-#define AZRI_GUARD(name) (azri_sabotage != AZRI_GUARD_##name)
+#    define AZRI_GUARD(name) (azri_sabotage != AZRI_GUARD_##name)
 #else
-#define AZRI_GUARD(name) 1
+#    define AZRI_GUARD(name) 1
 #endif
 
 #endif

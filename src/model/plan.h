@@ -27,7 +27,7 @@ typedef struct azri_plan {
     int64_t result_shape[AZR_MAX_RANK]; /* of the selection */
     int64_t element_count;              /* product; checked */
     int64_t shape[AZR_MAX_RANK], chunk[AZR_MAX_RANK];
-    int64_t start[AZR_MAX_RANK], step[AZR_MAX_RANK];  /* resolved box */
+    int64_t start[AZR_MAX_RANK], step[AZR_MAX_RANK]; /* resolved box */
     /* Chunks touched in each dimension: how many, and the first. The others
      * follow from azri_plan_cell. */
     int64_t first[AZR_MAX_RANK], cells[AZR_MAX_RANK];

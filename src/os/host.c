@@ -79,6 +79,16 @@ void azri_host_name(char out[64])
     memcpy(out, g_host, 64);
 }
 
+uint32_t azri_process_id(void)
+{
+    return (uint32_t)getpid();
+}
+
+uint32_t azri_user_id(void)
+{
+    return (uint32_t)geteuid();
+}
+
 azri_patience azri_patience_from(int64_t timeout_ms, const azr_cancel *cancel)
 {
     azri_patience p = {INT64_MAX, cancel};

@@ -13,6 +13,8 @@ int64_t azri_wall_ns(void); /* CLOCK_REALTIME: for people */
 /* This boot's id (Linux: /proc/sys/kernel/random/boot_id); zeros if unknown. */
 void azri_boot_id(uint8_t out[16]);
 void azri_host_name(char out[64]);
+uint32_t azri_process_id(void); /* asked anew: a fork changes it */
+uint32_t azri_user_id(void);    /* effective */
 
 /* When to stop waiting. */
 typedef struct azri_patience {

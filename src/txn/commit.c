@@ -17,7 +17,6 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* fallocate before a large write: nothing is left for the rename to flush. */
 #define ALLOCATE_FROM ((size_t)1 << 20)
@@ -105,7 +104,7 @@ static int check_sticky(azri_txn *t, const char *parent, const struct stat *st,
                         const char *key, azr_error *err)
 {
     struct stat dir;
-    uid_t me = geteuid();
+    uid_t me = azri_user_id();
 
     if (st->st_uid == me || me == 0)
         return AZR_OK;
@@ -529,7 +528,7 @@ int azri_txn_commit(azri_txn *t, azr_error *err)
     assert(t->has_row && !t->committed && t->has_meta);
     if (!azri_txn_is_owner(t))
         return azri_fail(err, AZR_EINVAL,
-                         "this transaction belongs to process %d", (int)t->pid);
+                         "this transaction belongs to process %u", t->pid);
     if (t->count == 0)
         return AZR_OK;
     rc = complete_what(t, &what, err);

@@ -14,7 +14,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 /* ------------------------------------------------------------ list of txns */
 
@@ -63,8 +62,8 @@ static void sign(azri_txn *t)
     memset(&who, 0, sizeof who);
     who.id = t->id;
     azri_boot_id(who.boot);
-    who.pid = (uint32_t)t->pid;
-    who.uid = (uint32_t)geteuid();
+    who.pid = t->pid;
+    who.uid = azri_user_id();
     who.start_ns = azri_wall_ns();
     azri_host_name(who.host);
     azri_who_seal(&who);
@@ -156,7 +155,7 @@ int azri_txn_begin(azri_txn **out, azri_domain *d,
     t->d = d;
     t->s = azri_domain_state(d);
     t->patience = *patience;
-    t->pid = getpid();
+    t->pid = azri_process_id();
     t->fd = -1;
     (void)pthread_mutex_init(&t->made_mutex, NULL);
     rc = azri_domain_take_fd(d, &t->fd, err);
@@ -184,7 +183,7 @@ azri_domain *azri_txn_domain(const azri_txn *t)
 
 bool azri_txn_is_owner(const azri_txn *t)
 {
-    return !t->orphan && t->pid == getpid();
+    return !t->orphan && t->pid == azri_process_id();
 }
 
 /* --------------------------------------------------------------- locks --- */

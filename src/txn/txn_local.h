@@ -228,7 +228,7 @@ struct azri_txn {
     azri_state *s;
     azri_patience patience;
     int fd; /* carries every lock of this transaction */
-    pid_t pid;
+    uint32_t pid;
     uint32_t row;
     uint64_t id;
     bool has_row;
