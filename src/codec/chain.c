@@ -283,7 +283,7 @@ void azri_chain_free(azri_chain *c)
 {
     if (!c)
         return;
-    for (size_t i = 0; i < c->stage_count; i++)
+    for (size_t i = 0; c->stages && i < c->stage_count; i++)
         c->stages[i].codec->conf_free(c->stages[i].conf);
     azri_free(c->stages);
     azri_buf_dispose(&c->names);

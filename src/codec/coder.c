@@ -48,7 +48,7 @@ static int slab_grow(struct slab *s, size_t capacity, azr_error *err)
     block = want > SIZE_MAX - ALIGNMENT ? NULL : azri_alloc(want + ALIGNMENT);
     if (!block)
         return azri_fail_nomem(err, want);
-    if (out->nbytes > 0)
+    if (out->data)
         memcpy(align_up(block), out->data, out->nbytes);
     azri_free(s->block);
     s->block = block;
