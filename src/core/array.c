@@ -189,7 +189,9 @@ static int make_ready(azr_array *a, int durability, azr_error *err)
     azri_grid grid;
     int rc;
 
-    if (g->meta->read_only) {
+    if (!g)
+        return AZR_ENOTFOUND; /* cannot be: the first ground was found */
+    if (g->meta->read_only || azri_chain_is_partial(g->chain)) {
         azri_ground_unref(g);
         return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_CODEC,
                              "'%s' has an optional codec that is not "

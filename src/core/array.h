@@ -40,7 +40,8 @@ struct azr_array {
 /* ---- ground.c ---- */
 azri_ground *azri_ground_ref(azri_ground *g);
 void azri_ground_unref(azri_ground *g);
-/* The one of the last operation; the caller's to unref. */
+/* The one of the last operation, never NULL once an array is open; the caller's
+ * to unref. */
 azri_ground *azri_array_ground(azr_array *a);
 /* Load the document as of the view's look; becomes the array's if it differs.
  * *changed_out: it did. */
@@ -102,8 +103,8 @@ AZR_CHECKED int azri_memory_resolve(azr_memory *out,
                                     azr_error *err);
 
 /* ---- read.c ---- */
-/* Called for each disturbed try's end and success: what a transaction remembers
- * of its reads. `v` is the view that held. NULL allowed. */
+/* Called once a try has held: what a transaction remembers of its reads. `v` is
+ * the view, its items as they were opened (or used and closed). */
 typedef int (*azri_read_note_fn)(void *arg, azri_view *v, const azri_plan *p,
                                  azri_ground *g, azr_error *err);
 typedef struct azri_read_hooks {
@@ -112,6 +113,7 @@ typedef struct azri_read_hooks {
      * transaction's own writes): the chunk buffer, or NULL. */
     const uint8_t *(*overlay)(void *arg, const uint64_t *coords);
     void *arg;
+    bool never_lock; /* the caller holds the locks already */
 } azri_read_hooks;
 AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
                                 const azri_caller_memory *dst,
@@ -132,12 +134,35 @@ AZR_CHECKED int azri_stage_plan(azr_array *a, azri_txn *t, azri_ground *g,
                                 const azri_plan *p, const azr_memory *src,
                                 azr_error *err);
 
+/* Nothing but the document, as one snapshot; the array's ground is then it. */
+AZR_CHECKED int azri_read_document(azr_array *a, const azri_read_hooks *hooks,
+                                   const azri_patience *patience,
+                                   azr_error *err);
+
 /* ---- reshape.c ---- */
 AZR_CHECKED int azri_array_resize(azr_array *a, int rank, const int64_t *shape,
                                   azr_error *err);
 AZR_CHECKED int azri_array_append(azr_array *a, int axis, int64_t length,
                                   const void *src, size_t src_nbytes,
                                   int64_t *offset_out, azr_error *err);
+
+/* ---- transaction.c: behind azr_txn_… of the public header ---- */
+AZR_CHECKED int azri_transaction_begin(azr_txn **out, const azr_txn_options *o,
+                                       azr_error *err);
+AZR_CHECKED int azri_transaction_read(azr_txn *t, azr_array *a,
+                                      const azr_selection *sel,
+                                      const azri_caller_memory *dst,
+                                      azr_error *err);
+AZR_CHECKED int azri_transaction_write(azr_txn *t, azr_array *a,
+                                       const azr_selection *sel,
+                                       const azri_caller_memory *src,
+                                       azr_error *err);
+AZR_CHECKED int azri_transaction_shape(azr_txn *t, azr_array *a,
+                                       int64_t *shape_out, azr_error *err);
+AZR_CHECKED int azri_transaction_commit(azr_txn *t, azr_error *err);
+void azri_transaction_free(azr_txn *t);
+AZR_CHECKED int azri_transaction_run(azr_txn_fn fn, void *arg,
+                                     const azr_txn_options *o, azr_error *err);
 
 /* ---- attributes.c ---- */
 AZR_CHECKED int azri_array_attributes(azr_array *a, char **out, azr_error *err);

@@ -6,8 +6,6 @@
 #include "os/file.h"
 #include "txn/layout.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -15,25 +13,13 @@
 
 static int fresh_ground(azr_array *a, azri_ground **out, azr_error *err)
 {
-    /* an empty selection: the document alone, as one snapshot */
-    azr_selection none = azr_select_all(0);
     azri_patience patience = azri_array_patience(a);
-    int64_t zero[AZR_MAX_RANK] = {0};
-    azri_caller_memory nothing = {NULL, zero, 0};
-    azri_ground *g = azri_array_ground(a);
-    int rc;
+    int rc = azri_read_document(a, NULL, &patience, err);
 
-    if (g->meta->rank > 0) {
-        none = azr_select_box(g->meta->rank, zero, zero, NULL);
-    } else { /* one element that cannot be left out */
-        nothing.data = zero;
-        nothing.nbytes = sizeof zero;
-    }
-    azri_ground_unref(g);
-    rc = azri_array_read(a, &none, &nothing, NULL, &patience, err);
-    if (rc == AZR_OK)
-        *out = azri_array_ground(a);
-    return rc;
+    if (rc < 0)
+        return rc;
+    *out = azri_array_ground(a);
+    return *out ? AZR_OK : AZR_ENOTFOUND;
 }
 
 static void describe(azr_array_info *out, azr_array *a, const azri_ground *g)
@@ -109,17 +95,6 @@ static bool inside_grid(const azri_meta *m, const uint64_t *c)
     return true;
 }
 
-static bool is_directory(const walk *w, const char *key, unsigned char d_type)
-{
-    struct stat st;
-
-    if (d_type != DT_UNKNOWN)
-        return d_type == DT_DIR;
-    return azri_sys->fstatat(azri_domain_dir(w->a->d), key, &st,
-                             AT_SYMLINK_NOFOLLOW) == 0 &&
-           S_ISDIR(st.st_mode);
-}
-
 static int visit(const char *name, unsigned char d_type, void *arg)
 {
     walk *w = arg;
@@ -129,7 +104,7 @@ static int visit(const char *name, unsigned char d_type, void *arg)
     if (is_ours(w, name))
         return 0;
     (void)snprintf(key, sizeof key, "%s%.255s", w->at, name);
-    if (is_directory(w, key, d_type)) {
+    if (azri_is_directory(azri_domain_dir(w->a->d), key, d_type)) {
         if (strlen(key) + 2 < AZRI_KEY_MAX)
             return azri_buf_append(&w->todo, key, strlen(key) + 1, w->err);
         return w->stray ? w->stray(w->arg, key) : 0;

@@ -219,6 +219,12 @@ static int out_of_patience(reader *r, int rc, azr_error *err)
                      rc == AZR_EBUSY ? "time-out" : "canceled");
 }
 
+static bool may_lock(const reader *r)
+{
+    return !(r->a->options.flags & AZR_OPEN_READ_UNLOCKED) &&
+           !(r->hooks && r->hooks->never_lock);
+}
+
 /* Disturbed: what to do before the next try. */
 static int after_conflict(reader *r, int tries, azr_error *err)
 {
@@ -229,8 +235,7 @@ static int after_conflict(reader *r, int tries, azr_error *err)
     AZRI_COUNT(snapshot_retries, 1);
     if (rc < 0 && tries >= OPTIMISTIC_TRIES)
         return out_of_patience(r, rc, err);
-    if (tries == OPTIMISTIC_TRIES &&
-        !(r->a->options.flags & AZR_OPEN_READ_UNLOCKED))
+    if (tries == OPTIMISTIC_TRIES && may_lock(r))
         return lock_and_plan(r, err);
     newest = azri_array_ground(r->a);
     moved = newest != r->g;
@@ -284,4 +289,17 @@ int azri_array_read(azr_array *a, const azr_selection *sel,
     azri_view_free(r.v);
     forget_plan(&r);
     return rc;
+}
+
+int azri_read_document(azr_array *a, const azri_read_hooks *hooks,
+                       const azri_patience *patience, azr_error *err)
+{
+    int64_t none[AZR_MAX_RANK] = {0};
+    azri_ground *g = azri_array_ground(a);
+    azr_selection sel = azr_select_box(g->meta->rank, none, none, NULL);
+    azri_caller_memory nothing = {NULL, none, sizeof none};
+
+    /* of a 0-d array the one element cannot be left out; it fits in `none` */
+    azri_ground_unref(g);
+    return azri_array_read(a, &sel, &nothing, hooks, patience, err);
 }

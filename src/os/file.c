@@ -281,6 +281,16 @@ int azri_list(int dir, const char *path, azri_list_fn fn, void *arg,
     return rc;
 }
 
+bool azri_is_directory(int dir, const char *path, unsigned char d_type)
+{
+    struct stat st;
+
+    if (d_type != DT_UNKNOWN)
+        return d_type == DT_DIR;
+    return azri_sys->fstatat(dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           S_ISDIR(st.st_mode);
+}
+
 int azri_random(void *out, size_t n, azr_error *err)
 {
     uint8_t *p = out;

@@ -54,6 +54,8 @@ AZR_CHECKED int azri_fix_owner(int fd, const struct stat *st, mode_t mode,
 /* Entries of directory `path` ("." and ".." left out); fn returns non-zero to
  * stop, which is returned. A directory that does not exist has no entries. */
 typedef int (*azri_list_fn)(const char *name, unsigned char d_type, void *arg);
+/* Is `path`, listed with that type, a directory? Links are not followed. */
+bool azri_is_directory(int dir, const char *path, unsigned char d_type);
 AZR_CHECKED int azri_list(int dir, const char *path, azri_list_fn fn, void *arg,
                           azr_error *err);
 
