@@ -67,9 +67,9 @@ static int refuse(const struct reader *r, int sub, const char *place,
     if (after > QUOTE_AFTER) {
         used =
             quote_bytes(quote, used, sizeof quote, place, place + QUOTE_AFTER);
-        used = quote_text(quote, used, sizeof quote, "...");
+        (void)quote_text(quote, used, sizeof quote, "...");
     } else {
-        used = quote_text(quote, used, sizeof quote, place);
+        (void)quote_text(quote, used, sizeof quote, place);
     }
     return azri_fail_sub(r->err, AZR_EINVAL, sub, "selection \"%s\": %s", quote,
                          what);

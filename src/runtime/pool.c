@@ -55,11 +55,9 @@ static int core_count(void)
 
     if (n > 0)
         return n;
-    if (sched_getaffinity(0, sizeof set, &set) == 0) {
-        n = CPU_COUNT(&set);
-    } else { /* more cores than a cpu_set_t can name */
-        n = MAX_WIDTH;
-    }
+    /* it fails when there are more cores than a cpu_set_t can name */
+    n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set)
+                                                    : MAX_WIDTH;
     if (n < 1)
         n = 1;
     atomic_store_explicit(&cached, n, memory_order_relaxed);
