@@ -15,7 +15,7 @@
 #define SPLIT_MIN_COUNT 128u
 
 /* c-blosc adds up three blocks and a few words in an int. */
-#define BLOCK_MAX_NBYTES (((size_t)INT_MAX - 255 * 4) / 3)
+#define BLOCK_MAX_NBYTES (((size_t)INT_MAX - (size_t)255 * 4) / 3)
 
 #define LZ_MAX_DISTANCE 8191u
 

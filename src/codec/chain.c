@@ -283,6 +283,7 @@ void azri_chain_free(azri_chain *c)
 {
     if (!c)
         return;
+    assert(c->stages || c->stage_count == 0);
     for (size_t i = 0; i < c->stage_count; i++)
         c->stages[i].codec->conf_free(c->stages[i].conf);
     azri_free(c->stages);

@@ -4,6 +4,7 @@
 #include "codec/codec_conf.h"
 #include "codec/registry.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define ALIGNMENT 64
@@ -48,6 +49,7 @@ static int slab_grow(struct slab *s, size_t capacity, azr_error *err)
     block = want > SIZE_MAX - ALIGNMENT ? NULL : azri_alloc(want + ALIGNMENT);
     if (!block)
         return azri_fail_nomem(err, want);
+    assert(out->data || out->nbytes == 0);
     if (out->nbytes > 0)
         memcpy(align_up(block), out->data, out->nbytes);
     azri_free(s->block);
