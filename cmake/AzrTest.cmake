@@ -32,7 +32,7 @@ function(azr_test name)
     endif()
     target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
     target_link_libraries(${name} PRIVATE azr_test_warnings PkgConfig::CMOCKA
-        PkgConfig::AZR_DEPS Threads::Threads)
+        PkgConfig::AZR_DEPS Threads::Threads m)
     set_target_properties(${name} PROPERTIES
         RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
     target_compile_definitions(${name} PRIVATE
@@ -162,7 +162,7 @@ function(azr_fuzz_targets)
         endif()
         target_include_directories(${stem} PRIVATE ${PROJECT_SOURCE_DIR}/src)
         target_link_libraries(${stem} PRIVATE atomiczarr_static azr_flags
-            azr_warnings PkgConfig::AZR_DEPS Threads::Threads)
+            azr_warnings PkgConfig::AZR_DEPS Threads::Threads m)
         set_target_properties(${stem} PROPERTIES
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/fuzz)
     endforeach()

@@ -27,6 +27,23 @@ static inline void azri_ignore(int rc)
 {
     (void)rc;
 }
-int azri_fail_nomem(azr_error *err, size_t nbytes);
+
+/* The analyzer looks into one file at a time: it is told what these return, lest
+ * it sees success after each of them. */
+#ifdef __clang_analyzer__
+#    define azri_fail(err, code, ...)                                          \
+        ((void)(azri_fail)(err, code, __VA_ARGS__), code)
+#    define azri_fail_sub(err, code, sub, ...)                                 \
+        ((void)(azri_fail_sub)(err, code, sub, __VA_ARGS__), code)
+#    define azri_fail_errno(...)                                               \
+        ((void)(azri_fail_errno)(__VA_ARGS__), (int)AZR_EIO)
+#endif
+
+/* Inline, so that compilers see that it is below 0: no null pointer is used. */
+static inline int azri_fail_nomem(azr_error *err, size_t nbytes)
+{
+    (void)azri_fail(err, AZR_ENOMEM, "out of memory: %zu bytes wanted", nbytes);
+    return AZR_ENOMEM;
+}
 
 #endif

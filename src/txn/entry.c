@@ -26,7 +26,8 @@ void azri_entry_get(azri_entry *out, const azri_state *s, const uint8_t *list,
     const uint8_t *p = list + i * azri_entry_nbytes(s);
 
     memcpy(&out->head, p, sizeof out->head);
-    memcpy(out->coords, p + sizeof out->head, 8u * s->keying.rank);
+    memcpy(out->coords, p + sizeof out->head,
+           sizeof(uint64_t) * s->keying.rank);
 }
 
 void azri_entry_put(uint8_t *list, const azri_state *s, uint64_t i,
@@ -35,7 +36,7 @@ void azri_entry_put(uint8_t *list, const azri_state *s, uint64_t i,
     uint8_t *p = list + i * azri_entry_nbytes(s);
 
     memcpy(p, &e->head, sizeof e->head);
-    memcpy(p + sizeof e->head, e->coords, 8u * s->keying.rank);
+    memcpy(p + sizeof e->head, e->coords, sizeof(uint64_t) * s->keying.rank);
 }
 
 void azri_entry_key(char *out, const azri_state *s, const azri_entry *e)

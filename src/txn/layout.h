@@ -16,14 +16,14 @@
 #define AZRI_RECORD_MAGIC  "AZRRECRD"
 #define AZRI_LAYOUT        1u
 #define AZRI_BYTE_ORDER    0x01020304u
-#define AZRI_PAGE          4096u
+#define AZRI_PAGE          ((size_t)4096)
 #define AZRI_WORDS         1024u /* state words: as many rows as there can be */
 #define AZRI_COUNTERS      1024u
-#define AZRI_ROW_NBYTES    512u
+#define AZRI_ROW_NBYTES    ((size_t)512)
 #define AZRI_ROWS_AT_FIRST 16u
-#define AZRI_WORDS_AT      (1u * AZRI_PAGE)
-#define AZRI_COUNTERS_AT   (3u * AZRI_PAGE)
-#define AZRI_ROWS_AT       (5u * AZRI_PAGE)
+#define AZRI_WORDS_AT      (1 * AZRI_PAGE)
+#define AZRI_COUNTERS_AT   (3 * AZRI_PAGE)
+#define AZRI_ROWS_AT       (5 * AZRI_PAGE)
 #define AZRI_STATE_MAX     (AZRI_ROWS_AT + AZRI_WORDS * AZRI_ROW_NBYTES)
 
 /* Page 0, first part: written once, covered by `crc`. */

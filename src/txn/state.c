@@ -128,8 +128,8 @@ void azri_state_compose(uint8_t *image, const azri_grid *grid, int durability,
     h->counters = AZRI_COUNTERS;
     h->words = AZRI_WORDS;
     h->row_nbytes = AZRI_ROW_NBYTES;
-    h->entry_nbytes =
-        (uint32_t)(sizeof(azri_entry_head) + 8u * grid->keying.rank);
+    h->entry_nbytes = (uint32_t)(sizeof(azri_entry_head) +
+                                 sizeof(uint64_t) * grid->keying.rank);
     h->zarr_format = grid->keying.zarr_format;
     h->key_encoding = (uint8_t)grid->keying.encoding;
     h->separator = (uint8_t)grid->keying.separator;
@@ -179,7 +179,7 @@ static int check_header(const azri_header *h, bool for_writing, azr_error *err)
     if (h->row_nbytes != AZRI_ROW_NBYTES)
         return refuse_layout("row size", h->row_nbytes, AZRI_ROW_NBYTES, err);
     if (h->rank > AZR_MAX_RANK ||
-        h->entry_nbytes != sizeof(azri_entry_head) + 8u * h->rank)
+        h->entry_nbytes != sizeof(azri_entry_head) + sizeof(uint64_t) * h->rank)
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
                              ".azr/state: rank %u with entries of %u bytes",
                              h->rank, h->entry_nbytes);
