@@ -49,6 +49,7 @@ static void after_fork_child(void)
         for (int i = 0; i < d->pool_count; i++)
             azri_close(d->pool[i]);
         d->pool_count = 0;
+        d->id_count = 0; /* the parent uses them */
         for (azri_txn *t = d->txns; t; t = t->next) {
             azri_close(t->fd);
             t->fd = -1;

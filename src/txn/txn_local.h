@@ -37,6 +37,8 @@ struct azri_domain {
     _Atomic bool ready;
     _Atomic bool poisoned;
     _Atomic uint32_t slot_hint;
+    uint64_t ids[32]; /* random, not yet used; under mutex */
+    uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
     azri_lock_table *table;        /* NULL: kernel locks alone */
     pthread_mutex_t mutex;         /* what follows */
@@ -242,17 +244,15 @@ struct azri_txn {
     uint64_t count; /* entries, documents included */
     uint64_t chunk_count;
     uint8_t *entries;
-    struct azri_seen *seen; /* per entry */
-    azri_buf made;          /* directories that got a new entry (power) */
+    struct azri_staged *staged; /* per entry */
+    azri_buf made;              /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
     azri_txn *next, **link;
 };
 
-typedef struct azri_seen {
-    azr_object_id id;
-    bool checked; /* content was read: compare before replacing */
-    bool absent;
-    bool staged;
-} azri_seen;
+typedef struct azri_staged {
+    azri_seen seen;
+    bool exists; /* a file in tx/ has its name */
+} azri_staged;
 
 #endif
