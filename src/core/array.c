@@ -286,6 +286,28 @@ static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
     return rc;
 }
 
+static int refuse_chunk(void *arg, const uint64_t *coords, const char *key,
+                        azr_error *err)
+{
+    azr_array *a = arg;
+
+    (void)coords;
+    return azri_fail(err, AZR_EEXISTS,
+                     "'%s' holds '%s', a chunk without metadata; remove it "
+                     "first",
+                     azri_domain_path(a->d), key);
+}
+
+/* What another array left in the directory must not become data of this one:
+ * neither by a row that is applied later, nor as it stands. */
+static int clear_ground(azr_array *a, const azri_meta *m, azr_error *err)
+{
+    azr_recovery count = {0};
+    int rc = azri_domain_recover(a->d, &count, err);
+
+    return rc < 0 ? rc : azri_list_chunks(a, m, refuse_chunk, NULL, a, err);
+}
+
 static int create_in(azr_array *a, const azr_array_spec *spec,
                      const azri_buf *text, const azri_buf *zattrs,
                      azr_error *err)
@@ -302,8 +324,10 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc < 0)
         return rc;
     azri_grid_of(&grid, meta);
-    azri_meta_free(meta);
     rc = azri_domain_ready(a->d, &grid, spec->durability, &patience, err);
+    if (rc == AZR_OK)
+        rc = clear_ground(a, meta, err);
+    azri_meta_free(meta);
     if (rc == AZR_OK)
         rc = azri_txn_begin(&t, a->d, &patience, err);
     if (rc == AZR_OK)
@@ -321,7 +345,6 @@ int azri_array_create(azr_array **out, const char *path,
     azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
     azr_open_options writing = *options;
     azr_array *a = NULL;
-    bool made = false;
     int rc;
 
     writing.flags |= AZR_OPEN_WRITE;
@@ -331,7 +354,8 @@ int azri_array_create(azr_array **out, const char *path,
     if (rc < 0)
         goto done;
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
-    rc = azri_domain_create(&a->d, path, domain_flags(&writing), &made, err);
+    rc = azri_domain_create(&a->d, path, domain_flags(&writing),
+                            spec->durability, err);
     if (rc == AZR_OK)
         rc = create_in(a, spec, &text, &zattrs, err);
     if (rc == AZR_OK)

@@ -155,11 +155,11 @@ static int examine_target(azri_txn *t, const char *key, const char *parent,
     }
     if (errno != ENOENT)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", key);
+    if (parent_known(t, parent))
+        return AZR_OK; /* removed since? (7) makes it again */
     rc = azri_make_parents(t->d->dir, key, t->d->dir_mode, t->d->dir_gid,
                            note_made, t, err);
-    if (rc < 0 || parent_known(t, parent))
-        return rc;
-    return check_parent(t, parent, err);
+    return rc < 0 ? rc : check_parent(t, parent, err);
 }
 
 static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
@@ -421,8 +421,9 @@ static int sync_staged(azri_txn *t, azr_error *err)
     int tx;
     int rc = azri_domain_tx(t->d, &tx, err);
 
-    if (rc == AZR_OK)
-        rc = azri_fsync_fd(tx, ".azr/tx", err);
+    if (rc < 0)
+        return rc;
+    rc = azri_fsync_fd(tx, ".azr/tx", err);
     for (size_t at = 0; rc == AZR_OK && at < t->made.nbytes;) {
         const char *parent = (const char *)t->made.data + at;
 
@@ -431,7 +432,7 @@ static int sync_staged(azri_txn *t, azr_error *err)
     }
     if (rc == AZR_OK)
         rc = azri_fdatasync_fd(t->s->fd, ".azr/state", err);
-    if (rc < 0 && err && err->sub == AZR_SUB_SYNC)
+    if (rc < 0)
         atomic_store(&t->d->poisoned, true);
     return rc;
 }
@@ -521,12 +522,14 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
     if (AZRI_GUARD(BUMP))
         azri_apply_bump(&a);         /* [W6-bump] */
     rc = azri_apply_rename(&a, err); /* [W7-rename] */
-    if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
-        rc = azri_apply_sync(&a, err); /* [W8-sync] */
-    if (rc < 0) {
-        if (err && err->sub == AZR_SUB_SYNC)
-            atomic_store(&t->d->poisoned, true);
+    if (rc < 0)
         return rc;
+    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER) {
+        rc = azri_apply_sync(&a, err); /* [W8-sync] */
+        if (rc < 0) {
+            atomic_store(&t->d->poisoned, true);
+            return rc;
+        }
     }
     if (AZRI_GUARD(RENAME_FIRST))
         clear_own_row(t, &a);

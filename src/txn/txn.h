@@ -33,9 +33,9 @@ typedef struct azri_grid {
  * is mapped when it is there; azri_domain_ready makes it when it is not. */
 AZR_CHECKED int azri_domain_open(azri_domain **out, const char *path,
                                  unsigned flags, azr_error *err);
-/* The directory of a new array, made if need be (then *made_out). */
+/* The directory of a new array, made if need be. */
 AZR_CHECKED int azri_domain_create(azri_domain **out, const char *path,
-                                   unsigned flags, bool *made_out,
+                                   unsigned flags, int durability,
                                    azr_error *err);
 void azri_domain_close(azri_domain *d);
 /* For writing: class of the file system, a try of its locks, `state`, `tx`. */

@@ -410,7 +410,7 @@ static void unlock_all(azri_txn *t)
     /* [Q-unlock] before the scan: a waiter is found, or finds the lock free */
     if (azri_ofd_unlock(t->fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL) < 0) {
         /* let the kernel do it: nothing of ours may stay locked */
-        azri_close(t->fd);
+        azri_domain_drop_fd(t->d, t->fd);
         t->fd = -1;
     }
     if (t->d->table)

@@ -44,6 +44,8 @@ struct azri_domain {
     pthread_mutex_t mutex;         /* what follows */
     int pool[AZRI_POOL_FDS];       /* idle lock descriptors */
     int pool_count;
+    int *lent; /* lock descriptors at work */
+    int lent_count, lent_capacity;
     azri_txn *txns;            /* alive, for the fork handler */
     azri_domain *next, **link; /* all domains of the process */
 };
@@ -121,6 +123,7 @@ uint64_t azri_w_offset(const azri_state *s, const uint64_t *coords);
 AZR_CHECKED int azri_domain_take_fd(azri_domain *d, int *fd_out,
                                     azr_error *err);
 void azri_domain_give_fd(azri_domain *d, int fd); /* unlocked */
+void azri_domain_drop_fd(azri_domain *d, int fd); /* closes, and so unlocks */
 AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
 
 /* ---- rebuild.c ---- */
