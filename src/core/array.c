@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "runtime/pool.h"
 #include "txn/layout.h"
 
 #include <errno.h>
@@ -80,6 +81,17 @@ void azri_grid_of(azri_grid *out, const azri_meta *m)
 }
 
 /* -------------------------------------------------------------- coders --- */
+
+#define ALONE_NBYTES ((uint64_t)256 << 10)
+
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n)
+{
+    if (a->options.threads == 0 && n < ALONE_NBYTES &&
+        n * g->meta->chunk_nbytes < ALONE_NBYTES &&
+        g->meta->chunk_nbytes < ALONE_NBYTES)
+        return 1;
+    return azri_pool_width(a->options.threads, n);
+}
 
 int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 {

@@ -67,6 +67,8 @@ azri_patience azri_array_patience(const azr_array *a);
 AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
 AZR_CHECKED int azri_coders_take(azr_array *a, azri_coder **out, int n,
                                  azr_error *err);
+/* Threads for n chunks: one where handing out the work would cost more than it. */
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n);
 void azri_coders_give(azr_array *a, azri_coder **coders, int n);
 void azri_grid_of(azri_grid *out, const azri_meta *m);
 

@@ -124,7 +124,7 @@ static int decode_all(reader *r, azr_error *err)
     uint64_t n = r->plan.piece_count;
     int rc;
 
-    r->width = azri_pool_width(r->a->options.threads, n);
+    r->width = azri_array_width(r->a, r->g, n);
     rc = azri_coders_take(r->a, r->coders, r->width, err);
     if (rc < 0)
         return rc;

@@ -503,7 +503,7 @@ static int stage_one(void *arg, uint64_t i, int worker, azr_error *err)
 static int stage_all(azr_txn *t, azri_txn *inner, azr_error *err)
 {
     committer c = {.t = t, .inner = inner};
-    int width = azri_pool_width(t->a->options.threads, t->count);
+    int width = azri_array_width(t->a, t->g, t->count);
     int rc = azri_txn_entries(inner, t->count, staged_coords, t, err);
 
     if (rc == AZR_OK)

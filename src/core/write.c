@@ -162,7 +162,7 @@ static int stage_piece(void *arg, uint64_t i, int worker, azr_error *err)
 static int run_pieces(stager *s, azri_pool_fn fn, azr_error *err)
 {
     uint64_t n = s->p->piece_count;
-    int width = azri_pool_width(s->a->options.threads, n);
+    int width = azri_array_width(s->a, s->g, n);
     int rc = azri_coders_take(s->a, s->coders, width, err);
 
     if (rc < 0)

@@ -425,7 +425,7 @@ static void unlock_all(azri_txn *t)
 
 /* Is the owner of an ACTIVE row dead? Asking costs a system call a row, so only
  * rows that have stood for a while are asked; opening asks all. */
-#define ACTIVE_IS_OLD_NS INT64_C(1000000)
+#define ACTIVE_IS_OLD_NS INT64_C(50000000)
 
 static bool is_old(const azri_state *s, uint32_t i)
 {
