@@ -1,0 +1,9 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cli.h"
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+    (void)argc;
+    (void)argv;
+    return cli_error(cli, CLI_UNSUPPORTED, "status: not yet written");
+}
