@@ -280,6 +280,13 @@ int azri_domain_check(azri_domain *d, azr_error *err)
         return AZR_OK;
     if (azri_sys->fstat(s->fd, &st) != 0)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
+    /* built anew (or scribbled on) since we mapped it: ids, lock offsets and
+     * counters that we know are those of before */
+    if (memcmp(s->map, &s->header, sizeof s->header) != 0)
+        return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
+                             "'%s/.azr/state' is not the one that this handle "
+                             "opened; open the array anew",
+                             d->path);
     if (st.st_nlink == 1)
         return AZR_OK;
     if (st.st_nlink == 0)
