@@ -55,7 +55,6 @@ static int array_new(azr_array **out, const azr_open_options *options,
     if (!a)
         return azri_fail_nomem(err, sizeof *a);
     a->options = *options;
-    (void)pthread_mutex_init(&a->mutex, NULL);
     *out = a;
     return AZR_OK;
 }
@@ -68,7 +67,6 @@ void azri_array_close(azr_array *a)
         azri_coder_free(a->coders[i]);
     azri_ground_unref(a->ground);
     azri_domain_close(a->d);
-    (void)pthread_mutex_destroy(&a->mutex);
     azri_free(a);
 }
 
@@ -97,10 +95,10 @@ int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 {
     int have = 0, rc = AZR_OK;
 
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     while (have < n && a->coder_count > 0)
         out[have++] = a->coders[--a->coder_count];
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     while (have < n && rc == AZR_OK) {
         rc = azri_coder_new(&out[have], err);
         if (rc == AZR_OK)
@@ -113,10 +111,10 @@ int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 
 void azri_coders_give(azr_array *a, azri_coder **coders, int n)
 {
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     while (n > 0 && a->coder_count < AZRI_CODERS)
         a->coders[a->coder_count++] = coders[--n];
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     while (n > 0)
         azri_coder_free(coders[--n]);
 }

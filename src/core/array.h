@@ -7,7 +7,6 @@
 #include "model/plan.h"
 #include "txn/txn.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* What an array stands on at one instant: its metadata document, parsed, with the
@@ -31,7 +30,7 @@ struct azr_array {
     int format;
     const char *document_key; /* "zarr.json" or ".zarray" */
     unsigned document_kind;   /* of an entry */
-    pthread_mutex_t mutex;    /* what follows */
+    /* under azri_domain_hold: */
     azri_ground *ground;
     azri_coder *coders[AZRI_CODERS];
     int coder_count;

@@ -226,6 +226,16 @@ void azri_domain_close(azri_domain *d)
     azri_free(d);
 }
 
+void azri_domain_hold(azri_domain *d)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+}
+
+void azri_domain_release(azri_domain *d)
+{
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
 azr_store *azri_domain_store(azri_domain *d)
 {
     return d->store;

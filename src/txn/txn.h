@@ -49,6 +49,10 @@ AZR_CHECKED int azri_domain_has_state(azri_domain *d, bool *out,
 /* `state` must be that of this directory still: one link. AZR_ENOTFOUND (STATE):
  * removed or remade by a plain tool. AZR_EUNSUPPORTED (STATE): two links. */
 AZR_CHECKED int azri_domain_check(azri_domain *d, azr_error *err);
+/* A short lock that the fork handler knows: for what a handle keeps beside its
+ * domain. Never held while anything of this room is called. */
+void azri_domain_hold(azri_domain *d);
+void azri_domain_release(azri_domain *d);
 azr_store *azri_domain_store(azri_domain *d);
 const char *azri_domain_path(const azri_domain *d);
 int azri_domain_dir(const azri_domain *d); /* descriptor; the domain's */
