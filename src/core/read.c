@@ -46,7 +46,8 @@ static void forget_plan(reader *r)
 static int check_destination(const reader *r, azr_error *err)
 {
     for (int d = 0; d < r->plan.result_rank; d++) {
-        if (r->dst.strides[d] == 0 && r->plan.result_shape[d] > 1)
+        if (r->dst.strides[d] == 0 && r->plan.result_shape[d] > 1 &&
+            r->plan.element_count > 0)
             return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                                  "a destination with stride 0 in dimension %d",
                                  d);
@@ -185,6 +186,8 @@ static int try_once(reader *r, bool fresh, azr_error *err)
 
     if (rc < 0)
         return rc;
+    /* who decodes before the second look should at least know the shape */
+    fresh = fresh || (!hold && azri_selection_needs_shape(r->sel));
     if (fresh || azri_view_moves_documents(r->v)) {
         rc = agree_on_ground(r, err);
         if (rc < 0)
