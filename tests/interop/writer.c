@@ -327,7 +327,7 @@ static void write_cell(const cell *c, void *arg)
     text_of(name, "arrays/%04zu", w->count++);
     text_of(path, "%s/%s", w->dir, name);
     create(&a, c, path);
-    if (!c->shape->is_blank && nbytes > 0)
+    if (!c->shape->is_blank)
         must(azr_array_write(a, &all, values, nbytes, &err), path, &err);
     azr_array_close(a);
     write_raw(raw, w, c, "", values, c->shape->shape);
