@@ -274,26 +274,41 @@ static bool died_there(job *j, int status, unsigned at)
                     (unsigned)status);
 }
 
+pid_t job_start(const job *j, tap_action action, unsigned at, bool after)
+{
+    static victim v; /* the child has a copy */
+
+    v = (victim){j, action, at, after};
+    return child_start(be_victim, &v);
+}
+
+/* The first complaint, with what was going on. */
+static bool tell(const job *j, unsigned at, bool after, unsigned trial)
+{
+    char why[1024], text[32];
+
+    (void)snprintf(why, sizeof why, "%s", scene_error());
+    kind_text(text, &j->k);
+    scene_error()[0] = '\0';
+    return complain("%s, %s, killed %s point %u (%s), trial %u: %s",
+                    op_name(j->o), text, after ? "after" : "before", at,
+                    j->names[at], trial, why);
+}
+
 bool job_kill(job *j, unsigned at, bool after, unsigned trial)
 {
-    victim v = {j, TAP_KILL, at, after};
     bool with_long = trial % 3 == 2 && !op_creates(j->o) && j->o != OP_RECOVER;
     bystander b;
-    char text[32];
     bool ok;
 
     scene_error()[0] = '\0';
     tree_copy(j->from, j->at);
     ok = !with_long || bystander_start(&b, j);
-    ok = ok && died_there(j, child_wait(child_start(be_victim, &v)), at) &&
+    ok = ok &&
+         died_there(j, child_wait(job_start(j, TAP_KILL, at, after)), at) &&
          look_around(j, judge(j, at, after), trial, with_long ? &b : NULL);
-    if (!ok) {
-        kind_text(text, &j->k);
-        (void)printf("FAILED %s, %s, killed %s point %u (%s), trial %u: %s\n",
-                     op_name(j->o), text, after ? "after" : "before", at,
-                     j->names[at], trial, scene_error());
-        return false;
-    }
+    if (!ok)
+        return tell(j, at, after, trial);
     tree_remove(j->at);
     return true;
 }
@@ -367,12 +382,6 @@ static void name_places(job *j, const char *name)
     (void)snprintf(j->at, sizeof j->at, "%s/%s", root, name);
 }
 
-static bool report(const job *j)
-{
-    (void)printf("FAILED to begin %s: %s\n", op_name(j->o), scene_error());
-    return false;
-}
-
 bool job_begin(job *j, const char *name)
 {
     scene_error()[0] = '\0';
@@ -380,21 +389,20 @@ bool job_begin(job *j, const char *name)
     (void)tap_shared();
     name_places(j, name);
     if (!child_run("maker", be_maker, j))
-        return report(j);
+        return false;
     j->old = shared()->seen;
     if (op_creates(j->o)) {
         tree_copy(j->from, j->at);
         if (!child_run("second creator", be_second, j))
-            return report(j);
+            return false;
         j->again = shared()->after;
         tree_remove(j->at);
     }
     if (!count(j))
-        return report(j);
+        return false;
     j->new = shared()->after;
     if (image_same(&j->old, &j->new) || j->points == 0) {
-        (void)complain("it changes nothing");
-        return report(j);
+        return complain("%s changes nothing", op_name(j->o));
     }
     return true;
 }
@@ -402,20 +410,18 @@ bool job_begin(job *j, const char *name)
 bool job_begin_recovery(job *j, const job *of, unsigned point, bool after,
                         const char *name)
 {
-    victim v = {of, TAP_KILL, point, after};
-
     *j = *of;
     j->kills = 0;
     scene_error()[0] = '\0';
     tree_copy(of->from, of->at);
-    (void)child_wait(child_start(be_victim, &v));
+    (void)child_wait(job_start(of, TAP_KILL, point, after));
     name_places(j, name);
     if (rename(of->at, j->from) != 0)
-        return complain("rename") || report(j);
+        return complain("rename");
     j->o = OP_RECOVER;
     j->only_new = judge(of, point, after) == MUST_BE_NEW;
     if (!count(j))
-        return report(j);
+        return false;
     j->committed = -1;
     return true;
 }
