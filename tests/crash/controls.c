@@ -102,7 +102,7 @@ static const control controls[] = {
     CONTROL(P2, between_rows),
     CONTROL(CHUNK_LOCKS, stopped_writer),
     CONTROL(HOLD_LOCKS, stopped_delete),
-    CONTROL(SLOT, stopped_writer),
+    CONTROL(SLOT, stopped_recovery),
     CONTROL(BUSY_ROW, stopped_recovery),
     CONTROL(FOREIGN, foreign),
     CONTROL(SYNC_STAGED, syncs),

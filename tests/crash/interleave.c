@@ -63,8 +63,8 @@ static bool be_writer(void *arg)
     azr_array *a = NULL;
     int32_t values[SCENE_LENGTH];
 
-    azr_set_threads(1);
     o.flags = v->flags;
+    o.threads = 1;
     o.timeout_ms = 0;
     s.start[0] = v->first;
     s.count[0] = v->end - v->first;
@@ -85,7 +85,6 @@ static bool be_reader(void *arg)
 {
     const char *path = arg;
 
-    azr_set_threads(1);
     return scene_snap(&shared()->seen, path);
 }
 
@@ -95,7 +94,6 @@ static bool be_last(void *arg)
     azr_array *a = NULL;
     bool ok;
 
-    azr_set_threads(1);
     ok = scene_open(&a, path, AZR_OPEN_WRITE) && scene_read(&shared()->last, a);
     azr_array_close(a);
     return ok && scene_is_clean(path);
@@ -322,7 +320,6 @@ static bool be_slow_reader(void *arg)
     azr_array *a = NULL;
     bool ok;
 
-    azr_set_threads(1);
     ok = scene_open(&a, s->path, 0);
     tap_arm(s->action, s->at, false, 0);
     ok = ok && scene_read_once(&shared()->seen, a);
@@ -419,7 +416,6 @@ static bool be_placed(void *arg)
     azr_array *a = NULL;
     bool ok;
 
-    azr_set_threads(1);
     ok = scene_open(&a, p->path, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY);
     if (ok)
         atomic_store(&a->d->slot_hint, p->row);
@@ -522,7 +518,6 @@ static bool be_updater(void *arg)
     azr_array *a = NULL;
     int rc;
 
-    azr_set_threads(1);
     if (!scene_open(&a, s->path, AZR_OPEN_WRITE))
         return false;
     tap_arm(s->action, s->at, false, 0);

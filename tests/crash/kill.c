@@ -51,7 +51,7 @@ static bool be_victim(void *arg)
     bool opens = !op_creates(j->o) && j->o != OP_RECOVER;
     bool ok;
 
-    azr_set_threads(j->threads);
+    scene_threads = j->threads;
     if (opens && !scene_open(&a, j->at, AZR_OPEN_WRITE))
         return false;
     if (opens && !op_prepare(a, j->o))
@@ -75,7 +75,6 @@ static bool be_reader(void *arg)
 {
     const observer *o = arg;
 
-    azr_set_threads(1);
     if (o->unprivileged && setresuid(NOBODY, NOBODY, NOBODY) != 0)
         return complain("setresuid");
     return scene_snap(&shared()->seen, o->j->at);
@@ -105,7 +104,6 @@ static bool be_writer(void *arg)
     azr_array *a = NULL;
     bool ok;
 
-    azr_set_threads(1);
     if (op_creates(j->o) && !shared()->seen.exists && !create_again(j))
         return false;
     ok = scene_open(&a, j->at, AZR_OPEN_WRITE) &&
@@ -130,7 +128,6 @@ static bool be_bystander(void *arg)
     char c = 0;
     bool ok;
 
-    azr_set_threads(1);
     ok = scene_open(&a, b->j->at, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY);
     if (write(b->done[1], &c, 1) != 1 || read(b->go[0], &c, 1) != 1)
         return false;
@@ -332,7 +329,6 @@ static bool be_maker(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return scene_make(j->from, j->o, &j->k) &&
            scene_snap(&shared()->seen, j->from);
 }
@@ -341,7 +337,6 @@ static bool be_second(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return create_again(j) && scene_snap(&shared()->after, j->at);
 }
 
@@ -349,7 +344,6 @@ static bool be_snapper(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return scene_snap(&shared()->after, j->at);
 }
 

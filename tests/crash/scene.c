@@ -50,6 +50,8 @@ bool op_creates(op o)
     return o == OP_CREATE || o == OP_CREATE_ATTRIBUTES;
 }
 
+int scene_threads = 1;
+
 /* --------------------------------------------------------------- errors --- */
 
 static char *g_error;
@@ -155,6 +157,7 @@ bool scene_open(azr_array **out, const char *path, unsigned flags)
     int rc;
 
     o.flags = flags;
+    o.threads = scene_threads;
     o.timeout_ms = 0; /* nobody waits for the dead */
     rc = azr_array_open(out, path, &o, &err);
     return rc < 0 ? failed("open", rc, &err) : true;

@@ -59,6 +59,8 @@ char *scene_error(void);
 /* Say what is wrong, once: the first message stays. Returns false. */
 bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Of handles that are opened from now on, in this process. */
+extern int scene_threads;
 /* Every function here returns false after complain(). */
 bool scene_make(const char *path, op o, const kind *k);
 bool scene_open(azr_array **out, const char *path, unsigned flags);
