@@ -127,10 +127,10 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
 
     if (status == AZR_ECANCELED && cli_signal)
         return cli_interrupted(cli);
-    if (next)
-        snprintf(text, sizeof text, "%s (try: %s)", message, next);
-    else
-        snprintf(text, sizeof text, "%s", message);
+    snprintf(text, sizeof text, "%s%s%s%s%s%s", message,
+             err->sys_errno ? ", " : "",
+             err->sys_errno ? strerror(err->sys_errno) : "",
+             next ? " (try: " : "", next ? next : "", next ? ")" : "");
     say(cli, code, azr_status_name(status), NULL, text);
     return code;
 }
