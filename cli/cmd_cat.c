@@ -46,7 +46,7 @@ static uint64_t chunks_read(void)
 static void *watch_read(void *arg)
 {
     struct watch *w = arg;
-    const struct timespec pause = {0, 50 * 1000 * 1000};
+    const struct timespec pause = {0, 50000000};
 
     while (!atomic_load(&w->done)) {
         progress_show(&w->progress, chunks_read() - w->before, w->total);
@@ -153,7 +153,7 @@ static int write_failed(struct cli *cli, const char *file)
 {
     if (cli_signal)
         return cli_interrupted(cli);
-    return cli_error(cli, CLI_IO, "%s: %s", file, strerror(errno));
+    return cli_error(cli, CLI_IO, "%s: %s", file, cli_errno_text(errno));
 }
 
 /* A file appears under its name complete or not at all. */

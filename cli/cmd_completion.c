@@ -78,7 +78,7 @@ int cmd_completion(struct cli *cli, int argc, char **argv)
         json_close(&j, '}');
         json_end(&j);
     } else {
-        fputs(script, stdout);
+        (void)fputs(script, stdout);
     }
     return CLI_OK;
 }

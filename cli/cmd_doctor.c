@@ -309,7 +309,7 @@ int cmd_doctor(struct cli *cli, int argc, char **argv)
         path = words.items[0];
     (void)snprintf(name, sizeof name, ".azr-doctor-%ld", (long)getpid());
     if (peer_start(&h, path, name) != 0)
-        return cli_error(cli, CLI_IO, "fork: %s", strerror(errno));
+        return cli_error(cli, CLI_IO, "fork: %s", cli_errno_text(errno));
     rc = examine(cli, &e, &h, path, name);
     peer_kill(&h);
     if (rc == 0 && cli_signal)

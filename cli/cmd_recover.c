@@ -10,8 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEPTH_MAX 64 /* directories below the one that was named */
-
 static const struct cli_usage usage = {
     "recover PATH [--dry-run]",
     "Finish what dead writers left, as the next writer would do anyway: what "
@@ -29,6 +27,7 @@ struct totals {
 
 struct job {
     struct cli *cli;
+    struct cli aside; /* says errors as text alone */
     struct progress progress;
     struct totals totals;
     int dry_run, exit_code;
@@ -94,11 +93,10 @@ static void json_counts(struct json *j, const azr_recovery *r)
 static void print_counts(const struct job *job, const char *path,
                          const azr_recovery *r)
 {
-    const char *would = job->dry_run ? "would be " : "";
-
-    printf("%s: %" PRIu32 " %srolled forward, %" PRIu32 " %srolled back, "
+    cli_put(stdout, path);
+    printf(": %s%" PRIu32 " rolled forward, %" PRIu32 " rolled back, "
            "%" PRIu32 " of the living left alone",
-           path, r->finished, would, r->cleared, would, r->busy);
+           job->dry_run ? "would be: " : "", r->finished, r->cleared, r->busy);
     if (r->rubbish)
         printf(", %" PRIu32 " staged objects removed", r->rubbish);
     if (r->lost)
@@ -108,6 +106,21 @@ static void print_counts(const struct job *job, const char *path,
     printf("\n");
 }
 
+/* The others may still be helped: the largest code is that of the command, and
+ * with --json there is one document, at the end. */
+static void keep_worst(struct job *job, int code)
+{
+    if (code > job->exit_code)
+        job->exit_code = code;
+}
+
+static struct cli *quiet_json(struct job *job)
+{
+    job->aside = *job->cli;
+    job->aside.json = 0;
+    return &job->aside;
+}
+
 static void take_array(struct job *job, const char *path)
 {
     azr_error err = AZR_ERROR_INIT;
@@ -115,15 +128,8 @@ static void take_array(struct job *job, const char *path)
     int rc = recover_or_foresee(job, &r, path, &err);
 
     progress_end(&job->progress);
-    if (rc < 0) { /* the others may still be helped; the worst code counts */
-        int json = job->cli->json;
-        int code;
-
-        job->cli->json = 0;
-        code = cli_fail_at(job->cli, rc, &err, path);
-        job->cli->json = json;
-        if (code > job->exit_code)
-            job->exit_code = code;
+    if (rc < 0) {
+        keep_worst(job, cli_fail_at(quiet_json(job), rc, &err, path));
         job->totals.failed++;
     } else {
         add(&job->totals, &r);
@@ -143,8 +149,6 @@ static void take_array(struct job *job, const char *path)
 
 /* --------------------------------------------------------------- a tree --- */
 
-/* 1: an array, 0: something else. A group has a zarr.json too, so the library
- * is asked; its documents alone say nothing. */
 static bool has(const char *dir, const char *name)
 {
     char path[4096];
@@ -154,6 +158,7 @@ static bool has(const char *dir, const char *name)
            stat(path, &st) == 0;
 }
 
+/* A group has a zarr.json too: the library knows. */
 static bool is_array(const struct job *job, const char *dir)
 {
     azr_open_options o = cli_open_options(job->cli, AZR_OPEN_NO_RECOVERY);
@@ -169,6 +174,11 @@ static bool is_array(const struct job *job, const char *dir)
     return rc != AZR_ENOTFOUND && rc != AZR_EUNSUPPORTED;
 }
 
+static int keep_entry(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.';
+}
+
 static bool is_directory(const char *path, const struct dirent *entry)
 {
     struct stat st;
@@ -178,46 +188,76 @@ static bool is_directory(const char *path, const struct dirent *entry)
     return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static void take_tree(struct job *job, const char *dir, int depth);
+/* Directories still to be seen, the next one last. */
+struct todo {
+    char **paths;
+    size_t count, room;
+};
 
-static void take_entries(struct job *job, const char *dir, int depth, DIR *d)
+static char *joined(const char *dir, const char *name)
 {
-    struct dirent *entry;
+    size_t size = strlen(dir) + strlen(name) + 2;
+    char *path = cli_alloc(size, 1);
 
-    while (!cli_signal && (entry = readdir(d)) != NULL) {
-        size_t size = strlen(dir) + strlen(entry->d_name) + 2;
-        char *path;
-
-        if (entry->d_name[0] == '.')
-            continue;
-        path = cli_alloc(size, 1);
-        (void)snprintf(path, size, "%s/%s", dir, entry->d_name);
-        if (is_directory(path, entry))
-            take_tree(job, path, depth + 1);
-        free(path);
-    }
+    (void)snprintf(path, size, "%s%s%s", dir, name[0] ? "/" : "", name);
+    return path;
 }
 
-static void take_tree(struct job *job, const char *dir, int depth)
+static void push(struct todo *t, char *path)
 {
-    DIR *d;
+    if (t->count == t->room) {
+        size_t room = t->room ? 2 * t->room : 64;
+        char **paths = cli_alloc(room, sizeof *paths);
 
-    if (is_array(job, dir)) {
-        take_array(job, dir);
+        if (t->count > 0)
+            memcpy(paths, t->paths, t->count * sizeof *paths);
+        free(t->paths);
+        t->paths = paths;
+        t->room = room;
+    }
+    t->paths[t->count++] = path;
+}
+
+/* Links are not followed, so the walk ends. */
+static void push_entries(struct job *job, struct todo *t, const char *dir)
+{
+    struct dirent **entries = NULL;
+    int n = scandir(dir, &entries, keep_entry, alphasort);
+
+    if (n < 0) {
+        keep_worst(job, cli_error(quiet_json(job), CLI_IO, "%s: %s", dir,
+                                  cli_errno_text(errno)));
         return;
     }
-    if (depth > DEPTH_MAX)
-        return;
-    d = opendir(dir);
-    if (!d) {
-        int code = cli_error(job->cli, CLI_IO, "%s: %s", dir, strerror(errno));
+    while (n-- > 0) {
+        char *path = joined(dir, entries[n]->d_name);
 
-        if (code > job->exit_code)
-            job->exit_code = code;
-        return;
+        if (is_directory(path, entries[n]))
+            push(t, path);
+        else
+            free(path);
+        free(entries[n]);
     }
-    take_entries(job, dir, depth, d);
-    closedir(d);
+    free(entries);
+}
+
+static void take_tree(struct job *job, const char *top)
+{
+    struct todo t = {NULL, 0, 0};
+
+    push(&t, joined(top, ""));
+    while (t.count > 0) {
+        char *path = t.paths[--t.count];
+
+        if (cli_signal)
+            ; /* only free the rest */
+        else if (is_array(job, path))
+            take_array(job, path);
+        else
+            push_entries(job, &t, path);
+        free(path);
+    }
+    free(t.paths);
 }
 
 static void report(struct job *job, const char *path, const char *list)
@@ -252,7 +292,7 @@ static int recover(struct job *job, const char *path)
         return cli_error(job->cli, CLI_IO, "out of memory");
     job->json = json_begin(job->list);
     json_open(&job->json, NULL, '[');
-    take_tree(job, path, 0);
+    take_tree(job, path);
     json_close(&job->json, ']');
     if (fclose(job->list) != 0)
         return cli_error(job->cli, CLI_IO, "out of memory");
@@ -284,7 +324,7 @@ int cmd_recover(struct cli *cli, int argc, char **argv)
         return cli->exit_code;
     if (stat(words.items[0], &st) != 0)
         return cli_error(cli, errno == ENOENT ? CLI_PRESENCE : CLI_IO, "%s: %s",
-                         words.items[0], strerror(errno));
+                         words.items[0], cli_errno_text(errno));
     job.cli = cli;
     job.progress = progress_begin(cli, "recover", "arrays");
     return recover(&job, words.items[0]);

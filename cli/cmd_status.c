@@ -215,7 +215,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
 
     if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
         return cli->exit_code;
-    if (interval_ms < 10 || interval_ms > 3600 * 1000)
+    if (interval_ms < 10 || interval_ms > 3600000)
         return cli_usage_error(cli, "--interval: need 0.01 to 3600 seconds");
     rc = cli_open(cli, &array, words.items[0], 0);
     if (rc == 0)

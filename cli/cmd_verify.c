@@ -49,11 +49,15 @@ static int take_finding(const azr_finding *finding, void *arg)
         json_close(&a->json, '}');
     } else {
         progress_end(&a->progress);
-        fprintf(a->found, "%s%s%s  %-8s  %s  %s\n",
-                a->cli->color_out && finding->is_error ? "\033[31m" : "",
-                finding->is_error ? "error " : "remark",
-                a->cli->color_out && finding->is_error ? "\033[0m" : "",
-                kind_name(finding->kind), finding->key, finding->text);
+        (void)fprintf(a->found, "%s%s%s  %-8s  ",
+                      a->cli->color_out && finding->is_error ? "\033[31m" : "",
+                      finding->is_error ? "error " : "remark",
+                      a->cli->color_out && finding->is_error ? "\033[0m" : "",
+                      kind_name(finding->kind));
+        cli_put(a->found, finding->key);
+        (void)fputs("  ", a->found);
+        cli_put(a->found, finding->text);
+        (void)fputc('\n', a->found);
     }
     return 0;
 }

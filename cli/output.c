@@ -56,14 +56,14 @@ static void write_rows(FILE *f, const struct output *out, struct progress *p)
         if (i % SLAB == 0 && !go_on(f, p, i, r->count))
             return;
         if (ends > 0)
-            fputs(ends > 1 && !is_csv ? "\n\n" : "\n", f);
+            (void)fputs(ends > 1 && !is_csv ? "\n\n" : "\n", f);
         else if (i > 0)
-            fputc(is_csv ? ',' : ' ', f);
+            (void)fputc(is_csv ? ',' : ' ', f);
         elem_text(text, out->dtype, at);
-        fputs(text, f);
+        (void)fputs(text, f);
     }
     if (r->count > 0)
-        fputc('\n', f);
+        (void)fputc('\n', f);
 }
 
 static void write_nested(FILE *f, const struct output *out, struct progress *p)
@@ -74,23 +74,23 @@ static void write_nested(FILE *f, const struct output *out, struct progress *p)
     char text[ELEM_TEXT_MAX];
 
     for (int d = 0; d < r->rank; d++)
-        fputc('[', f);
+        (void)fputc('[', f);
     for (uint64_t i = 0; i < r->count; i++, at += item) {
         int ends = i ? ends_before(r, i) : 0;
 
         if (i % SLAB == 0 && !go_on(f, p, i, r->count))
             return;
         for (int d = 0; d < ends; d++)
-            fputc(']', f);
+            (void)fputc(']', f);
         if (i > 0)
-            fputs(", ", f);
+            (void)fputs(", ", f);
         for (int d = 0; d < ends; d++)
-            fputc('[', f);
+            (void)fputc('[', f);
         elem_json(text, out->dtype, at);
-        fputs(text, f);
+        (void)fputs(text, f);
     }
     for (int d = 0; d < r->rank; d++)
-        fputc(']', f);
+        (void)fputc(']', f);
 }
 
 static void write_json(FILE *f, const struct output *out, struct progress *p)
@@ -105,7 +105,7 @@ static void write_json(FILE *f, const struct output *out, struct progress *p)
     if (out->region->count > 0)
         write_nested(f, out, p);
     else /* "shape" tells how */
-        fputs("[]", f);
+        (void)fputs("[]", f);
     json_close(&j, '}');
     json_end(&j);
 }
