@@ -142,6 +142,15 @@ static int run(struct cli *cli, int argc, char **argv)
     return CLI_USAGE;
 }
 
+static uint64_t half_the_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+
+    if (pages <= 0 || page <= 0)
+        return UINT64_C(1) << 30;
+    return (uint64_t)pages / 2 * (uint64_t)page;
+}
+
 int main(int argc, char **argv)
 {
     struct cli cli;
@@ -151,6 +160,7 @@ int main(int argc, char **argv)
     occupy_standard_descriptors();
     memset(&cli, 0, sizeof cli);
     cli.timeout_ms = AZR_TIMEOUT_DEFAULT_MS;
+    cli.memory = half_the_memory();
     cli.color_out = wants_color(STDOUT_FILENO);
     cli.color_err = wants_color(STDERR_FILENO);
     if (azr_cancel_new(&cancel) < 0)

@@ -41,6 +41,7 @@ struct cli {
     int quiet;          /* --quiet: no progress, no remarks */
     int threads;        /* -j; 0: one a core */
     int64_t timeout_ms; /* --timeout, of each wait; below 0: for ever */
+    uint64_t memory;    /* --memory: most bytes of elements to hold */
     bool color_out, color_err;
     bool committed;     /* something was changed for good */
     int exit_code;      /* set when cli_args() says stop */
@@ -124,7 +125,10 @@ void cli_note(const struct cli *cli, const char *format, ...)
 int cli_exit_of(int status);
 /** 128 + n after a signal, said on stderr; else 0. */
 int cli_interrupted(struct cli *cli);
-/** malloc that says so and ends the program when there is no memory. */
+/** Memory for `nbytes` of elements, within --memory, not cleared. NULL: said,
+ *  with the exit code in cli->exit_code. */
+void *cli_reserve(struct cli *cli, size_t nbytes);
+/** calloc that says so and ends the program when there is no memory. */
 void *cli_alloc(size_t count, size_t nbytes);
 
 /* -------------------------------------------------------------- arrays --- */

@@ -3,6 +3,7 @@
  * on stdout. */
 #include "cli.h"
 #include "json.h"
+#include "region.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -184,6 +185,28 @@ void *cli_alloc(size_t count, size_t nbytes)
         fputs("azr: out of memory\n", stderr);
         exit(CLI_IO);
     }
+    return p;
+}
+
+void *cli_reserve(struct cli *cli, size_t nbytes)
+{
+    char need[32], most[32];
+    void *p;
+
+    if (nbytes > cli->memory) {
+        bytes_text(need, sizeof need, (double)nbytes);
+        bytes_text(most, sizeof most, (double)cli->memory);
+        cli->exit_code =
+            cli_error(cli, CLI_IO,
+                      "the elements take %s (%zu bytes), at most %s are "
+                      "held: choose a smaller part, or raise --memory",
+                      need, nbytes, most);
+        return NULL;
+    }
+    p = malloc(nbytes ? nbytes : 1);
+    if (!p)
+        cli->exit_code =
+            cli_error(cli, CLI_IO, "no memory for %zu bytes", nbytes);
     return p;
 }
 

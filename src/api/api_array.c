@@ -51,7 +51,7 @@ int azr_array_create(azr_array **out, const char *path,
     azr_open_options o;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     NEED(path);
     NEED(spec);
@@ -65,7 +65,7 @@ int azr_array_open(azr_array **out, const char *path,
     azr_open_options o;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     NEED(path);
     rc = take_options(&o, options, err);
@@ -79,7 +79,7 @@ void azr_array_close(azr_array *array)
 
 int azr_array_info_get(azr_array *array, azr_array_info *out, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(out);
     if (out->struct_size != sizeof *out)
@@ -92,7 +92,7 @@ int azr_array_info_get(azr_array *array, azr_array_info *out, azr_error *err)
 int azr_array_usage(azr_array *array, uint64_t *chunks_out,
                     uint64_t *nbytes_out, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(chunks_out);
     NEED(nbytes_out);
@@ -128,7 +128,7 @@ int azr_array_read(azr_array *array, const azr_selection *sel, void *dst,
     azri_caller_memory m = {NULL, dst, dst_nbytes};
     azri_patience patience;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     if (dst_nbytes > 0)
@@ -144,7 +144,7 @@ int azr_array_read_into(azr_array *array, const azr_selection *sel,
     azri_patience patience;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     rc = check_memory(dst, err);
@@ -159,7 +159,7 @@ int azr_array_write(azr_array *array, const azr_selection *sel, const void *src,
 {
     azri_caller_memory m = dense_source(src, src_nbytes);
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     if (src_nbytes > 0)
@@ -173,7 +173,7 @@ int azr_array_write_from(azr_array *array, const azr_selection *sel,
     azri_caller_memory m = {src, NULL, 0};
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     rc = check_memory(src, err);
@@ -183,7 +183,7 @@ int azr_array_write_from(azr_array *array, const azr_selection *sel,
 int azr_array_fill(azr_array *array, const azr_selection *sel,
                    const void *value, size_t value_nbytes, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     NEED(value);
@@ -193,7 +193,7 @@ int azr_array_fill(azr_array *array, const azr_selection *sel,
 int azr_array_update(azr_array *array, const azr_selection *sel,
                      azr_update_fn fn, void *arg, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
     NEED(fn);
@@ -203,7 +203,7 @@ int azr_array_update(azr_array *array, const azr_selection *sel,
 int azr_array_resize(azr_array *array, int rank, const int64_t *shape,
                      azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     if (rank > 0)
         NEED(shape);
@@ -214,7 +214,7 @@ int azr_array_append(azr_array *array, int axis, int64_t length,
                      const void *src, size_t src_nbytes, int64_t *offset_out,
                      azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     if (src_nbytes > 0)
         NEED(src);
@@ -224,7 +224,7 @@ int azr_array_append(azr_array *array, int axis, int64_t length,
 
 int azr_array_attributes(azr_array *array, char **out, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(out);
     return azri_array_attributes(array, out, err);
@@ -233,7 +233,7 @@ int azr_array_attributes(azr_array *array, char **out, azr_error *err)
 int azr_array_attribute_set(azr_array *array, const char *name,
                             const char *json, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(name);
     return azri_array_attribute_set(array, name, json, err);
@@ -245,7 +245,7 @@ int azr_array_set_durability(azr_array *array, int durability, azr_error *err)
 {
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     if (durability != AZR_DURABILITY_PROCESS &&
         durability != AZR_DURABILITY_POWER)
@@ -257,7 +257,7 @@ int azr_array_set_durability(azr_array *array, int durability, azr_error *err)
 
 int azr_array_status(azr_array *array, azr_row_fn fn, void *arg, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(fn);
     return azri_domain_status(array->d, fn, arg, err);
@@ -266,7 +266,7 @@ int azr_array_status(azr_array *array, azr_row_fn fn, void *arg, azr_error *err)
 int azr_array_verify(azr_array *array, azr_finding_fn fn,
                      azr_progress_fn progress, void *arg, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(fn);
     return azri_array_verify(array, fn, progress, arg, err);
@@ -277,7 +277,7 @@ int azr_array_recover(azr_array *array, azr_recovery *out, azr_error *err)
     azr_recovery count = {0};
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     rc = azri_array_may_write(array, err);
     if (rc == AZR_OK)

@@ -31,7 +31,7 @@ int azr_txn_begin(azr_txn **out, const azr_txn_options *options, azr_error *err)
     azr_txn_options o;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     rc = take_options(&o, options, err);
     return rc < 0 ? rc : azri_transaction_begin(out, &o, err);
@@ -42,7 +42,7 @@ int azr_txn_read(azr_txn *txn, azr_array *array, const azr_selection *sel,
 {
     azri_caller_memory m = {NULL, dst, dst_nbytes};
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(txn);
     NEED(array);
     NEED(sel);
@@ -60,7 +60,7 @@ int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
     } p = {.in = src};
     azri_caller_memory m = {NULL, p.out, src_nbytes};
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(txn);
     NEED(array);
     NEED(sel);
@@ -72,7 +72,7 @@ int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
 int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
                   azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(txn);
     NEED(array);
     NEED(shape_out);
@@ -81,7 +81,7 @@ int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
 
 int azr_txn_commit(azr_txn *txn, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(txn);
     return azri_transaction_commit(txn, err);
 }
@@ -97,7 +97,7 @@ int azr_txn_run(azr_txn_fn fn, void *arg, const azr_txn_options *options,
     azr_txn_options o;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(fn);
     rc = take_options(&o, options, err);
     return rc < 0 ? rc : azri_transaction_run(fn, arg, &o, err);

@@ -23,6 +23,13 @@ void azri_error_reset(azr_error *err)
     err->message[0] = '\0';
 }
 
+void azri_error_begin(azr_error **err, azr_error *instead)
+{
+    if (!*err)
+        *err = instead;
+    azri_error_reset(*err);
+}
+
 /* Newlines in names would break "one line": they become '?'. */
 static void keep_one_line(char *text)
 {

@@ -9,8 +9,10 @@
 
 #define AZRI_PRINTF(f, a) __attribute__((format(printf, f, a)))
 
-/* Forget what an earlier call left. Entry points of the API call it. */
+/* Forget what an earlier call left. */
 void azri_error_reset(azr_error *err);
+/* The same for entry points: below them `err` is never NULL. */
+void azri_error_begin(azr_error **err, azr_error *instead);
 
 /* All return `code`, so that `return azri_fail(...)` reads well. They write
  * nothing when err is NULL or already holds an error. */

@@ -4,6 +4,7 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "runtime/pool.h"
 #include "txn/layout.h"
 
 #include <errno.h>
@@ -54,7 +55,6 @@ static int array_new(azr_array **out, const azr_open_options *options,
     if (!a)
         return azri_fail_nomem(err, sizeof *a);
     a->options = *options;
-    (void)pthread_mutex_init(&a->mutex, NULL);
     *out = a;
     return AZR_OK;
 }
@@ -67,7 +67,6 @@ void azri_array_close(azr_array *a)
         azri_coder_free(a->coders[i]);
     azri_ground_unref(a->ground);
     azri_domain_close(a->d);
-    (void)pthread_mutex_destroy(&a->mutex);
     azri_free(a);
 }
 
@@ -81,14 +80,25 @@ void azri_grid_of(azri_grid *out, const azri_meta *m)
 
 /* -------------------------------------------------------------- coders --- */
 
+#define ALONE_NBYTES ((uint64_t)256 << 10)
+
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n)
+{
+    if (a->options.threads == 0 && n < ALONE_NBYTES &&
+        n * g->meta->chunk_nbytes < ALONE_NBYTES &&
+        g->meta->chunk_nbytes < ALONE_NBYTES)
+        return 1;
+    return azri_pool_width(a->options.threads, n);
+}
+
 int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 {
     int have = 0, rc = AZR_OK;
 
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     while (have < n && a->coder_count > 0)
         out[have++] = a->coders[--a->coder_count];
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     while (have < n && rc == AZR_OK) {
         rc = azri_coder_new(&out[have], err);
         if (rc == AZR_OK)
@@ -101,10 +111,10 @@ int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 
 void azri_coders_give(azr_array *a, azri_coder **coders, int n)
 {
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     while (n > 0 && a->coder_count < AZRI_CODERS)
         a->coders[a->coder_count++] = coders[--n];
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     while (n > 0)
         azri_coder_free(coders[--n]);
 }
@@ -286,6 +296,28 @@ static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
     return rc;
 }
 
+static int refuse_chunk(void *arg, const uint64_t *coords, const char *key,
+                        azr_error *err)
+{
+    azr_array *a = arg;
+
+    (void)coords;
+    return azri_fail(err, AZR_EEXISTS,
+                     "'%s' holds '%s', a chunk without metadata; remove it "
+                     "first",
+                     azri_domain_path(a->d), key);
+}
+
+/* What another array left in the directory must not become data of this one:
+ * neither by a row that is applied later, nor as it stands. */
+static int clear_ground(azr_array *a, const azri_meta *m, azr_error *err)
+{
+    azr_recovery count = {0};
+    int rc = azri_domain_recover(a->d, &count, err);
+
+    return rc < 0 ? rc : azri_list_chunks(a, m, refuse_chunk, NULL, a, err);
+}
+
 static int create_in(azr_array *a, const azr_array_spec *spec,
                      const azri_buf *text, const azri_buf *zattrs,
                      azr_error *err)
@@ -302,8 +334,10 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc < 0)
         return rc;
     azri_grid_of(&grid, meta);
-    azri_meta_free(meta);
     rc = azri_domain_ready(a->d, &grid, spec->durability, &patience, err);
+    if (rc == AZR_OK)
+        rc = clear_ground(a, meta, err);
+    azri_meta_free(meta);
     if (rc == AZR_OK)
         rc = azri_txn_begin(&t, a->d, &patience, err);
     if (rc == AZR_OK)
@@ -321,7 +355,6 @@ int azri_array_create(azr_array **out, const char *path,
     azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
     azr_open_options writing = *options;
     azr_array *a = NULL;
-    bool made = false;
     int rc;
 
     writing.flags |= AZR_OPEN_WRITE;
@@ -331,7 +364,8 @@ int azri_array_create(azr_array **out, const char *path,
     if (rc < 0)
         goto done;
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
-    rc = azri_domain_create(&a->d, path, domain_flags(&writing), &made, err);
+    rc = azri_domain_create(&a->d, path, domain_flags(&writing),
+                            spec->durability, err);
     if (rc == AZR_OK)
         rc = create_in(a, spec, &text, &zattrs, err);
     if (rc == AZR_OK)

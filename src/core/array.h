@@ -7,7 +7,6 @@
 #include "model/plan.h"
 #include "txn/txn.h"
 
-#include <pthread.h>
 #include <stdatomic.h>
 
 /* What an array stands on at one instant: its metadata document, parsed, with the
@@ -31,7 +30,7 @@ struct azr_array {
     int format;
     const char *document_key; /* "zarr.json" or ".zarray" */
     unsigned document_kind;   /* of an entry */
-    pthread_mutex_t mutex;    /* what follows */
+    /* under azri_domain_hold: */
     azri_ground *ground;
     azri_coder *coders[AZRI_CODERS];
     int coder_count;
@@ -67,6 +66,8 @@ azri_patience azri_array_patience(const azr_array *a);
 AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
 AZR_CHECKED int azri_coders_take(azr_array *a, azri_coder **out, int n,
                                  azr_error *err);
+/* Threads for n chunks: one where handing out the work would cost more than it. */
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n);
 void azri_coders_give(azr_array *a, azri_coder **coders, int n);
 void azri_grid_of(azri_grid *out, const azri_meta *m);
 

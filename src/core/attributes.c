@@ -124,7 +124,7 @@ static int set_locked(azr_array *a, azri_txn *t, const char *name,
     azr_store *store = azri_domain_store(a->d);
     azr_object zattrs = AZR_OBJECT_INIT;
     azri_buf text = AZRI_BUF_INIT;
-    const azr_object_id *seen;
+    const azr_object *seen;
     azri_ground *g = NULL;
     azri_meta *m = NULL;
     int rc = azri_ground_current(a, &g, err);
@@ -141,7 +141,7 @@ static int set_locked(azr_array *a, azri_txn *t, const char *name,
     if (rc == AZR_OK)
         rc = azri_txn_entries(t, 0, NULL, NULL, err);
     if (rc == AZR_OK) {
-        seen = a->format == 3 ? &g->document.id : &zattrs.id;
+        seen = a->format == 3 ? &g->document : &zattrs;
         if (a->format == 2 && zattrs.handle < 0)
             seen = NULL;
         rc = azri_txn_stage_document(t, kind_of(a), azri_buf_span(&text), false,

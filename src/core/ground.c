@@ -26,9 +26,9 @@ azri_ground *azri_array_ground(azr_array *a)
 {
     azri_ground *g;
 
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     g = a->ground ? azri_ground_ref(a->ground) : NULL;
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     return g;
 }
 
@@ -36,10 +36,10 @@ static void adopt(azr_array *a, azri_ground *g)
 {
     azri_ground *old;
 
-    (void)pthread_mutex_lock(&a->mutex);
+    azri_domain_hold(a->d);
     old = a->ground;
     a->ground = azri_ground_ref(g);
-    (void)pthread_mutex_unlock(&a->mutex);
+    azri_domain_release(a->d);
     azri_ground_unref(old);
 }
 

@@ -42,7 +42,7 @@ int azr_probe_open(azr_probe **out, const char *path, const char *name,
     azr_probe *p;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     if (!out || !path || !name || strlen(name) >= sizeof p->name)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "a probe needs a directory and a name");
@@ -71,7 +71,7 @@ int azr_probe_lock(azr_probe *p, int exclusive, azr_error *err)
     azri_range r = probe_range;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     r.exclusive = exclusive != 0;
     rc = azri_ofd_try(p->fd, &r, err);
     if (rc == AZR_EBUSY)
@@ -81,7 +81,7 @@ int azr_probe_lock(azr_probe *p, int exclusive, azr_error *err)
 
 int azr_probe_unlock(azr_probe *p, azr_error *err)
 {
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     return azri_ofd_unlock(p->fd, probe_range.first, probe_range.last, err);
 }
 
@@ -158,7 +158,7 @@ int azr_fs_probe(const char *path, azr_fs_report *out, azr_error *err)
     uint64_t random = 0;
     int rc;
 
-    azri_error_reset(err);
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     if (!path || !out || out->struct_size != sizeof *out)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "azr_fs_probe needs a path and a report");

@@ -42,6 +42,18 @@ static void forget_plan(reader *r)
 }
 
 /* Plan against the array's newest known ground, and aim the view. */
+/* Two elements in one place would be written by two threads at once. */
+static int check_destination(const reader *r, azr_error *err)
+{
+    for (int d = 0; d < r->plan.result_rank; d++) {
+        if (r->dst.strides[d] == 0 && r->plan.result_shape[d] > 1)
+            return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                                 "a destination with stride 0 in dimension %d",
+                                 d);
+    }
+    return AZR_OK;
+}
+
 static int make_plan(reader *r, azr_error *err)
 {
     const azri_meta *m;
@@ -56,6 +68,8 @@ static int make_plan(reader *r, azr_error *err)
     r->planned = true;
     rc = azri_memory_resolve(&r->dst, r->caller, &r->plan, m->dtype->nbytes,
                              err);
+    if (rc == AZR_OK)
+        rc = check_destination(r, err);
     if (rc < 0)
         return rc;
     return azri_view_aim(r->v, &m->keying, r->plan.piece_count,
@@ -110,7 +124,7 @@ static int decode_all(reader *r, azr_error *err)
     uint64_t n = r->plan.piece_count;
     int rc;
 
-    r->width = azri_pool_width(r->a->options.threads, n);
+    r->width = azri_array_width(r->a, r->g, n);
     rc = azri_coders_take(r->a, r->coders, r->width, err);
     if (rc < 0)
         return rc;
@@ -235,7 +249,9 @@ static int after_conflict(reader *r, int tries, azr_error *err)
     AZRI_COUNT(snapshot_retries, 1);
     if (rc < 0 && tries >= OPTIMISTIC_TRIES)
         return out_of_patience(r, rc, err);
-    if (tries == OPTIMISTIC_TRIES && may_lock(r))
+    /* under lock a dead row may still be finished beside us, or the document
+     * move in the map of a plain tool: plan and lock anew */
+    if (azri_view_is_locked(r->v) || (tries == OPTIMISTIC_TRIES && may_lock(r)))
         return lock_and_plan(r, err);
     newest = azri_array_ground(r->a);
     moved = newest != r->g;

@@ -15,7 +15,7 @@ static int stage_shape(azr_array *a, azri_txn *t, azri_ground *g,
 
     if (rc == AZR_OK)
         rc = azri_txn_stage_document(t, a->document_kind, azri_buf_span(&text),
-                                     first, &g->document.id, err);
+                                     first, &g->document, err);
     azri_buf_dispose(&text);
     return rc;
 }
@@ -258,6 +258,7 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
     char key[AZRI_KEY_MAX];
     azri_source from = {store, &o, key};
     azri_span bytes = {NULL, g->meta->chunk_nbytes}, stored;
+    azri_seen seen = {.read = true};
     azri_plan p;
     uint8_t *chunk = NULL;
     int rc;
@@ -267,8 +268,10 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
     if (rc < 0)
         return rc;
     rc = store->ops->open(store, key, &o, err);
-    if (rc == AZR_ENOTFOUND)
-        rc = AZR_OK; /* removed by a plain tool: fill */
+    seen.absent = rc == AZR_ENOTFOUND; /* by a plain tool: fill */
+    seen.object = o;
+    if (seen.absent)
+        rc = AZR_OK;
     if (rc == AZR_OK)
         rc = azri_chunk_load(g, coder, &from, &chunk, err);
     if (rc == AZR_OK)
@@ -277,12 +280,12 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
         goto done;
     bytes.data = chunk;
     if (azri_chunk_is_empty(g, chunk)) {
-        rc = azri_txn_stage_deleted(t, i, &o.id, false, err);
+        rc = azri_txn_stage_deleted(t, i, &seen, err);
         goto done;
     }
     rc = azri_chain_encode(g->chain, coder, bytes, &stored, err);
     if (rc == AZR_OK)
-        rc = azri_txn_stage(t, i, stored, &o.id, false, err);
+        rc = azri_txn_stage(t, i, stored, &seen, err);
 done:
     if (o.handle >= 0)
         store->ops->close(store, &o);
@@ -302,7 +305,7 @@ static int stage_victims(azr_array *a, azri_txn *t, azri_ground *g,
         return rc;
     for (uint64_t i = 0; i < v->n && rc == AZR_OK; i++) {
         if (is_outside(v, victim_at(v, i)))
-            rc = azri_txn_stage_deleted(t, i, NULL, false, err);
+            rc = azri_txn_stage_deleted(t, i, NULL, err);
         else
             rc = stage_border(a, t, g, v, i, coder, err);
     }

@@ -20,8 +20,7 @@
 typedef struct staged_chunk {
     uint64_t coords[AZR_MAX_RANK];
     uint8_t *bytes; /* chunk buffer */
-    azr_object_id seen;
-    bool read, absent;
+    azri_seen seen;
 } staged_chunk;
 
 /* A set of chunks: rank numbers each. */
@@ -172,9 +171,9 @@ static int note_item(azr_txn *t, const azri_view_item *item,
         return AZR_OK;
     note_stripe(t, item->stripe, item->counter);
     if (t->reading) {
-        t->reading->seen = item->object.id;
-        t->reading->absent = item->object.handle < 0;
-        t->reading->read = true;
+        t->reading->seen.object = item->object;
+        t->reading->seen.absent = item->object.handle < 0;
+        t->reading->seen.read = true;
     }
     return set_add(&t->reads, rank, coords, err);
 }
@@ -362,7 +361,7 @@ static int add_chunk(azr_txn *t, const azri_piece *piece, size_t at,
                      azr_error *err)
 {
     const azri_meta *m = t->g->meta;
-    staged_chunk c = {.read = false};
+    staged_chunk c = {.bytes = NULL};
     int rc = make_room(t, err);
 
     if (rc < 0)
@@ -490,24 +489,21 @@ static int stage_one(void *arg, uint64_t i, int worker, azr_error *err)
     azr_txn *t = c->t;
     const staged_chunk *chunk = &t->chunks[i];
     azri_span bytes = {chunk->bytes, t->g->meta->chunk_nbytes}, stored;
-    const azr_object_id *seen =
-        chunk->read && !chunk->absent ? &chunk->seen : NULL;
-    bool absent = chunk->read && chunk->absent;
     int rc;
 
     if (!(t->a->options.flags & AZR_OPEN_WRITE_EMPTY) &&
         azri_chunk_is_empty(t->g, chunk->bytes))
-        return azri_txn_stage_deleted(c->inner, i, seen, absent, err);
+        return azri_txn_stage_deleted(c->inner, i, &chunk->seen, err);
     rc = azri_chain_encode(t->g->chain, c->coders[worker], bytes, &stored, err);
     if (rc < 0)
         return rc;
-    return azri_txn_stage(c->inner, i, stored, seen, absent, err);
+    return azri_txn_stage(c->inner, i, stored, &chunk->seen, err);
 }
 
 static int stage_all(azr_txn *t, azri_txn *inner, azr_error *err)
 {
     committer c = {.t = t, .inner = inner};
-    int width = azri_pool_width(t->a->options.threads, t->count);
+    int width = azri_array_width(t->a, t->g, t->count);
     int rc = azri_txn_entries(inner, t->count, staged_coords, t, err);
 
     if (rc == AZR_OK)

@@ -11,12 +11,6 @@
 
 /* ------------------------------------------------------- one chunk's bytes */
 
-/* What a stored object was when we read it. */
-typedef struct seen {
-    azr_object_id id;
-    bool read, absent;
-} seen;
-
 typedef struct stager {
     azr_array *a;
     azri_txn *t; /* NULL: AZR_SYNC_CHUNK or AZR_SYNC_NONE */
@@ -24,11 +18,12 @@ typedef struct stager {
     const azri_plan *p;
     const azr_memory *src;
     azri_coder *coders[AZRI_CODERS];
-    const seen *before; /* update: identities of the first read, per piece */
+    const azri_seen
+        *before; /* update: identities of the first read, per piece */
 } stager;
 
 static int open_stored(const stager *s, const char *key, azr_object *o,
-                       seen *what, azr_error *err)
+                       azri_seen *what, azr_error *err)
 {
     azr_store *store = azri_domain_store(s->a->d);
     int rc = store->ops->open(store, key, o, err);
@@ -36,13 +31,13 @@ static int open_stored(const stager *s, const char *key, azr_object *o,
     what->read = true;
     what->absent = rc == AZR_ENOTFOUND;
     if (rc == AZR_OK)
-        what->id = o->id;
+        what->object = *o;
     return rc == AZR_ENOTFOUND ? AZR_OK : rc;
 }
 
 /* The chunk buffer as it stands now, for a piece that covers part of it. [W3-read] */
 static int load_stored(const stager *s, azri_coder *coder, const char *key,
-                       uint8_t **chunk, seen *what, azr_error *err)
+                       uint8_t **chunk, azri_seen *what, azr_error *err)
 {
     azr_object o = AZR_OBJECT_INIT;
     azri_source from = {azri_domain_store(s->a->d), &o, key};
@@ -86,7 +81,7 @@ static int fresh_chunk(const stager *s, azri_coder *coder,
 /* Merge a piece into its chunk buffer; *chunk may be the caller's own memory. */
 static int merge_piece(const stager *s, azri_coder *coder, const char *key,
                        const azri_piece *piece, const uint8_t **chunk_out,
-                       seen *what, azr_error *err)
+                       azri_seen *what, azr_error *err)
 {
     size_t item = s->g->meta->dtype->nbytes;
     uint8_t *chunk = NULL;
@@ -111,23 +106,21 @@ static int merge_piece(const stager *s, azri_coder *coder, const char *key,
 /* -------------------------------------------------------------- staging --- */
 
 static int put_away(const stager *s, azri_coder *coder, uint64_t i,
-                    const char *key, const uint8_t *chunk, const seen *what,
-                    azr_error *err)
+                    const char *key, const uint8_t *chunk,
+                    const azri_seen *what, azr_error *err)
 {
     azri_span bytes = {chunk, s->g->meta->chunk_nbytes};
-    const azr_object_id *id = what->read && !what->absent ? &what->id : NULL;
-    bool absent = what->read && what->absent;
     azri_span stored;
     int rc;
 
     if (!(s->a->options.flags & AZR_OPEN_WRITE_EMPTY) &&
         azri_chunk_is_empty(s->g, chunk))
-        return s->t ? azri_txn_stage_deleted(s->t, i, id, absent, err)
+        return s->t ? azri_txn_stage_deleted(s->t, i, what, err)
                     : azri_plain_remove(s->a->d, key, err);
     rc = azri_chain_encode(s->g->chain, coder, bytes, &stored, err);
     if (rc < 0)
         return rc;
-    return s->t ? azri_txn_stage(s->t, i, stored, id, absent, err)
+    return s->t ? azri_txn_stage(s->t, i, stored, what, err)
                 : azri_plain_replace(s->a->d, key, stored, err);
 }
 
@@ -136,7 +129,7 @@ static int write_piece(const stager *s, azri_coder *coder, uint64_t i,
 {
     char key[AZRI_KEY_MAX];
     const uint8_t *chunk;
-    seen what = {.read = false};
+    azri_seen what = {.read = false};
     int rc;
 
     (void)azri_key_format(key, &s->g->meta->keying, piece->coords);
@@ -169,7 +162,7 @@ static int stage_piece(void *arg, uint64_t i, int worker, azr_error *err)
 static int run_pieces(stager *s, azri_pool_fn fn, azr_error *err)
 {
     uint64_t n = s->p->piece_count;
-    int width = azri_pool_width(s->a->options.threads, n);
+    int width = azri_array_width(s->a, s->g, n);
     int rc = azri_coders_take(s->a, s->coders, width, err);
 
     if (rc < 0)
@@ -281,7 +274,7 @@ static int lock_and_look(writer *w, azr_error *err)
 typedef struct first_read {
     stager s;
     const azr_memory *values;
-    seen *before;
+    azri_seen *before;
 } first_read;
 
 static int read_piece(void *arg, uint64_t i, int worker, azr_error *err)
@@ -312,7 +305,8 @@ static int stage_update(writer *w, azr_error *err)
     size_t item = w->g->meta->dtype->nbytes;
     size_t nbytes = (size_t)w->plan.element_count * item;
     void *values = azri_alloc(nbytes);
-    seen *before = azri_calloc((size_t)w->plan.piece_count, sizeof *before);
+    azri_seen *before =
+        azri_calloc((size_t)w->plan.piece_count, sizeof *before);
     azr_memory dense;
     first_read f = {.s = {.a = w->a, .t = w->t, .g = w->g, .p = &w->plan}};
     int rc;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "os/file.h"
 
+#include "os/host.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <string.h>
@@ -179,6 +181,25 @@ int azri_fsync_dir(int dir, const char *path, azr_error *err)
     return rc;
 }
 
+/* A directory that a process of ours made and did not live to open to the group:
+ * its umask still shows. Only our own, and rights are only added. */
+static int mend_mode(int dir, const char *path, mode_t mode, gid_t gid,
+                     azr_error *err)
+{
+    struct stat st;
+    int fd = -1, rc;
+
+    if (azri_sys->fstatat(dir, path, &st, 0) != 0 || !S_ISDIR(st.st_mode) ||
+        (st.st_mode & mode) == mode || st.st_uid != azri_user_id())
+        return AZR_OK; /* whoever opens something in it learns the rest */
+    rc = azri_open_at(&fd, dir, path, O_RDONLY | O_DIRECTORY, 0, err);
+    if (rc < 0)
+        return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+    rc = azri_fix_owner(fd, &st, (st.st_mode & 07777) | mode, gid, path, err);
+    azri_close(fd);
+    return rc;
+}
+
 static int make_one(int dir, const char *path, mode_t mode, gid_t gid,
                     bool *made_out, azr_error *err)
 {
@@ -188,7 +209,7 @@ static int make_one(int dir, const char *path, mode_t mode, gid_t gid,
     *made_out = false;
     if (azri_sys->mkdirat(dir, path, mode) != 0) {
         if (errno == EEXIST)
-            return AZR_OK;
+            return mend_mode(dir, path, mode, gid, err);
         return azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'", path);
     }
     *made_out = true;

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -79,9 +80,30 @@ void azri_host_name(char out[64])
     memcpy(out, g_host, 64);
 }
 
+static _Atomic uint32_t g_pid;
+
+static void forget_pid(void)
+{
+    atomic_store(&g_pid, 0);
+}
+
+static void watch_forks(void)
+{
+    (void)pthread_atfork(NULL, NULL, forget_pid);
+}
+
+/* Remembered: a system call for each transaction would show. */
 uint32_t azri_process_id(void)
 {
-    return (uint32_t)getpid();
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    uint32_t pid = atomic_load(&g_pid);
+
+    if (pid != 0)
+        return pid;
+    (void)pthread_once(&once, watch_forks);
+    pid = (uint32_t)getpid();
+    atomic_store(&g_pid, pid);
+    return pid;
 }
 
 uint32_t azri_user_id(void)

@@ -73,9 +73,20 @@ static bool key_exists(const azri_apply *a, const char *key)
     return azri_sys->fstatat(a->d->dir, key, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+/* A directory made again while applying must not be lost with `power`. */
+static int sync_parent(const char *parent, void *arg, azr_error *err)
+{
+    const azri_apply *a = arg;
+
+    if (azri_domain_durability(a->d) != AZR_DURABILITY_POWER)
+        return AZR_OK;
+    return azri_fsync_dir(a->d->dir, parent, err);
+}
+
 static int put_in_place(const azri_apply *a, int tx, const char *name,
                         const char *key, azr_error *err)
 {
+    azri_apply with = *a;
     int rc;
 
     if (azri_sys->renameat2(tx, name, a->d->dir, key, 0) == 0)
@@ -85,8 +96,8 @@ static int put_in_place(const azri_apply *a, int tx, const char *name,
                                "rename .azr/tx/%s to '%s'", name, key);
     /* the target's directory was removed by somebody, or the staged object has
      * been renamed before */
-    rc = azri_make_parents(a->d->dir, key, a->d->dir_mode, a->d->dir_gid, NULL,
-                           NULL, err);
+    rc = azri_make_parents(a->d->dir, key, a->d->dir_mode, a->d->dir_gid,
+                           sync_parent, &with, err);
     if (rc < 0)
         return rc;
     if (azri_sys->renameat2(tx, name, a->d->dir, key, 0) == 0)

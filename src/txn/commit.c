@@ -31,8 +31,8 @@ int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
 
     assert(!t->entries);
     t->entries = azri_calloc((size_t)room, each);
-    t->seen = azri_calloc((size_t)room, sizeof *t->seen);
-    if (!t->entries || !t->seen)
+    t->staged = azri_calloc((size_t)room, sizeof *t->staged);
+    if (!t->entries || !t->staged)
         return azri_fail_nomem(err, (size_t)room * each);
     for (uint64_t i = 0; i < n; i++) {
         azri_entry e;
@@ -57,17 +57,22 @@ static uint64_t hash_text(const char *text)
     return h | 1;
 }
 
+static bool parent_known(azri_txn *t, const char *parent)
+{
+    uint64_t h = hash_text(parent);
+
+    return atomic_load(&t->d->parents[h % 256]) == h;
+}
+
 /* The parent of `key` must be a directory of the same mount that lets us replace
- * what is in it. Looked at once per parent and handle. */
+ * what is in it. Looked at once per parent and handle, unless it is sticky: then
+ * the owner of each object counts. */
 static int check_parent(azri_txn *t, const char *parent, azr_error *err)
 {
     uint64_t h = hash_text(parent);
-    _Atomic uint64_t *known = &t->d->parents[h % 256];
     struct stat dir, tx;
     int tx_fd, rc;
 
-    if (atomic_load(known) == h)
-        return AZR_OK;
     rc = azri_domain_tx(t->d, &tx_fd, err);
     if (rc < 0)
         return rc;
@@ -84,7 +89,8 @@ static int check_parent(azri_txn *t, const char *parent, azr_error *err)
     if (azri_sys->faccessat(t->d->dir, parent, W_OK | X_OK, AT_EACCESS) != 0)
         return azri_fail_errno(err, AZR_SUB_OPEN, errno,
                                "no permission to write in '%s'", parent);
-    atomic_store(known, h);
+    if (!(dir.st_mode & S_ISVTX))
+        atomic_store(&t->d->parents[h % 256], h);
     return AZR_OK;
 }
 
@@ -118,33 +124,39 @@ static int check_sticky(azri_txn *t, const char *parent, const struct stat *st,
     return AZR_OK;
 }
 
-/* What stands under `key` now, and that it can be replaced. Missing directories
- * are made. *exists_out, *st. */
-static int examine_target(azri_txn *t, const char *key, struct stat *st,
-                          bool *exists_out, azr_error *err)
+static void parent_of(char *parent, const char *key)
 {
-    char parent[AZRI_KEY_MAX];
-    char *slash;
-    int rc;
+    const char *slash = strrchr(key, '/');
+    size_t n = slash ? (size_t)(slash - key) : 1;
 
-    *exists_out = false;
-    (void)snprintf(parent, sizeof parent, "%s", key);
-    slash = strrchr(parent, '/');
-    if (slash)
-        *slash = '\0';
-    else
-        (void)snprintf(parent, sizeof parent, ".");
+    memcpy(parent, slash ? key : ".", n);
+    parent[n] = '\0';
+}
 
-    if (azri_sys->fstatat(t->d->dir, key, st, AT_SYMLINK_NOFOLLOW) == 0) {
-        *exists_out = true;
-        if (S_ISDIR(st->st_mode))
+/* What stands under `key` now, and that it can be replaced. Missing directories
+ * are made. `now->read` says that something stands there. */
+static int examine_target(azri_txn *t, const char *key, const char *parent,
+                          azri_seen *now, azr_error *err)
+{
+    struct stat st;
+    int rc = AZR_OK;
+
+    if (azri_sys->fstatat(t->d->dir, key, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+        now->read = true;
+        now->object.mode = st.st_mode & 07777;
+        now->object.gid = st.st_gid;
+        if (S_ISDIR(st.st_mode))
             return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
                                  "'%s' is a directory", key);
-        rc = check_sticky(t, parent, st, key, err);
+        if (parent_known(t, parent))
+            return AZR_OK;
+        rc = check_sticky(t, parent, &st, key, err);
         return rc < 0 ? rc : check_parent(t, parent, err);
     }
     if (errno != ENOENT)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", key);
+    if (parent_known(t, parent))
+        return AZR_OK; /* removed since? (7) makes it again */
     rc = azri_make_parents(t->d->dir, key, t->d->dir_mode, t->d->dir_gid,
                            note_made, t, err);
     return rc < 0 ? rc : check_parent(t, parent, err);
@@ -167,7 +179,7 @@ static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
                              "'%s/.azr/tx' was removed", t->d->path);
     if (rc < 0)
         return rc;
-    t->seen[i].staged = true;
+    t->staged[i].exists = true;
     if (bytes.nbytes >= ALLOCATE_FROM)
         (void)azri_sys->fallocate(fd, 0, 0, (off_t)bytes.nbytes);
     rc = azri_pwrite_full(fd, bytes.data, bytes.nbytes, 0, name, err);
@@ -183,34 +195,31 @@ static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
     return rc;
 }
 
-static void note_seen(azri_txn *t, uint64_t i, const azr_object_id *seen,
-                      bool seen_absent)
-{
-    t->seen[i].checked = seen != NULL || seen_absent;
-    t->seen[i].absent = seen_absent;
-    if (seen)
-        t->seen[i].id = *seen;
-}
-
-/* Entry i gets its bytes. [W3-stage] */
+/* Entry i gets its bytes. [W3-stage] What was opened for merging has told its
+ * mode and group, and that it is a file: it is not asked again. */
 static int stage(azri_txn *t, uint64_t i, azri_span bytes, azr_error *err)
 {
-    char key[AZRI_KEY_MAX];
-    azri_entry e;
-    struct stat st;
-    bool exists;
+    const azri_seen *seen = &t->staged[i].seen;
+    char key[AZRI_KEY_MAX], parent[AZRI_KEY_MAX];
+    azri_seen now = {.read = false};
     mode_t mode = t->d->dir_mode & 0666;
     gid_t gid = t->d->dir_gid;
+    azri_entry e;
     int rc;
 
     azri_entry_get(&e, t->s, t->entries, i);
     azri_entry_key(key, t->s, &e);
-    rc = examine_target(t, key, &st, &exists, err);
-    if (rc < 0)
-        return rc;
-    if (exists) {
-        mode = st.st_mode & 07777;
-        gid = st.st_gid;
+    parent_of(parent, key);
+    if (seen->read && !seen->absent && parent_known(t, parent)) {
+        now = *seen;
+    } else {
+        rc = examine_target(t, key, parent, &now, err);
+        if (rc < 0)
+            return rc;
+    }
+    if (now.read) {
+        mode = now.object.mode;
+        gid = now.object.gid;
     }
     rc = write_staged(t, i, bytes, mode, gid, err);
     if (rc < 0)
@@ -225,16 +234,17 @@ static int stage(azri_txn *t, uint64_t i, azri_span bytes, azr_error *err)
 }
 
 int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
-                   const azr_object_id *seen, bool seen_absent, azr_error *err)
+                   const azri_seen *seen, azr_error *err)
 {
     assert(i < t->chunk_count && (t->has_chunks || t->meta_exclusive));
-    note_seen(t, i, seen, seen_absent);
+    if (seen)
+        t->staged[i].seen = *seen;
     AZRI_COUNT(chunks_written, 1);
     return stage(t, i, bytes, err);
 }
 
-int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azr_object_id *seen,
-                           bool seen_absent, azr_error *err)
+int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azri_seen *seen,
+                           azr_error *err)
 {
     char key[AZRI_KEY_MAX];
     azri_entry e;
@@ -247,7 +257,8 @@ int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azr_object_id *seen,
         S_ISDIR(st.st_mode))
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
                              "'%s' is a directory", key);
-    note_seen(t, i, seen, seen_absent);
+    if (seen)
+        t->staged[i].seen = *seen;
     e.head.flags = AZRI_ENTRY_DELETED;
     e.head.nbytes = 0;
     e.head.crc = 0;
@@ -256,7 +267,7 @@ int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azr_object_id *seen,
 }
 
 int azri_txn_stage_document(azri_txn *t, unsigned kind, azri_span bytes,
-                            bool first, const azr_object_id *seen,
+                            bool first, const azr_object *replaced,
                             azr_error *err)
 {
     uint64_t i = t->count;
@@ -267,7 +278,10 @@ int azri_txn_stage_document(azri_txn *t, unsigned kind, azri_span bytes,
     memset(&e, 0, sizeof e);
     e.head.kind = (uint8_t)kind;
     azri_entry_put(t->entries, t->s, i, &e);
-    note_seen(t, i, seen, seen == NULL);
+    t->staged[i].seen.read = true;
+    t->staged[i].seen.absent = replaced == NULL;
+    if (replaced)
+        t->staged[i].seen.object = *replaced;
     t->doc_first |= first;
     t->count++;
     return stage(t, i, bytes, err);
@@ -373,13 +387,13 @@ static int check_foreign(azri_txn *t, azr_error *err)
     if (!AZRI_GUARD(FOREIGN))
         return AZR_OK;
     for (uint64_t i = 0; i < t->count; i++) {
-        const azri_seen *seen = &t->seen[i];
+        const azri_seen *seen = &t->staged[i].seen;
         char key[AZRI_KEY_MAX];
         azr_object now = AZR_OBJECT_INIT;
         azri_entry e;
         int rc;
 
-        if (!seen->checked)
+        if (!seen->read)
             continue;
         azri_entry_get(&e, t->s, t->entries, i);
         azri_entry_key(key, t->s, &e);
@@ -389,7 +403,7 @@ static int check_foreign(azri_txn *t, azr_error *err)
         if (rc < 0 && rc != AZR_ENOTFOUND)
             return rc;
         if (rc == AZR_ENOTFOUND || seen->absent ||
-            memcmp(&now.id, &seen->id, sizeof now.id) != 0)
+            memcmp(&now.id, &seen->object.id, sizeof now.id) != 0)
             return azri_fail_sub(err, AZR_ECONFLICT, AZR_SUB_FOREIGN,
                                  "'%s' was changed by a program that does not "
                                  "take part; nothing was written",
@@ -407,8 +421,9 @@ static int sync_staged(azri_txn *t, azr_error *err)
     int tx;
     int rc = azri_domain_tx(t->d, &tx, err);
 
-    if (rc == AZR_OK)
-        rc = azri_fsync_fd(tx, ".azr/tx", err);
+    if (rc < 0)
+        return rc;
+    rc = azri_fsync_fd(tx, ".azr/tx", err);
     for (size_t at = 0; rc == AZR_OK && at < t->made.nbytes;) {
         const char *parent = (const char *)t->made.data + at;
 
@@ -417,7 +432,7 @@ static int sync_staged(azri_txn *t, azr_error *err)
     }
     if (rc == AZR_OK)
         rc = azri_fdatasync_fd(t->s->fd, ".azr/state", err);
-    if (rc < 0 && err && err->sub == AZR_SUB_SYNC)
+    if (rc < 0)
         atomic_store(&t->d->poisoned, true);
     return rc;
 }
@@ -507,12 +522,14 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
     if (AZRI_GUARD(BUMP))
         azri_apply_bump(&a);         /* [W6-bump] */
     rc = azri_apply_rename(&a, err); /* [W7-rename] */
-    if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
-        rc = azri_apply_sync(&a, err); /* [W8-sync] */
-    if (rc < 0) {
-        if (err && err->sub == AZR_SUB_SYNC)
-            atomic_store(&t->d->poisoned, true);
+    if (rc < 0)
         return rc;
+    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER) {
+        rc = azri_apply_sync(&a, err); /* [W8-sync] */
+        if (rc < 0) {
+            atomic_store(&t->d->poisoned, true);
+            return rc;
+        }
     }
     if (AZRI_GUARD(RENAME_FIRST))
         clear_own_row(t, &a);
@@ -566,7 +583,7 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
     int tx, rc;
 
     assert(t->meta_exclusive);
-    if (!t->seen) {
+    if (!t->staged) {
         rc = azri_txn_entries(t, 0, NULL, NULL, err);
         if (rc < 0)
             return rc;

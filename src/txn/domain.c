@@ -48,9 +48,12 @@ static void after_fork_child(void)
     for (azri_domain *d = g_domains; d; d = d->next) {
         for (int i = 0; i < d->pool_count; i++)
             azri_close(d->pool[i]);
+        for (int i = 0; i < d->lent_count; i++)
+            azri_close(d->lent[i]); /* of whoever was at work in the parent */
         d->pool_count = 0;
+        d->lent_count = 0;
+        d->id_count = 0; /* the parent uses them */
         for (azri_txn *t = d->txns; t; t = t->next) {
-            azri_close(t->fd);
             t->fd = -1;
             t->orphan = true;
         }
@@ -161,17 +164,38 @@ int azri_domain_open(azri_domain **out, const char *path, unsigned flags,
     return AZR_OK;
 }
 
+/* Power: the array's own name. */
+static int sync_name_of(const char *path, azr_error *err)
+{
+    char parent[4096];
+    const char *end = path + strlen(path);
+
+    while (end > path && end[-1] == '/')
+        end--;
+    while (end > path && end[-1] != '/')
+        end--;
+    if ((size_t)(end - path) >= sizeof parent)
+        return azri_fail(err, AZR_EINVAL, "a path of %zu bytes is too long",
+                         strlen(path));
+    memcpy(parent, path, (size_t)(end - path));
+    parent[end - path] = '\0';
+    return azri_fsync_dir(AT_FDCWD, end > path ? parent : ".", err);
+}
+
 int azri_domain_create(azri_domain **out, const char *path, unsigned flags,
-                       bool *made_out, azr_error *err)
+                       int durability, azr_error *err)
 {
     azri_domain *d = NULL;
+    bool made;
     int rc = allocate(&d, path, flags, err);
 
     if (rc < 0)
         return rc;
-    *made_out = azri_sys->mkdirat(AT_FDCWD, path, 0777) == 0;
-    if (!*made_out && errno != EEXIST)
+    made = azri_sys->mkdirat(AT_FDCWD, path, 0777) == 0;
+    if (!made && errno != EEXIST)
         rc = azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'", path);
+    if (made && durability == AZR_DURABILITY_POWER)
+        rc = sync_name_of(path, err);
     if (rc == AZR_OK)
         rc = open_directory(d, err);
     if (rc < 0) {
@@ -196,9 +220,20 @@ void azri_domain_close(azri_domain *d)
         d->store->ops->free(d->store);
     azri_close(d->dir);
     azri_lock_table_free(d->table);
+    azri_free(d->lent);
     (void)pthread_mutex_destroy(&d->mutex);
     azri_free(d->path);
     azri_free(d);
+}
+
+void azri_domain_hold(azri_domain *d)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+}
+
+void azri_domain_release(azri_domain *d)
+{
+    (void)pthread_mutex_unlock(&d->mutex);
 }
 
 azr_store *azri_domain_store(azri_domain *d)
@@ -255,6 +290,13 @@ int azri_domain_check(azri_domain *d, azr_error *err)
         return AZR_OK;
     if (azri_sys->fstat(s->fd, &st) != 0)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
+    /* built anew (or scribbled on) since we mapped it: ids, lock offsets and
+     * counters that we know are those of before */
+    if (memcmp(s->map, &s->header, sizeof s->header) != 0)
+        return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
+                             "'%s/.azr/state' is not the one that this handle "
+                             "opened; open the array anew",
+                             d->path);
     if (st.st_nlink == 1)
         return AZR_OK;
     if (st.st_nlink == 0)
@@ -435,16 +477,51 @@ int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
 
 /* --------------------------------------------------------------- pool --- */
 
+/* Under the mutex. The fork handler must know every descriptor that may carry
+ * locks. */
+static bool lend(azri_domain *d, int fd)
+{
+    if (d->lent_count == d->lent_capacity) {
+        int want = d->lent_capacity ? 2 * d->lent_capacity : 16;
+        int *lent = azri_resize(d->lent, (size_t)want * sizeof *lent);
+
+        if (!lent)
+            return false;
+        d->lent = lent;
+        d->lent_capacity = want;
+    }
+    d->lent[d->lent_count++] = fd;
+    return true;
+}
+
+static int lend_idle(azri_domain *d)
+{
+    int fd = -1;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (d->pool_count > 0 && lend(d, d->pool[d->pool_count - 1]))
+        fd = d->pool[--d->pool_count];
+    (void)pthread_mutex_unlock(&d->mutex);
+    return fd;
+}
+
+static int note_lent(azri_domain *d, int fd, azr_error *err)
+{
+    bool noted;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    noted = lend(d, fd);
+    (void)pthread_mutex_unlock(&d->mutex);
+    return noted ? AZR_OK : azri_fail_nomem(err, sizeof fd);
+}
+
 int azri_domain_take_fd(azri_domain *d, int *fd_out, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     struct stat st;
     int fd = -1, rc;
 
-    (void)pthread_mutex_lock(&d->mutex);
-    if (d->pool_count > 0)
-        fd = d->pool[--d->pool_count];
-    (void)pthread_mutex_unlock(&d->mutex);
+    fd = lend_idle(d);
     if (fd >= 0) {
         *fd_out = fd;
         return AZR_OK;
@@ -460,6 +537,8 @@ int azri_domain_take_fd(azri_domain *d, int *fd_out, azr_error *err)
                            "program; open it anew",
                            d->path);
     }
+    if (rc == AZR_OK)
+        rc = note_lent(d, fd, err);
     if (rc < 0) {
         azri_close(fd);
         return rc;
@@ -468,9 +547,28 @@ int azri_domain_take_fd(azri_domain *d, int *fd_out, azr_error *err)
     return AZR_OK;
 }
 
+static void forget_lent(azri_domain *d, int fd)
+{
+    for (int i = 0; i < d->lent_count; i++) {
+        if (d->lent[i] == fd) {
+            d->lent[i] = d->lent[--d->lent_count];
+            return;
+        }
+    }
+}
+
+void azri_domain_drop_fd(azri_domain *d, int fd)
+{
+    (void)pthread_mutex_lock(&d->mutex);
+    forget_lent(d, fd);
+    (void)pthread_mutex_unlock(&d->mutex);
+    azri_close(fd);
+}
+
 void azri_domain_give_fd(azri_domain *d, int fd)
 {
     (void)pthread_mutex_lock(&d->mutex);
+    forget_lent(d, fd);
     if (d->pool_count < AZRI_POOL_FDS) {
         d->pool[d->pool_count++] = fd;
         fd = -1;

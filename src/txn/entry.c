@@ -57,16 +57,35 @@ void azri_entry_key(char *out, const azri_state *s, const azri_entry *e)
     }
 }
 
+/* By hand: names are made several times for each object of each commit. */
+static char *put_id(char *out, uint64_t id)
+{
+    for (int shift = 52; shift >= 0; shift -= 4)
+        *out++ = "0123456789abcdef"[id >> shift & 15];
+    *out++ = '.';
+    return out;
+}
+
 void azri_staged_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id, uint64_t n)
 {
-    (void)snprintf(out, AZRI_STAGED_NAME_MAX, "%014llx.%llu",
-                   (unsigned long long)id, (unsigned long long)n);
+    char digits[20];
+    int count = 0;
+
+    out = put_id(out, id);
+    do {
+        digits[count++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n > 0);
+    while (count > 0)
+        *out++ = digits[--count];
+    *out = '\0';
 }
 
 void azri_record_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id)
 {
-    (void)snprintf(out, AZRI_STAGED_NAME_MAX, "%014llx.r",
-                   (unsigned long long)id);
+    out = put_id(out, id);
+    *out++ = 'r';
+    *out = '\0';
 }
 
 bool azri_staged_id(uint64_t *id_out, const char *name)

@@ -72,6 +72,15 @@ static int grow_locked(azri_domain *d, azri_state *s, int fd,
     return rc;
 }
 
+/* 1,024 transactions at once: nothing can grow, one of them has to end. */
+static void wait_for_row(void)
+{
+    _Atomic uint32_t nothing = 0;
+    struct timespec pause = {0, 1000000};
+
+    (void)azri_sys->futex_wait(&nothing, 0, &pause);
+}
+
 static int fail_full(azri_domain *d, int rc, azr_error *err)
 {
     if (rc == AZR_EBUSY && (!err || err->code == 0))
@@ -97,6 +106,8 @@ int azri_table_grow(azri_domain *d, const azri_patience *patience,
         rc = azri_domain_take_fd(d, &fd, err);
     if (rc < 0)
         return fail_full(d, rc, err);
+    if (before == AZRI_WORDS)
+        wait_for_row();
     rc = lock_init(fd, patience, err);
     if (rc == AZR_OK && before < AZRI_WORDS && azri_state_rows(s) == before)
         rc = grow_locked(d, s, fd, patience, err);

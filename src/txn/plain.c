@@ -30,7 +30,7 @@ int azri_plain_lock(azri_plain **out, azri_domain *d, const uint64_t *coords,
     if (rc == AZR_OK) {
         rc = azri_ofd_wait(p->fd, &p->range, err);
         if (rc < 0)
-            azri_close(p->fd);
+            azri_domain_drop_fd(d, p->fd);
     }
     if (rc < 0) {
         azri_free(p);

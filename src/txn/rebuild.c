@@ -8,6 +8,7 @@
 #include "txn/txn_local.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,6 +87,19 @@ static int write_image(int fd, const azri_grid *grid, int durability,
     return rc;
 }
 
+/* The header is gone, but the word of the durability may stand: a power array
+ * must not become a process one unseen. */
+static int durability_left(int fd, int otherwise)
+{
+    uint64_t word = 0;
+
+    if (azri_pread_full(fd, &word, sizeof word,
+                        AZRI_CHANGING_AT + offsetof(azri_changing, durability),
+                        ".azr/state", NULL) < 0)
+        return otherwise;
+    return word == AZR_DURABILITY_POWER ? AZR_DURABILITY_POWER : otherwise;
+}
+
 static int rebuild_locked(azri_domain *d, int fd, const azri_grid *grid,
                           int durability, uint32_t *lost_out, azr_error *err)
 {
@@ -106,6 +120,7 @@ static int rebuild_locked(azri_domain *d, int fd, const azri_grid *grid,
         if (azri_state_header_valid(&h)) /* [B-recheck] another was first */
             return AZR_OK;
     }
+    durability = durability_left(fd, durability);
     rc = clear_tx(d, lost_out, err);
     if (rc == AZR_OK)
         rc = write_image(fd, grid, durability, err);

@@ -329,6 +329,22 @@ int azri_collect_rubbish(azri_domain *d, azr_recovery *count, azr_error *err)
     return rc;
 }
 
+/* `state` under another name, of a creator that died before it got its own. There
+ * is a `state`, so whoever still is about to name one will be refused. */
+static int remove_unborn_state(const char *name, unsigned char d_type,
+                               void *arg)
+{
+    azri_domain *d = arg;
+    char path[300];
+
+    (void)d_type;
+    if (strncmp(name, "state.", 6) == 0) {
+        (void)snprintf(path, sizeof path, ".azr/%.255s", name);
+        (void)azri_sys->unlinkat(d->dir, path, 0);
+    }
+    return 0;
+}
+
 int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
@@ -355,6 +371,8 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
     }
     if (rc == AZR_OK)
         rc = azri_collect_rubbish(d, out, err);
+    if (rc == AZR_OK)
+        rc = azri_list(d->dir, ".azr", remove_unborn_state, d, err);
     azri_domain_give_fd(d, fd);
     return rc;
 }

@@ -416,9 +416,10 @@ static int create_named(azri_domain *d, const azri_grid *grid, int durability,
     rc = fill_state(d, fd, grid, durability, err);
     if (rc == AZR_OK && azri_sys->renameat2(d->dir, name, d->dir, ".azr/state",
                                             RENAME_NOREPLACE) != 0)
-        rc = errno == EEXIST ? AZR_EEXISTS
-                             : azri_fail_errno(err, AZR_SUB_RENAME, errno,
-                                               "rename to .azr/state");
+        rc = errno == EEXIST || errno == ENOENT /* collected as rubbish */
+                 ? AZR_EEXISTS
+                 : azri_fail_errno(err, AZR_SUB_RENAME, errno,
+                                   "rename to .azr/state");
     if (rc < 0)
         (void)azri_sys->unlinkat(d->dir, name, 0);
     azri_close(fd);

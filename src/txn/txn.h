@@ -33,9 +33,9 @@ typedef struct azri_grid {
  * is mapped when it is there; azri_domain_ready makes it when it is not. */
 AZR_CHECKED int azri_domain_open(azri_domain **out, const char *path,
                                  unsigned flags, azr_error *err);
-/* The directory of a new array, made if need be (then *made_out). */
+/* The directory of a new array, made if need be. */
 AZR_CHECKED int azri_domain_create(azri_domain **out, const char *path,
-                                   unsigned flags, bool *made_out,
+                                   unsigned flags, int durability,
                                    azr_error *err);
 void azri_domain_close(azri_domain *d);
 /* For writing: class of the file system, a try of its locks, `state`, `tx`. */
@@ -49,6 +49,10 @@ AZR_CHECKED int azri_domain_has_state(azri_domain *d, bool *out,
 /* `state` must be that of this directory still: one link. AZR_ENOTFOUND (STATE):
  * removed or remade by a plain tool. AZR_EUNSUPPORTED (STATE): two links. */
 AZR_CHECKED int azri_domain_check(azri_domain *d, azr_error *err);
+/* A short lock that the fork handler knows: for what a handle keeps beside its
+ * domain. Never held while anything of this room is called. */
+void azri_domain_hold(azri_domain *d);
+void azri_domain_release(azri_domain *d);
 azr_store *azri_domain_store(azri_domain *d);
 const char *azri_domain_path(const azri_domain *d);
 int azri_domain_dir(const azri_domain *d); /* descriptor; the domain's */
@@ -145,22 +149,27 @@ uint64_t azri_txn_meta_counter(azri_txn *t); /* now */
 uint64_t azri_txn_counter(azri_txn *t, uint16_t stripe);
 uint16_t azri_stripe(const uint64_t *coords, int rank);
 
+/* A stored object as it was when its content was read for merging. Compared with
+ * what stands under the key before that is replaced (step 4). */
+typedef struct azri_seen {
+    bool read;   /* false: the content was not read */
+    bool absent; /* there was none */
+    azr_object object;
+} azri_seen;
+
 /* Step 3. Entries in C order of coordinates, documents last. */
 AZR_CHECKED int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
                                  const void *arg, azr_error *err);
-/* Stage bytes for entry i; several threads, different i. `seen` (NULL: content
- * was not read): the file that was merged into this; compared in step 4. */
+/* Stage bytes for entry i; several threads, different i. */
 AZR_CHECKED int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
-                               const azr_object_id *seen, bool seen_absent,
-                               azr_error *err);
+                               const azri_seen *seen, azr_error *err);
 AZR_CHECKED int azri_txn_stage_deleted(azri_txn *t, uint64_t i,
-                                       const azr_object_id *seen,
-                                       bool seen_absent, azr_error *err);
+                                       const azri_seen *seen, azr_error *err);
 /* A document, after all chunks; `kind` is AZRI_ENTRY_V3 …; `first`: renamed
- * before the chunks (shrink). `seen`: the document that this replaces. */
+ * before the chunks (shrink). `replaced`: the document that was read, or NULL. */
 AZR_CHECKED int azri_txn_stage_document(azri_txn *t, unsigned kind,
                                         azri_span bytes, bool first,
-                                        const azr_object_id *seen,
+                                        const azr_object *replaced,
                                         azr_error *err);
 /* Steps 4 to 8. AZR_ECONFLICT (FOREIGN), AZR_EUNKNOWN, … */
 AZR_CHECKED int azri_txn_commit(azri_txn *t, azr_error *err);

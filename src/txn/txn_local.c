@@ -45,12 +45,21 @@ static void delist(azri_txn *t)
 
 /* ----------------------------------------------------------------- row --- */
 
-static int new_id(uint64_t *id_out, azr_error *err)
+/* Ids come from the kernel, a handful at a time, and are never used twice; what
+ * a forked child inherits it throws away. */
+static int new_id(azri_domain *d, uint64_t *id_out, azr_error *err)
 {
-    uint64_t random = 0;
-    int rc = azri_random(&random, sizeof random, err);
+    int rc = AZR_OK;
 
-    *id_out = random >> 8;
+    (void)pthread_mutex_lock(&d->mutex);
+    if (d->id_count == 0) {
+        rc = azri_random(d->ids, sizeof d->ids, err);
+        if (rc == AZR_OK)
+            d->id_count = sizeof d->ids / sizeof d->ids[0];
+    }
+    if (rc == AZR_OK)
+        *id_out = d->ids[--d->id_count] >> 8;
+    (void)pthread_mutex_unlock(&d->mutex);
     return rc;
 }
 
@@ -165,7 +174,7 @@ int azri_txn_begin(azri_txn **out, azri_domain *d,
         return rc;
     }
     enlist(t);
-    rc = new_id(&t->id, err);
+    rc = new_id(d, &t->id, err);
     if (rc == AZR_OK)
         rc = take_row(t, err);
     if (rc < 0) {
@@ -401,7 +410,7 @@ static void unlock_all(azri_txn *t)
     /* [Q-unlock] before the scan: a waiter is found, or finds the lock free */
     if (azri_ofd_unlock(t->fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL) < 0) {
         /* let the kernel do it: nothing of ours may stay locked */
-        azri_close(t->fd);
+        azri_domain_drop_fd(t->d, t->fd);
         t->fd = -1;
     }
     if (t->d->table)
@@ -416,7 +425,7 @@ static void unlock_all(azri_txn *t)
 
 /* Is the owner of an ACTIVE row dead? Asking costs a system call a row, so only
  * rows that have stood for a while are asked; opening asks all. */
-#define ACTIVE_IS_OLD_NS INT64_C(1000000)
+#define ACTIVE_IS_OLD_NS INT64_C(50000000)
 
 static bool is_old(const azri_state *s, uint32_t i)
 {
@@ -564,7 +573,7 @@ static void remove_staged(azri_txn *t)
     if (azri_domain_tx(t->d, &tx, NULL) < 0)
         return;
     for (uint64_t i = 0; i < t->count; i++) {
-        if (!t->seen[i].staged)
+        if (!t->staged[i].exists)
             continue;
         azri_staged_name(name, t->id, i);
         (void)azri_sys->unlinkat(tx, name, 0);
@@ -592,7 +601,7 @@ void azri_txn_end(azri_txn *t)
     }
     delist(t);
     azri_free(t->entries);
-    azri_free(t->seen);
+    azri_free(t->staged);
     azri_buf_dispose(&t->made);
     (void)pthread_mutex_destroy(&t->made_mutex);
     azri_free(t);

@@ -37,11 +37,15 @@ struct azri_domain {
     _Atomic bool ready;
     _Atomic bool poisoned;
     _Atomic uint32_t slot_hint;
+    uint64_t ids[32]; /* random, not yet used; under mutex */
+    uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
     azri_lock_table *table;        /* NULL: kernel locks alone */
     pthread_mutex_t mutex;         /* what follows */
     int pool[AZRI_POOL_FDS];       /* idle lock descriptors */
     int pool_count;
+    int *lent; /* lock descriptors at work */
+    int lent_count, lent_capacity;
     azri_txn *txns;            /* alive, for the fork handler */
     azri_domain *next, **link; /* all domains of the process */
 };
@@ -119,6 +123,7 @@ uint64_t azri_w_offset(const azri_state *s, const uint64_t *coords);
 AZR_CHECKED int azri_domain_take_fd(azri_domain *d, int *fd_out,
                                     azr_error *err);
 void azri_domain_give_fd(azri_domain *d, int fd); /* unlocked */
+void azri_domain_drop_fd(azri_domain *d, int fd); /* closes, and so unlocks */
 AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
 
 /* ---- rebuild.c ---- */
@@ -242,17 +247,15 @@ struct azri_txn {
     uint64_t count; /* entries, documents included */
     uint64_t chunk_count;
     uint8_t *entries;
-    struct azri_seen *seen; /* per entry */
-    azri_buf made;          /* directories that got a new entry (power) */
+    struct azri_staged *staged; /* per entry */
+    azri_buf made;              /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
     azri_txn *next, **link;
 };
 
-typedef struct azri_seen {
-    azr_object_id id;
-    bool checked; /* content was read: compare before replacing */
-    bool absent;
-    bool staged;
-} azri_seen;
+typedef struct azri_staged {
+    azri_seen seen;
+    bool exists; /* a file in tx/ has its name */
+} azri_staged;
 
 #endif

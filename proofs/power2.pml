@@ -1,0 +1,127 @@
+/* Two arrays, durability = power: home A, other B; T1 over both, then power loss, recovery by array, another loss.
+ * A row's durable word is any word stored since the last fdatasync of its state file; a key as in power.pml. */
+#ifndef M
+#define M 0
+#endif
+#ifndef MAXP
+#define MAXP 2
+#endif
+#define FREE 0
+#define ACTIVE 1
+#define PREPARED 2
+#define SEALED 3
+#define COMMITTED 4
+byte row[2], pr[2];  /* word of the only row of each array; pr: durable candidates (bits) */
+bool key[2], kold[2];  /* 1: new; kold: the old entry may still come back */
+bool st[2]; bool stsync; bool vis; byte epoch, np, ended, started;
+#define SET(a,s) row[a]=s; pr[a]=pr[a]|(1<<s)
+#define FS(a) pr[a]=1<<row[a]
+#define S(A) atomic { if :: epoch!=e -> goto fin :: d_step { epoch==e && true; A } fi }
+inline ren(a) {
+  S(if :: st[a] -> st[a] = 0; key[a] = 1; kold[a] = 1 :: else fi;)
+  S(kold[a] = 0;)
+}
+
+proctype T(byte e) {
+  S(SET(0, ACTIVE);)
+  S(SET(1, ACTIVE);)
+  S(st[0] = 1; st[1] = 1;)
+  S(stsync = 1;)
+  S(FS(0);)
+  S(FS(1);)
+  S(SET(1, PREPARED);)
+#if M!=60
+  S(FS(1);)
+#endif
+#if M!=61
+  S(SET(0, SEALED);)
+  S(FS(0);)
+#endif
+  S(SET(0, COMMITTED); vis = 1;)
+#if M==61
+  S(FS(0);)
+#endif
+  S(SET(1, COMMITTED);)
+#if M==62
+  S(SET(0, FREE);)
+  S(FS(0);)
+#endif
+  ren(0); ren(1);
+  S(SET(1, FREE);)
+#if M!=62
+  S(SET(0, FREE);)
+#endif
+fin:
+  ended++
+}
+
+inline home() {
+  if :: row[0] == SEALED -> S(FS(0);) S(SET(0, COMMITTED); vis = 1;) :: else fi
+}
+
+proctype RA(byte e) {
+  /* recovery beginning at either row; atomic choice = SLOT of home held */
+  if
+  :: atomic { epoch == e }
+     home();
+     if
+     :: row[0] == COMMITTED ->
+        if :: row[1] != FREE -> ren(1); S(SET(1, FREE);) :: else fi;
+        ren(0);
+        S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> S(SET(0, FREE);)
+     :: else
+     fi;
+     if
+     :: row[1] == COMMITTED -> ren(1); S(SET(1, FREE);)
+     :: row[1] == PREPARED || row[1] == ACTIVE -> S(SET(1, FREE);)
+     :: else
+     fi
+  :: atomic { epoch == e }
+     if
+     :: row[1] == PREPARED ->
+        home();
+        if :: row[0] == COMMITTED -> ren(1); S(SET(1, FREE);) :: else -> S(SET(1, FREE);) fi
+     :: row[1] == COMMITTED -> ren(1); S(SET(1, FREE);)
+     :: row[1] == ACTIVE -> S(SET(1, FREE);)
+     :: else
+     fi;
+     home();
+     if
+     :: row[0] == COMMITTED -> ren(0); S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> S(SET(0, FREE);)
+     :: else
+     fi
+  :: epoch != e
+  fi;
+fin:
+  ended++
+}
+
+init {
+  byte c, a; pr[0] = 1; pr[1] = 1; started = 1;
+  atomic { run T(0) }
+  do
+  :: np < MAXP ->
+     atomic {
+       np++; epoch++; a = 0;
+       do
+       :: a < 2 ->
+          c = 0;
+          do :: (pr[a]>>c)&1 -> break :: (pr[a]>>c)>1 -> c++ od;
+          row[a] = c; pr[a] = 1<<c;
+          if :: kold[a] -> if :: key[a] = 0; st[a] = 1 :: skip fi; kold[a] = 0 :: else fi;
+          if :: st[a] && !stsync -> st[a] = 0 :: else fi;
+          a++
+       :: else -> break
+       od;
+       a = 0; c = 0; started++; run RA(epoch)
+     }
+  :: np == MAXP && ended == started -> break
+  od;
+  skip;
+  d_step {
+    assert(row[0] == FREE && row[1] == FREE); assert(key[0] == key[1]); assert(key[0] == vis)
+  }
+}
+

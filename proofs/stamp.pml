@@ -1,0 +1,32 @@
+/* Counters on a network file system: no atomic add.  Two writers, different chunks, the same stripe, both may be dead
+ * after commit and finished by somebody (second bump).  An explicit transaction remembers the stripe word when it
+ * reads chunk 1 and compares it at commit, under the lock of chunk 1.
+ * M=0: a bump stores a fresh random stamp.  M=50: read, add one, write.  M=51: a bump stores the transaction's id. */
+#ifndef M
+#define M 0
+#endif
+byte c = 0; byte fresh = 1; byte v1; byte w1; byte d;
+inline bump(id,me) {
+#if M==50
+  l = c; c = l+1
+#elif M==51
+  c = id+10
+#else
+  atomic { c = fresh; fresh++ }
+#endif
+}
+
+proctype A() { byte l; bump(0, 0); if :: bump(0, 0) :: skip fi; d++ }  /* chunk 0: only its bumps matter; the second one: recovery */
+proctype B() { byte l; atomic { w1 == 0 -> w1 = 1 } v1++; bump(1, 1); w1 = 0; d++ }
+proctype B2() { byte l; atomic { w1 == 0 -> w1 = 1 } v1++; bump(2, 2); w1 = 0; d++ }
+proctype T() {
+  byte s, v, s2;  /* network: every read under the lock, held shared */
+  atomic { w1 == 0 -> w1 = 2 }
+  s = c; v = v1; w1 = 0;
+  atomic { w1 == 0 -> w1 = 2 }
+  s2 = c;
+  if :: s2 == s -> assert(v == v1) :: else fi;
+  w1 = 0; d++
+}
+
+init { atomic { run A(); run B(); run B2(); run T() } d == 4 }
