@@ -168,22 +168,28 @@ static void child_signals(void)
     (void)sigaction(SIGINT, &sa, NULL);
 }
 
-int load_fork(pid_t *pids, int n, load_child_fn fn, void *arg)
+pid_t load_spawn(load_child_fn fn, int index, void *arg)
 {
     pid_t parent = getpid();
+    pid_t pid;
 
     (void)fflush(NULL);
+    pid = fork();
+    if (pid != 0)
+        return pid;
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != parent)
+        _exit(1);
+    child_signals();
+    _exit(fn(index, arg) ? 1 : 0);
+}
+
+int load_fork(pid_t *pids, int n, load_child_fn fn, void *arg)
+{
     for (int i = 0; i < n; i++) {
-        pids[i] = fork();
+        pids[i] = load_spawn(fn, i, arg);
         if (pids[i] < 0)
             return -1;
-        if (pids[i] > 0)
-            continue;
-        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-        if (getppid() != parent)
-            _exit(1);
-        child_signals();
-        _exit(fn(i, arg) ? 1 : 0);
     }
     return 0;
 }

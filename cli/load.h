@@ -62,7 +62,9 @@ int load_gate_open(const struct load_gate *gate); /* go on working? */
 
 /* Returns 0, or 1 if it failed (load_gate_fail says why). */
 typedef int (*load_child_fn)(int index, void *arg);
-/* Fork `n` children that run `fn`; they die with the parent. 0, or -1. */
+/* Fork a child that runs `fn` and dies with its parent; its pid, or -1. */
+pid_t load_spawn(load_child_fn fn, int index, void *arg);
+/* `n` of them. 0, or -1. */
 int load_fork(pid_t *pids, int n, load_child_fn fn, void *arg);
 /* Let them begin once all are ready, wait `seconds`, stop them. Returns the
  * nanoseconds between start and stop, 0 if one failed. */
