@@ -34,10 +34,10 @@ typedef struct graph {
 } graph;
 
 static const char *const verdict_names[] = {
-    "fine",         "garbage",     "torn cell",     "G1a",
-    "G1b",          "lost update", "wrong base",    "G0",
-    "G1c",          "G-single",    "G2",            "real time",
-    "append twice", "append hole", "append torn",   "append lost",
+    "fine",          "garbage",     "torn cell",   "G1a",
+    "G1b",           "lost update", "wrong base",  "G0",
+    "G1c",           "G-single",    "G2",          "real time",
+    "append twice",  "append hole", "append torn", "append lost",
     "append offset", "no memory",
 };
 
@@ -238,8 +238,7 @@ static hist_verdict check_version(graph *g, const hist_op *by, uint64_t id,
     op = hist_find(g->h, id & ~HIST_INTERMEDIATE);
     if (op)
         *access_out = write_of(g, op, cell);
-    if (op && *access_out != NONE && op->committed &&
-        !(id & HIST_INTERMEDIATE))
+    if (op && *access_out != NONE && op->committed && !(id & HIST_INTERMEDIATE))
         return HIST_FINE;
     if (!op || *access_out == NONE)
         v = HIST_GARBAGE;
@@ -335,8 +334,8 @@ static hist_verdict edges_of(graph *g, const hist_op *op, const hist_access *a)
     bool ok = true;
 
     if ((a->flags & HIST_WRITE) && a->pred != 0)
-        ok = add_edge(g, index_of(g, hist_find(g->h, a->pred)), me, WW,
-                      a->cell);
+        ok =
+            add_edge(g, index_of(g, hist_find(g->h, a->pred)), me, WW, a->cell);
     if (ok && (a->flags & HIST_READ)) {
         v = check_version(g, op, a->saw, a->cell, &access);
         if (v != HIST_FINE)

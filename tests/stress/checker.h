@@ -69,10 +69,10 @@ typedef struct history {
     hist_access *accesses;
     size_t access_count;
     size_t base[HIST_SLOTS + 1];
-    uint16_t cells;      /* cell number `cells` is the length */
-    int64_t tail_first;  /* row at which appends begin */
-    uint64_t *tail;      /* writer of each appended row, at the end */
-    bool *tail_torn;     /* elements of that row differed */
+    uint16_t cells;     /* cell number `cells` is the length */
+    int64_t tail_first; /* row at which appends begin */
+    uint64_t *tail;     /* writer of each appended row, at the end */
+    bool *tail_torn;    /* elements of that row differed */
     size_t tail_rows;
     size_t cycle_length; /* out: of the cycle that was found */
 } history;

@@ -805,9 +805,8 @@ static void give_memory(unsigned slots)
 
     for (unsigned i = 0; i < slots; i++) {
         sh->slots[i].ops = stress_shared(ops * sizeof(hist_op));
-        sh->slots[i].accesses =
-            stress_shared(ops * 16 * sizeof(hist_access) +
-                          MAX_ACCESS * sizeof(hist_access));
+        sh->slots[i].accesses = stress_shared(ops * 16 * sizeof(hist_access) +
+                                              MAX_ACCESS * sizeof(hist_access));
     }
 }
 

@@ -370,9 +370,8 @@ static bool plant_lost_update(history *h, uint64_t *seed)
 static bool misread(history *h, hist_op *op, void *arg)
 {
     (void)arg;
-    for (uint16_t i = 0; op->kind == HIST_KIND_UPDATE && op->committed &&
-                         i < op->count;
-         i++) {
+    for (uint16_t i = 0;
+         op->kind == HIST_KIND_UPDATE && op->committed && i < op->count; i++) {
         hist_access *a = access_at(h, op, i);
 
         if (a->saw == 0)
