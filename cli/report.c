@@ -161,7 +161,7 @@ int cli_fail_at(struct cli *cli, int status, const azr_error *err,
     const char *verb = NULL;
     int room = (int)sizeof full.message / 2;
 
-    if (!strstr(err->message, path))
+    if (strlen(path) < sizeof full.message / 3 && !strstr(err->message, path))
         (void)snprintf(
             full.message, sizeof full.message, "%.*s: %.*s", room - 2, path,
             room - 2, err->message[0] ? err->message : azr_status_name(status));
