@@ -26,7 +26,7 @@ static int read_some(struct cli *cli, const struct input *in, void *to,
         if (cli_signal)
             return cli_interrupted(cli);
         /* a signal just before a read would be seen only after it */
-        if (poll(&p, 1, LOOK_MS) == 0)
+        if (poll(&p, 1, LOOK_MS) < 1)
             continue;
         n = read(in->fd, (char *)to + *got, most);
         if (n == 0)

@@ -146,11 +146,12 @@ holds x.zarr '4 4 4 4 4 4 4 4'
 # --- stdin that never ends is left by a signal
 mkfifo never
 step='INT while reading stdin'
-"$helper" plain "$azr" write x.zarr --npy - <never >out 2>err &
+"$helper" plain "$azr" write big.zarr --npy - <never >out 2>err &
 waiter=$!
 exec 7>never
-# a header shows that it reads
-npy "{'descr': '<i4', 'fortran_order': False, 'shape': (8,), }" '' >&7
+# more than a pipe holds: once that is gone, it reads, and waits for the rest
+npy "{'descr': '<i4', 'fortran_order': False, 'shape': (200000,), }" '' >&7
+head -c 400000 /dev/zero >&7
 kill -INT $waiter
 wait $waiter
 code=$?
