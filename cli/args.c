@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define THREADS_MAX 1024
+
 static size_t count_options(const struct cli_option *options)
 {
     size_t n = 0;
@@ -24,9 +26,9 @@ static void print_options(const struct cli_option *options)
         char letter[8] = "    ";
 
         if (o->letter)
-            snprintf(letter, sizeof letter, "-%c, ", o->letter);
-        snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name,
-                 o->meta ? " " : "", o->meta ? o->meta : "");
+            (void)snprintf(letter, sizeof letter, "-%c, ", o->letter);
+        (void)snprintf(left, sizeof left, "%s--%s%s%s", letter, o->name,
+                       o->meta ? " " : "", o->meta ? o->meta : "");
         if (strlen(left) > 27)
             printf("  %s\n  %-27s %s\n", left, "", o->help);
         else
@@ -80,25 +82,32 @@ static bool take_seconds(int64_t *out, const char *text)
     return true;
 }
 
-static bool take_size(uint64_t *out, const char *text)
+/* Bits to shift by for "K", "M", "G", "T" or "", or -1. */
+static int unit_shift(const char *unit)
 {
     static const char units[] = "KMGT";
+    const char *at;
+
+    if (*unit == '\0')
+        return 0;
+    at = strchr(units, *unit & ~0x20);
+    return at && *at && unit[1] == '\0' ? 10 * (int)(at - units + 1) : -1;
+}
+
+static bool take_size(uint64_t *out, const char *text)
+{
     char *end = NULL;
     unsigned long long v;
+    int shift;
 
     errno = 0;
     v = strtoull(text, &end, 10);
-    if (errno || end == text || !isdigit((unsigned char)text[0]))
+    if (errno || end == text || text[0] < '0' || text[0] > '9')
         return false;
-    if (*end) {
-        const char *unit = strchr(units, toupper((unsigned char)*end));
-        unsigned shift = unit ? 10u * (unsigned)(unit - units + 1) : 64;
-
-        if (end[1] || shift > 40 || v > UINT64_MAX >> shift)
-            return false;
-        v <<= shift;
-    }
-    *out = v;
+    shift = unit_shift(end);
+    if (shift < 0 || v > UINT64_MAX >> shift)
+        return false;
+    *out = (uint64_t)v << shift;
     return true;
 }
 
@@ -246,6 +255,11 @@ bool cli_args(struct cli *cli, const struct cli_usage *usage,
     if (help) {
         print_help(usage, options, common);
         cli->exit_code = CLI_OK;
+        return false;
+    }
+    if (cli->threads > THREADS_MAX) {
+        cli->exit_code = cli_usage_error(cli, "--threads %d: at most %d",
+                                         cli->threads, THREADS_MAX);
         return false;
     }
     azr_set_threads(cli->threads);

@@ -82,8 +82,9 @@ static void occupy_standard_descriptors(void)
 
 static bool wants_color(int fd)
 {
-    const char *no = getenv("NO_COLOR");
-    const char *term = getenv("TERM");
+    /* read before there is a second thread */
+    const char *no = getenv("NO_COLOR"); /* NOLINT(concurrency-mt-unsafe) */
+    const char *term = getenv("TERM");   /* NOLINT(concurrency-mt-unsafe) */
 
     return isatty(fd) && !(no && *no) && term && strcmp(term, "dumb") != 0;
 }
@@ -105,7 +106,7 @@ static int finish(struct cli *cli, int code)
     if (code == CLI_OK) {
         cli->json = 0; /* stdout is gone */
         code = cli_error(cli, CLI_IO, "standard output: %s%s",
-                         errno ? strerror(errno) : "write failed",
+                         errno ? cli_errno_text(errno) : "write failed",
                          cli->committed ? " (the change itself is done)" : "");
     }
     return code;

@@ -118,6 +118,11 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
  *  with the next command that suits the status. */
 int cli_fail_at(struct cli *cli, int status, const azr_error *err,
                 const char *path);
+/** Text from a disk: control characters become '?', so that a line stays one line
+ *  and moves no cursor. */
+void cli_put(FILE *f, const char *text);
+/** strerror(), by the one thread that speaks. */
+const char *cli_errno_text(int number);
 /** A remark on stderr, not with --quiet. */
 void cli_note(const struct cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

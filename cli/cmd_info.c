@@ -62,7 +62,9 @@ static void print_layout(const struct facts *f)
     char text[AZR_MAX_RANK * 24];
     char fill[ELEM_TEXT_MAX];
 
-    printf("%-13s %s\n", "path", f->path);
+    printf("%-13s ", "path");
+    cli_put(stdout, f->path);
+    printf("\n");
     printf("%-13s %d\n", "Zarr format", info->zarr_format);
     shape_text(text, sizeof text, info->shape, info->rank);
     printf("%-13s %s\n", "shape", text);

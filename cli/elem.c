@@ -160,7 +160,7 @@ static void whole_text(char out[ELEM_TEXT_MAX], int dtype, const void *p)
         (void)snprintf(out, ELEM_TEXT_MAX, "%s", v.u8 ? "true" : "false");
         return;
     case AZR_INT8:
-        i = v.i8;
+        i = (int64_t)v.i8; /* NOLINT(bugprone-signed-char-misuse) */
         break;
     case AZR_INT16:
         i = v.i16;
@@ -400,7 +400,10 @@ static bool parse_complex(void *out, int dtype, const char *text,
 bool elem_parse(void *out, int dtype, const char *text, char *why,
                 size_t why_size)
 {
-    struct reason reason = {why, why_size};
+    struct reason reason;
+
+    reason.text = why;
+    reason.size = why_size;
 
     switch (dtype) {
     case AZR_BOOL:

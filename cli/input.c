@@ -25,7 +25,8 @@ static int read_some(struct cli *cli, const struct input *in, void *to,
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)
-            return cli_error(cli, CLI_IO, "%s: %s", in->name, strerror(errno));
+            return cli_error(cli, CLI_IO, "%s: %s", in->name,
+                             cli_errno_text(errno));
         *got += (size_t)n;
     }
     return 0;
@@ -78,7 +79,9 @@ int input_open(struct cli *cli, struct input *in, const char *file, bool raw)
     if (in->fd < 0) {
         int code = errno == ENOENT ? CLI_PRESENCE : CLI_IO;
 
-        return cli_error(cli, code, "%s: %s", in->name, strerror(errno));
+        if (cli_signal)
+            return cli_interrupted(cli);
+        return cli_error(cli, code, "%s: %s", in->name, cli_errno_text(errno));
     }
     return raw ? 0 : read_header(cli, in);
 }

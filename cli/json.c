@@ -47,44 +47,44 @@ static void put_string(FILE *f, const char *text)
 {
     const unsigned char *s = (const unsigned char *)text;
 
-    fputc('"', f);
+    (void)fputc('"', f);
     while (*s) {
         size_t n = utf8_length(s);
 
         if (n == 0) {
-            fputs("\\ufffd", f);
+            (void)fputs("\\ufffd", f);
             n = 1;
         } else if (*s == '"' || *s == '\\') {
-            fprintf(f, "\\%c", *s);
+            (void)fprintf(f, "\\%c", *s);
         } else if (*s == '\n') {
-            fputs("\\n", f);
+            (void)fputs("\\n", f);
         } else if (*s == '\t') {
-            fputs("\\t", f);
+            (void)fputs("\\t", f);
         } else if (*s < 0x20 || *s == 0x7f) {
-            fprintf(f, "\\u%04x", *s);
+            (void)fprintf(f, "\\u%04x", *s);
         } else {
-            fwrite(s, 1, n, f);
+            (void)fwrite(s, 1, n, f);
         }
         s += n;
     }
-    fputc('"', f);
+    (void)fputc('"', f);
 }
 
 static void before(struct json *j, const char *key)
 {
     if (j->more[j->depth])
-        fputs(", ", j->file);
+        (void)fputs(", ", j->file);
     j->more[j->depth] = true;
     if (key) {
         put_string(j->file, key);
-        fputs(": ", j->file);
+        (void)fputs(": ", j->file);
     }
 }
 
 void json_open(struct json *j, const char *key, char bracket)
 {
     before(j, key);
-    fputc(bracket, j->file);
+    (void)fputc(bracket, j->file);
     assert(j->depth + 1 < JSON_DEPTH);
     j->more[++j->depth] = false;
 }
@@ -93,7 +93,7 @@ void json_close(struct json *j, char bracket)
 {
     assert(j->depth > 0);
     j->depth--;
-    fputc(bracket, j->file);
+    (void)fputc(bracket, j->file);
 }
 
 void json_text(struct json *j, const char *key, const char *value)
@@ -105,13 +105,13 @@ void json_text(struct json *j, const char *key, const char *value)
 void json_int(struct json *j, const char *key, int64_t value)
 {
     before(j, key);
-    fprintf(j->file, "%" PRId64, value);
+    (void)fprintf(j->file, "%" PRId64, value);
 }
 
 void json_uint(struct json *j, const char *key, uint64_t value)
 {
     before(j, key);
-    fprintf(j->file, "%" PRIu64, value);
+    (void)fprintf(j->file, "%" PRIu64, value);
 }
 
 void json_real(struct json *j, const char *key, double value)
@@ -120,16 +120,16 @@ void json_real(struct json *j, const char *key, double value)
 
     before(j, key);
     if (isnan(value)) {
-        fputs("\"NaN\"", j->file);
+        (void)fputs("\"NaN\"", j->file);
     } else if (isinf(value)) {
-        fputs(value < 0 ? "\"-Infinity\"" : "\"Infinity\"", j->file);
+        (void)fputs(value < 0 ? "\"-Infinity\"" : "\"Infinity\"", j->file);
     } else {
         for (int digits = 6; digits <= 17; digits++) {
-            snprintf(text, sizeof text, "%.*g", digits, value);
+            (void)snprintf(text, sizeof text, "%.*g", digits, value);
             if (strtod(text, NULL) >= value && strtod(text, NULL) <= value)
                 break;
         }
-        fputs(text, j->file);
+        (void)fputs(text, j->file);
     }
 }
 
@@ -146,7 +146,7 @@ void json_null(struct json *j, const char *key)
 void json_raw(struct json *j, const char *key, const char *text)
 {
     before(j, key);
-    fputs(text, j->file);
+    (void)fputs(text, j->file);
 }
 
 void json_ints(struct json *j, const char *key, const int64_t *values, int n)
@@ -160,5 +160,5 @@ void json_ints(struct json *j, const char *key, const int64_t *values, int n)
 void json_end(struct json *j)
 {
     assert(j->depth == 0);
-    fputc('\n', j->file);
+    (void)fputc('\n', j->file);
 }

@@ -30,8 +30,10 @@ static bool refuse(struct reader *r, const char *format, ...)
 bool npy_preamble(const unsigned char *first, size_t *preamble_nbytes,
                   size_t *text_nbytes, char *why, size_t why_size)
 {
-    struct reader r = {NULL, NULL, why, why_size};
+    struct reader r = {.why_size = why_size};
     size_t n;
+
+    r.why = why;
 
     if (memcmp(first, "\x93NUMPY", 6) != 0)
         return refuse(&r, "is no .npy file: it begins with %02x %02x %02x %02x",
@@ -105,7 +107,7 @@ static bool take_word(struct reader *r, const char *word)
 static bool take_descr(struct reader *r, struct npy *out)
 {
     const uint16_t one = 1;
-    char descr[32];
+    char descr[32] = "";
     int big = 0;
     uint8_t machine_is_little;
 
@@ -209,8 +211,10 @@ static bool measure(struct reader *r, struct npy *out)
 bool npy_parse(struct npy *out, const char *text, size_t nbytes, char *why,
                size_t why_size)
 {
-    struct reader r = {text, text + nbytes, why, why_size};
+    struct reader r = {.at = text, .end = text + nbytes, .why_size = why_size};
     unsigned seen = 0;
+
+    r.why = why;
 
     memset(out, 0, sizeof *out);
     if (!need(&r, '{'))
@@ -330,8 +334,8 @@ void npy_write_header(FILE *f, int dtype, const int64_t *shape, int rank)
     (void)snprintf(text + used, sizeof text - used, "), }");
     used = strlen(text);
     total = (10 + used + 1 + 63) / 64 * 64; /* data begin at a multiple of 64 */
-    fwrite("\x93NUMPY\x01\x00", 1, 8, f);
-    fputc((int)((total - 10) & 255), f);
-    fputc((int)((total - 10) >> 8), f);
-    fprintf(f, "%s%*s\n", text, (int)(total - 10 - used - 1), "");
+    (void)fwrite("\x93NUMPY\x01\x00", 1, 8, f);
+    (void)fputc((int)((total - 10) & 255), f);
+    (void)fputc((int)((total - 10) >> 8), f);
+    (void)fprintf(f, "%s%*s\n", text, (int)(total - 10 - used - 1), "");
 }

@@ -69,14 +69,14 @@ void progress_show(struct progress *p, uint64_t done, uint64_t total)
     rate_text(speed, sizeof speed, p, rate);
     seconds_text(left, sizeof left,
                  rate > 0 ? (double)(total - done) / rate : 0);
-    fprintf(stderr, "\r%s: %.0f%%, %s, %s left\033[K", p->what,
-            100 * (double)done / (double)total, speed,
-            done > 0 ? left : "unknown");
-    fflush(stderr);
+    (void)fprintf(stderr, "\r%s: %.0f%%, %s, %s left\033[K", p->what,
+                  100 * (double)done / (double)total, speed,
+                  done > 0 ? left : "unknown");
+    (void)fflush(stderr);
 }
 
 void progress_end(struct progress *p)
 {
     if (p->wanted && p->shown > 0)
-        fputs("\r\033[K", stderr);
+        (void)fputs("\r\033[K", stderr);
 }

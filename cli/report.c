@@ -35,22 +35,32 @@ int cli_exit_of(int status)
     }
 }
 
-/* File names may hold anything; a line is one line and moves no cursor. */
+static bool is_control(char c)
+{
+    return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
 static void tame(char *text)
 {
     for (; *text; text++) {
-        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+        if (is_control(*text))
             *text = '?';
     }
+}
+
+void cli_put(FILE *f, const char *text)
+{
+    for (; *text; text++)
+        (void)fputc(is_control(*text) ? '?' : *text, f);
 }
 
 static void say(struct cli *cli, int exit_code, const char *name,
                 const char *verb, char *text)
 {
     tame(text);
-    fprintf(stderr, "%sazr%s%s:%s %s\n", cli->color_err ? "\033[1;31m" : "",
-            verb ? " " : "", verb ? verb : "", cli->color_err ? "\033[0m" : "",
-            text);
+    (void)fprintf(stderr, "%sazr%s%s:%s %s\n",
+                  cli->color_err ? "\033[1;31m" : "", verb ? " " : "",
+                  verb ? verb : "", cli->color_err ? "\033[0m" : "", text);
     if (cli->json) {
         struct json j = json_begin(stdout);
 
@@ -72,10 +82,10 @@ int cli_usage_error(struct cli *cli, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
+    (void)vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
-    snprintf(line, sizeof line, "%s (try: azr %s%s--help)", text,
-             cli->verb ? cli->verb : "", cli->verb ? " " : "");
+    (void)snprintf(line, sizeof line, "%s (try: azr %s%s--help)", text,
+                   cli->verb ? cli->verb : "", cli->verb ? " " : "");
     say(cli, CLI_USAGE, "USAGE", cli->verb, line);
     return CLI_USAGE;
 }
@@ -97,10 +107,17 @@ int cli_error(struct cli *cli, int exit_code, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
+    (void)vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     say(cli, exit_code, name_of_exit(exit_code), NULL, text);
     return exit_code;
+}
+
+static const char *signal_text(int n)
+{
+    return n == SIGINT    ? "interrupted"
+           : n == SIGTERM ? "terminated"
+                          : "hung up";
 }
 
 int cli_interrupted(struct cli *cli)
@@ -110,9 +127,10 @@ int cli_interrupted(struct cli *cli)
 
     if (n == 0)
         return 0;
-    snprintf(text, sizeof text, "%s: %s", strsignal(n),
-             cli->committed ? "what was done before stays"
-                            : "the transaction was aborted, nothing changed");
+    (void)snprintf(text, sizeof text, "%s: %s", signal_text(n),
+                   cli->committed
+                       ? "what was done before stays"
+                       : "the transaction was aborted, nothing changed");
     say(cli, CLI_SIGNAL + n, "SIGNAL", NULL, text);
     return CLI_SIGNAL + n;
 }
@@ -127,10 +145,10 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
 
     if (status == AZR_ECANCELED && cli_signal)
         return cli_interrupted(cli);
-    if (next)
-        snprintf(text, sizeof text, "%s (try: %s)", message, next);
-    else
-        snprintf(text, sizeof text, "%s", message);
+    (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", message,
+                   err->sys_errno ? ", " : "",
+                   err->sys_errno ? cli_errno_text(err->sys_errno) : "",
+                   next ? " (try: " : "", next ? next : "", next ? ")" : "");
     say(cli, code, azr_status_name(status), NULL, text);
     return code;
 }
@@ -144,8 +162,9 @@ int cli_fail_at(struct cli *cli, int status, const azr_error *err,
     int room = (int)sizeof full.message / 2;
 
     if (!strstr(err->message, path))
-        snprintf(full.message, sizeof full.message, "%.*s: %.*s", room - 2,
-                 path, room - 2, err->message);
+        (void)snprintf(
+            full.message, sizeof full.message, "%.*s: %.*s", room - 2, path,
+            room - 2, err->message[0] ? err->message : azr_status_name(status));
     if (status == AZR_EBUSY)
         verb = "status";
     else if (status == AZR_ECORRUPT)
@@ -155,12 +174,18 @@ int cli_fail_at(struct cli *cli, int status, const azr_error *err,
     else if (status == AZR_EUNKNOWN || status == AZR_EPOISONED)
         verb = "recover";
     if (verb)
-        snprintf(next, sizeof next, "azr %s '%s'", verb, path);
+        (void)snprintf(next, sizeof next, "azr %s '%s'", verb, path);
     else if (status == AZR_ECONFLICT)
-        snprintf(next, sizeof next, "the same again");
+        (void)snprintf(next, sizeof next, "the same again");
     else if (status == AZR_EEXISTS)
-        snprintf(next, sizeof next, "azr info '%s'", path);
+        (void)snprintf(next, sizeof next, "azr info '%s'", path);
     return cli_fail(cli, status, &full, next[0] ? next : NULL);
+}
+
+/* One thread of ours speaks; the others only work. */
+const char *cli_errno_text(int number)
+{
+    return strerror(number); /* NOLINT(concurrency-mt-unsafe) */
 }
 
 void cli_note(const struct cli *cli, const char *format, ...)
@@ -171,10 +196,10 @@ void cli_note(const struct cli *cli, const char *format, ...)
     if (cli->quiet)
         return;
     va_start(ap, format);
-    vsnprintf(text, sizeof text, format, ap);
+    (void)vsnprintf(text, sizeof text, format, ap);
     va_end(ap);
     tame(text);
-    fprintf(stderr, "azr: %s\n", text);
+    (void)fprintf(stderr, "azr: %s\n", text);
 }
 
 void *cli_alloc(size_t count, size_t nbytes)
@@ -182,8 +207,8 @@ void *cli_alloc(size_t count, size_t nbytes)
     void *p = calloc(count ? count : 1, nbytes ? nbytes : 1);
 
     if (!p) {
-        fputs("azr: out of memory\n", stderr);
-        exit(CLI_IO);
+        (void)fputs("azr: out of memory\n", stderr);
+        exit(CLI_IO); /* NOLINT(concurrency-mt-unsafe) */
     }
     return p;
 }

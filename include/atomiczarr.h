@@ -436,8 +436,9 @@ AZR_API AZR_CHECKED int azr_array_usage(azr_array *array, uint64_t *chunks_out,
  * @return AZR_EINVAL (RANGE, RANK), AZR_ECORRUPT (names the chunk), AZR_EBUSY
  *         (time-out), or another code on failure of the store
  *
- * Missing chunks read as the fill value. Sees one snapshot: all or none of any
- * transaction. Optimistic; after four disturbed tries it waits for overlapping
+ * Missing chunks read as the fill value. A selection that depends on the shape is
+ * resolved by the shape of the snapshot; bytes of `dst` beyond its elements are
+ * then unspecified too. Sees one snapshot: all or none of any transaction. Optimistic; after four disturbed tries it waits for overlapping
  * writers, up to the time-out.
  */
 AZR_API AZR_CHECKED int azr_array_read(azr_array *array,

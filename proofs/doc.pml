@@ -1,16 +1,24 @@
-/* append, grow, attributes under DOC beside chunk writers, readers, recovery and the collector of rubbish.
- * Elements 0..3 in two chunks of two (keys 0, 1); key 2 is the document = number of elements L.  At first L=1: the first append
- * fills up the edge chunk (key 0), the next creates key 1.  Contents: 2 bits per element = transaction that wrote it.
- * T1, T2 append one element.  T3 writes element 0 (KIND 0: absolute box; 1: `[:]`, every element that the array has).
+/* SPDX-License-Identifier: Apache-2.0 */
+/* append, grow and attributes under DOC, beside chunk writers, readers, recovery and the collector of rubbish.
+ *
+ * Elements 0..3 in two chunks of two (keys 0, 1); key 2 is the document, its content the number of elements L.  At first
+ * L=1: the first append fills up the edge chunk (key 0), the next creates key 1.  The content of an element (two bits)
+ * is the transaction that wrote it.  Row t-1 belongs to transaction t.
+ *
+ * T1, T2 append one element; T3 writes element 0, or with KIND=1 `[:]`, every element that the array has.
  * CFG=2: T2 is `grow` (document only), T3 writes element 1 after it has seen that there is one.
- * Check at each commit: the staged objects are exactly what the operation makes of the committed state (strict serializability in
- * the order of the commits); a read equals hist[v] for a v current during its last try; at the end keys = hist[nver].
- * M=0: as proposed.  M=90: an append stages before it has a row (text of the day)   M=89: collector looks at the rows before it lists
- * M=91: document read before the rows are looked at   M=92: no second look after W   M=93: no DOC
- * M=94: a write whose box depends on the shape takes no DOC (text of the day)   M=95: a read under lock takes no DOC (text of the day)
- * M=96: DOC let go right after the commit   M=97: a row that touches metadata overlaps only what it names
- * M=98: reader keeps the document when only its counter moved   M=99: reader resolves its keys once, by the first document
- * M=88: no bump of `meta` */
+ * NOT3   READER   FALLBACK  the reader may go on under lock   QUIET  the first try under lock must do   MAXC  crashes
+ * JAN    `azr recover` with the collector of rubbish
+ *
+ * Checks: at each commit the staged objects are what the operation makes of the committed state (strict serializability
+ * in the order of the commits); a read equals hist[v] for a v current during its last try; at the end keys = hist[nver].
+ *
+ * M=88 no bump of `meta`   M=89 collector looks at the rows before it lists   M=90 an append stages before it has a row
+ * M=91 document read before the rows are looked at   M=92 no second look after W   M=93 no DOC
+ * M=94 a write whose box depends on the shape takes no DOC (KIND=1)   M=95 a read under lock takes no DOC (CFG=2 QUIET)
+ * M=97 a row that touches metadata overlaps only what it names   M=98 reader keeps the document though its counter moved
+ * M=99 reader resolves its keys once, by the first document
+ * Not needed: M=96 DOC kept until the end */
 #ifndef M
 #define M 0
 #endif
@@ -122,6 +130,7 @@ proctype W(byte t) {
   if
   :: AROW(t) || (KIND == 1 && M != 94) ->
 #if M!=93
+     /* [A-doc] exclusive for who rewrites the document, shared for who uses it as data */
      S(AROW(t) && dx == 0 && ds == 0 || !AROW(t) && dx == 0;
        if :: AROW(t) -> dx = me :: else -> ds = ds|(1<<me) fi;)
 #endif
@@ -129,12 +138,12 @@ proctype W(byte t) {
      S(true; L = key[2];)
      look();
 #else
-     look();  /* first look: what touches metadata */
-     S(true; L = key[2];)
+     look();  /* [A-look] what touches metadata */
+     S(true; L = key[2];)  /* [A-read] */
 #endif
   :: else -> S(true; L = key[2];)
   fi;
-  /* only now its objects are known */
+  /* [A-lock] only now its objects are known */
   S(true;
     if
     :: CFG == 2 && t == 2 -> mine = 4
@@ -148,7 +157,7 @@ proctype W(byte t) {
   od;
   k = 0;
 #if M!=92
-  look();  /* second look: what lies on its objects */
+  look();  /* [A-look2] what lies on its objects */
 #else
   if :: t == 3 -> look() :: else fi;
 #endif
@@ -169,7 +178,7 @@ proctype W(byte t) {
     :: t != 3 && !(CFG == 2 && t == 2) -> n[L/2] = (n[L/2]&(15-(3<<(2*(L%2)))))|(t<<(2*(L%2)))
     :: else
     fi;
-    q = 0; wk[t-1] = mine;)
+    q = 0; wk[t-1] = mine;)  /* [W4-what] */
 #if M==90
   if
   :: t == 1 ->
@@ -362,12 +371,14 @@ proctype J(byte me) {
   :: else -> i = 0; break
   od;
 #else
+  /* [G-list] */
   S(true; lst = (st[0] != 0 -> 1 : 0)|(st[1] != 0 -> 2 : 0)|(st[2] != 0 -> 4 : 0);)
-  /* rows afterwards; the removal is later than the look */
+  /* [G-rows] afterwards; the removal is later than the look */
   do
   :: i < 3 -> S(true; if :: rst[i] != FREE -> lst = lst&(255-(1<<i)) :: else fi; i++;)
   :: else -> i = 0; break
   od;
+  /* [G-remove] */
   do
   :: i < 3 -> S(true; if :: IN(lst, i) -> st[i] = 0 :: else fi; i++;)
   :: else -> i = 0; break

@@ -1,12 +1,18 @@
-/* SLOT < MGATE < META < DOC < W with rows that run out, DOC shared and exclusive, gates that are waited for only for a while.
- * 2 chunk writers, 2 appends (DOC exclusive, objects known only under DOC), 1 write whose box depends on the shape (DOC shared),
- * 2 reads under lock (META, DOC shared, GATE, W shared), 1 shrink (META exclusive).  NROW rows at first; no free row: grow (META
- * exclusive, no row in hand).  A wait for a gate may end at any time without it.  -DSTOP: somebody takes MGATE and GATE and never
- * lets them go.  Check: no deadlock; nobody holds META exclusively beside META shared; DOC and W likewise.
- * M=0: as proposed.  M=40: a writer waits for GATE, without limit, with W in hand   M=42: gates without limit (with STOP)
- * M=43: append takes its W before DOC   M=44: DOC before META   M=45: a chunk writer that finds that it must change the document takes DOC
- * with W in hand   M=46: the row after META (so it grows with META shared in hand)   M=47: DOC shared made exclusive (upgrade)
- * M=48: reader takes DOC after W   M=49: append keeps W of the likely place and takes the right one below it */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* SLOT < MGATE < META < DOC < W, with rows that run out, DOC shared and exclusive, gates that are waited for only for a
+ * while.
+ *
+ * 2 chunk writers, 2 appends (DOC exclusive, objects known only under DOC), 1 write whose box depends on the shape (DOC
+ * shared), 2 reads under lock (META, DOC shared, GATE, W shared), 1 shrink (META exclusive).  NROW rows at first; if
+ * none is free: growth (META exclusive, no row in hand).  A wait for a gate may end at any time without it.
+ * STOP  somebody takes MGATE and GATE and never lets them go
+ * Check: no deadlock; nobody holds META exclusively beside META shared; DOC and W likewise.
+ *
+ * M=40 a writer waits for GATE, without limit, with W in hand   M=42 gates without limit (STOP)
+ * M=43 append takes its W before DOC   M=44 DOC before META   M=45 a chunk writer that finds that it must change the
+ * document takes DOC with W in hand   M=46 the row after META (so it grows with META shared in hand)
+ * M=47 DOC shared made exclusive (upgrade)   M=48 reader takes DOC after W   M=49 append keeps W of the likely place
+ * and takes the right one below it */
 #ifndef M
 #define M 0
 #endif

@@ -1,9 +1,13 @@
-/* The row table grows: the number of rows (nr) stands in the header and is read with every look.  2 writers on the same two chunks,
- * optimistic reader, growth at any time by whoever wants it (META exclusive; first the room, then the number; may die in between),
- * crash and recovery.  Otherwise single.pml, CFG=3, in short.
- * M=0: as proposed.  M=80: reader reads nr once, when it opens the array   M=81: writer looks with the nr it had when it took its row
- * M=82: number stored before the room is there   M=83: growth without META (is it needed?)   M=84: nr once per try (for p1 and p2)
- * M=85: writer reads nr for its look before it has W   M=86: as 85, growth without META   M=87: two growers without a lock */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The table of rows grows.  The number of rows (nr) stands in the header and is read with every look.  Writers on the
+ * same two chunks, an optimistic reader, growth at any time by whoever wants it (META exclusive; first the room, then
+ * the number; may die in between), crash and recovery.  Otherwise single.pml, CFG=3, in short.
+ *
+ * NW  writers   NG  growers   MAXC  crashes, of growers as well   NOREADER
+ * M=80 reader reads nr once, when it opens the array   M=81 writer looks with the nr with which it took its row
+ * M=82 number stored before the room is there          M=86 nr read before W, and growth without META
+ * Not needed: M=83 growth without META (if nr is read after W)   M=84 nr once for p1 and p2
+ * M=85 nr read before W, growth under META             M=87 two growers without a lock (not complete) */
 #ifndef M
 #define M 0
 #endif
@@ -135,6 +139,7 @@ proctype G(byte me) {
   byte x, n; bool g;
   if :: nr < NR :: skip fi;
 #if M!=83 && M!=86 && M!=87
+  /* [T-meta] */
   atomic { !mx && ms == 0 -> mx = 1 }
 #endif
   n = nr;
@@ -144,7 +149,8 @@ proctype G(byte me) {
      nr = n+1;
      if :: room = n+1 :: atomic { ncr < MAXC -> ncr++ } fi  /* may die in between */
 #else
-     atomic { if :: room < n+1 -> room = n+1 :: else fi }
+     atomic { if :: room < n+1 -> room = n+1 :: else fi }  /* [T-room] */
+     /* [T-number], or it dies */
      if :: nr = n+1 :: atomic { ncr < MAXC -> ncr++ } fi
 #endif
   :: else

@@ -1,7 +1,10 @@
-/* META, GATE, W: deadlock and order.  2 writers over ranges, 2 locked readers, 1 resize.
- * M=0: as fixed: GATE is only tried by writers, never waited for; readers hold no W while they wait for GATE;
- *      a resize takes MGATE exclusively, then META exclusively, then lets MGATE go; everybody else passes MGATE shared.
- * M=40: a writer blocks on GATE while it holds part of W.  M=41: reader keeps GATE shared while it waits for W. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* MGATE, META, GATE, W: deadlock and order.  3 writers over ranges, 3 reads under lock, 1 resize.
+ *
+ * GATE is only tried by writers, never waited for; readers hold no W while they wait for it.  A resize takes MGATE
+ * exclusively, then META exclusively, then lets MGATE go; everybody else passes MGATE shared.
+ * M=40 a writer waits for GATE while it holds part of W
+ * Not needed: M=41 reader lets GATE go before W (with it there is no deadlock, but writers starve) */
 #ifndef M
 #define M 0
 #endif

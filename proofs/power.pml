@@ -1,7 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
 /* durability = power.  One array, T1 and T2 before, T3 after the first power loss; power loss at any step, MAXP times.
- * Not yet synced: each row word, each directory entry, each staged file may come back in any version since its last sync,
- * independently; a rename never loses both names (target no later than source; WORST: the source name may come back).
- * Check: what is visible as committed is never lost: after recovery keys == hist[nver]. */
+ *
+ * What is not synced yet (each row word, each directory entry, each staged file) comes back in any version since its
+ * last sync, each for itself; a rename never loses both names (WORST: the source name may come back, too).
+ * After each loss: `azr recover`, and a reader that does not recover, at any time.
+ * Check: what was visible as committed is never lost; a read is the committed state; after recovery keys == hist[nver].
+ *
+ * CFG  the sets of keys   MAXP  power losses   WORST   DEL  T2 deletes by unlink   NOREADER
+ * ANYVERSION  weaker check for the reader: any version will do, but no mix (to show what M=39 is)
+ * M=30 staged objects not synced   M=31 COMMITTED before it is durable   M=32 target directories not synced
+ * M=34 a bitmap of rows in use   M=36 no fdatasync at the commit   M=37 (DEL), M=38 (WORST) `state` not synced in
+ * step 4   M=39 a reader passes over every SEALED row
+ * Not needed: M=33 no sync of tx/ after the renames   M=35 is a sync more, after the clear */
 #ifndef MAXP
 #define MAXP 2
 #endif
@@ -75,6 +85,7 @@ inline apply(d) {
   :: else -> k = 0; break
   od;
 #if M!=32
+  /* [W8-sync], [F-sync] */
   S(true; x = 0;
     do :: x < NK -> if :: IN(WS(d), x) -> km[x] = kc[x] :: else fi; x++ :: else -> break od;
     x = 0;)  /* sync directories renamed into */
@@ -99,7 +110,7 @@ inline finish(i) {
   if
   :: rst[i] >= SEALED ->
      S(true; d = rid[i];)
-     if
+     if  /* [F-seal]: stored again and synced before it becomes COMMITTED */
      :: rst[i] == SEALED -> S(true; SYNCSTATE;) S(true; ST(i, COMMITTED, d); vis(d);)
      :: else
      fi;
@@ -175,6 +186,7 @@ lk:
     x = 0;)
   S(true; st[t] = (ISDEL(t) -> 0 : WS(t)); rec = rec|(1<<t); recp = recp|(1<<t);)
 #if M!=30
+  /* [W4-sync] staged objects, record, directories; then `state` */
   S(true; sy[t] = 1; recp = recp&(255-(1<<t));)
 #endif
 #if M!=37 && M!=38
@@ -184,11 +196,11 @@ lk:
   S(true; ST(r, COMMITTED, t); vis(t);)
   S(true; SYNCSTATE;)
 #else
-  S(true; ST(r, SEALED, t);)
+  S(true; ST(r, SEALED, t);)  /* [W5-seal] */
 #if M!=36
-  S(true; SYNCSTATE;)
+  S(true; SYNCSTATE;)  /* [W5-sync] */
 #endif
-  S(true; ST(r, COMMITTED, t); vis(t);)
+  S(true; ST(r, COMMITTED, t); vis(t);)  /* [W5-commit]: visible from here on */
 #endif
   apply(t); done(t, r);
   S(true; x = 0;
@@ -219,8 +231,8 @@ fin:
   atomic { i = 0; k = 0; d = 0; x = 0; ended++ }
 }
 
-/* an instantaneous optimistic read after the reboot by somebody who does not recover: COMMITTED rows are read through, and SEALED rows of another boot (ob) as well;
- M==39: SEALED rows are always passed over (torn read: one rename was on disk, the other was not) */
+/* What a reader reads through, who does not recover: COMMITTED rows, and SEALED rows of another boot (ob).
+ * M=39: no SEALED row (torn: one rename was on the disk, the other was not). */
 #if M==39
 #define RT(i) (rst[i]==COMMITTED)
 #else

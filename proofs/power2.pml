@@ -1,5 +1,9 @@
-/* Two arrays, durability = power: home A, other B; T1 over both, then power loss, recovery by array, another loss.
- * A row's durable word is any word stored since the last fdatasync of its state file; a key as in power.pml. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* durability = power, two arrays: home A, other B; T1 over both, then power loss, recovery by array, another loss.
+ * A row's durable word is any word stored since the last fdatasync of its `state`; a key as in power.pml.
+ *
+ * MAXP  power losses
+ * M=60 PREPARED not synced before the home row commits   M=61 COMMITTED before it is durable   M=62 home cleared early */
 #ifndef M
 #define M 0
 #endif

@@ -1,7 +1,9 @@
-/* Counters on a network file system: no atomic add.  Two writers, different chunks, the same stripe, both may be dead
- * after commit and finished by somebody (second bump).  An explicit transaction remembers the stripe word when it
- * reads chunk 1 and compares it at commit, under the lock of chunk 1.
- * M=0: a bump stores a fresh random stamp.  M=50: read, add one, write.  M=51: a bump stores the transaction's id. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Counters on a network file system, where there is no atomic add.  Two writers of different chunks of one stripe, each
+ * of which may be finished by somebody else (a second bump).  An explicit transaction remembers the counter when it
+ * reads chunk 1 and compares it at its commit, under the lock of chunk 1.
+ *
+ * M=0 a bump stores a fresh random stamp   M=50 it reads, adds one, writes   M=51 it stores the transaction's id */
 #ifndef M
 #define M 0
 #endif

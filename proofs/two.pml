@@ -1,5 +1,13 @@
-/* Two arrays (0 = home, 1 = other), one key each; transactions over both; crash with the two descriptors
- * closing one after the other; (NET) revocation per array.  Checks as in single.pml. */
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two arrays (0: home, 1: other), one key each; transactions over both; a dying process closes its two descriptors one
+ * after the other; (network) revocation of locks per array.  Checks as in single.pml.
+ *
+ * CFG  who writes which arrays   NR  rows of each array (3 for three writers: that somebody finishes a dead row because
+ * the *other* array's table is full is not modelled)   MAXC, MAXZ, FALLBACK, JANITOR, NOREADER as in single.pml
+ * M=4, 5, 10 as in single.pml   M=20 a home row recovered alone   M=21 home cleared before the renames
+ * M=22 PREPARED decided without the home's SLOT   M=24 no PREPARED   M=26 the home's SLOT wanted although its row
+ * carries another id (deadlock)
+ * Not needed: M=25 home cleared first   M=23 PREPARED with a busy SLOT passed over (not distinguished) */
 #ifndef NR
 #define NR 2
 #endif

@@ -17,7 +17,7 @@
  *        and in these A and B are held at first by two processes more, which let them go
  * BARGE  one more comes by, takes A if it is free, in one try and without a row, and lets it go
  * REUSE  one more takes the row of somebody who was killed, and waits there for LATE (2: B)
- * COARSE a releaser copies all rows at once, bumps and wakes at once (for the larger configurations)
+ * COARSE a releaser looks at the rows and wakes in one step (for the larger configurations)
  *
  * M=120 registers after the try           M=121 looks at the rows before the unlock
  * M=122 wakes one only                    M=123 a dead sleeper counts as woken
@@ -99,25 +99,20 @@ inline drop(r,s) {
 }
 
 inline register() {
+#ifdef COARSE
+  atomic { range[me] = r; shd[me] = s; clock++; ticket[me] = clock }
+#else
   range[me] = r; shd[me] = s;
   atomic { clock++; ticket[me] = clock }
+#endif
 }
 
 /* Copies the *waits* fields, one word after the other. */
 inline scan() {
-#ifdef COARSE
-  d_step {
-    do
-    :: j < NP -> tk[j] = ticket[j]; if :: tk[j] != 0 -> rg[j] = range[j]; sh[j] = shd[j] :: else fi; j++
-    :: else -> j = 0; break
-    od
-  }
-#else
   do
   :: j < NP -> tk[j] = ticket[j]; atomic { if :: tk[j] != 0 -> rg[j] = range[j]; sh[j] = shd[j] :: else fi; j++ }
   :: else -> j = 0; break
   od
-#endif
 }
 
 /* Does waiter q, woken before, bar waiter j? */
@@ -181,20 +176,23 @@ inline wake(rel) {
        :: else
        fi;
 #if M!=128
-       bumped[best] = true
+       bumped[best] = true;
 #endif
+       skip
      }
-#ifdef COARSE
-     atomic { WAKE; WOKEN }
-#else
      atomic { WAKE }
      atomic { WOKEN }
-#endif
   od
 }
 
+#ifdef COARSE
+#define LOOKWAKE(r) atomic { scan(); wake(r); CLEAR }
+#else
+#define LOOKWAKE(r) scan(); wake(r)
+#endif
 #define CLEAR j = 0; do :: j < NP -> tk[j] = 0; rg[j] = 0; sh[j] = 0; j++ :: else -> break od; \
   j = 0; q = 0; best = 0; done = 0; woken = 0; freed = 0; ok = 0
+
 proctype P(byte i) {
   byte r, j, q, best, done, woken, freed, me, tk[NP], rg[NP]; bool s, sh[NP], ok;
   if
@@ -237,7 +235,7 @@ again:
 giveup:
   atomic { ticket[me] = 0; owed[me] = false; bumped[me] = false }
 #if M!=124
-  scan(); wake(r);
+  LOOKWAKE(r);
 #endif
   goto fin;
 mine:
@@ -249,10 +247,11 @@ mine:
   if :: skip :: atomic { deaths > 0 -> deaths--; drop(r, s); goto fin } fi;
 #endif
   atomic { drop(r, s) }  /* [Q-unlock] */
-#if M!=121
-  scan();
+#if M==121
+  wake(r);
+#else
+  LOOKWAKE(r);  /* [Q-wake] */
 #endif
-  wake(r);  /* [Q-wake] */
 fin:
   atomic { skip; d_step { CLEAR; r = 0; s = 0; me = 0; ended++ } }
 }
@@ -266,7 +265,7 @@ proctype H(byte r; bool in) {
   :: in -> skip
   fi;
   atomic { drop(r, false) }
-  scan(); wake(r);
+  LOOKWAKE(r);
 fin:
   atomic { skip; d_step { CLEAR } }
 }

@@ -22,7 +22,6 @@ typedef enum azri_guard {
     AZRI_GUARD_HOLD_LOCKS,    /* locks held until the row is clear */
     AZRI_GUARD_SLOT,          /* finish a row only with its SLOT byte */
     AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
-    AZRI_GUARD_RUBBISH_ORDER, /* list tx/ first, rows afterwards */
     AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
     AZRI_GUARD_FINISH       /* a dead committed row is rolled forward */
 } azri_guard;

@@ -361,7 +361,7 @@ int azri_array_create(azr_array **out, const char *path,
     rc = azri_meta_compose(&text, &zattrs, spec, err);
     if (rc == AZR_OK)
         rc = array_new(&a, &writing, err);
-    if (rc < 0)
+    if (rc != AZR_OK)
         goto done;
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
     rc = azri_domain_create(&a->d, path, domain_flags(&writing),

@@ -41,12 +41,14 @@ static void forget_plan(reader *r)
     r->g = NULL;
 }
 
-/* Plan against the array's newest known ground, and aim the view. */
 /* Two elements in one place would be written by two threads at once. */
 static int check_destination(const reader *r, azr_error *err)
 {
+    if (r->plan.element_count == 0)
+        return AZR_OK; /* C order has strides of 0 there */
     for (int d = 0; d < r->plan.result_rank; d++) {
-        if (r->dst.strides[d] == 0 && r->plan.result_shape[d] > 1)
+        if (r->dst.strides[d] == 0 && r->plan.result_shape[d] > 1 &&
+            r->plan.element_count > 0)
             return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                                  "a destination with stride 0 in dimension %d",
                                  d);
@@ -54,6 +56,7 @@ static int check_destination(const reader *r, azr_error *err)
     return AZR_OK;
 }
 
+/* Plan against the array's newest known ground, and aim the view. */
 static int make_plan(reader *r, azr_error *err)
 {
     const azri_meta *m;
@@ -185,6 +188,8 @@ static int try_once(reader *r, bool fresh, azr_error *err)
 
     if (rc < 0)
         return rc;
+    /* who decodes before the second look should at least know the shape */
+    fresh = fresh || (!hold && azri_selection_needs_shape(r->sel));
     if (fresh || azri_view_moves_documents(r->v)) {
         rc = agree_on_ground(r, err);
         if (rc < 0)

@@ -81,7 +81,7 @@ static int append_locked(azr_array *a, azri_txn *t, int axis, int64_t length,
     if (rc == AZR_OK)
         rc = azri_memory_resolve(&memory, src, &plan, g->meta->dtype->nbytes,
                                  err);
-    if (rc < 0 || length == 0)
+    if (rc != AZR_OK || length == 0)
         goto done;
     rc = azri_txn_want_chunks(t, plan.piece_count, azri_plan_coords, &plan,
                               true, err);
@@ -371,7 +371,7 @@ static int resize_locked(azr_array *a, azri_txn *t, bool exclusive, int rank,
         rc = azri_ground_current(a, &g, err);
     if (rc == AZR_OK)
         rc = check_shape(g->meta, rank, shape, err);
-    if (rc < 0 ||
+    if (rc != AZR_OK ||
         memcmp(shape, g->meta->shape, (size_t)rank * sizeof *shape) == 0)
         goto done;
     if (shrinks(g->meta, shape)) {

@@ -244,6 +244,7 @@ static int lock_and_look(writer *w, azr_error *err)
         rc = azri_txn_look(w->t, true, err);
     if (rc == AZR_OK && needs_shape)
         rc = catch_up(w, &moved, err);
+    moved = true; /* moved or not, nothing is planned yet */
     while (rc == AZR_OK && moved) {
         rc = make_plan(w, err);
         if (rc == AZR_EINVAL && !needs_shape) {

@@ -72,15 +72,6 @@ static int grow_locked(azri_domain *d, azri_state *s, int fd,
     return rc;
 }
 
-/* 1,024 transactions at once: nothing can grow, one of them has to end. */
-static void wait_for_row(void)
-{
-    _Atomic uint32_t nothing = 0;
-    struct timespec pause = {0, 1000000};
-
-    (void)azri_sys->futex_wait(&nothing, 0, &pause);
-}
-
 static int fail_full(azri_domain *d, int rc, azr_error *err)
 {
     if (rc == AZR_EBUSY && (!err || err->code == 0))
@@ -93,6 +84,18 @@ static int fail_full(azri_domain *d, int rc, azr_error *err)
     return rc;
 }
 
+/* There cannot be more rows: let some time go by. */
+static int wait_a_little(const azri_patience *patience)
+{
+    _Atomic uint32_t nothing = 0;
+    struct timespec pause = {0, 500000};
+    int rc = azri_patience_check(patience);
+
+    if (rc == AZR_OK)
+        (void)azri_sys->futex_wait(&nothing, 0, &pause);
+    return rc;
+}
+
 /* All rows were taken a moment ago. AZR_OK: look again. */
 int azri_table_grow(azri_domain *d, const azri_patience *patience,
                     azr_error *err)
@@ -100,16 +103,15 @@ int azri_table_grow(azri_domain *d, const azri_patience *patience,
     azri_state *s = azri_domain_state(d);
     uint32_t before = azri_state_rows(s);
     int fd = -1;
-    int rc = azri_patience_check(patience);
+    int rc;
 
-    if (rc == AZR_OK)
-        rc = azri_domain_take_fd(d, &fd, err);
-    if (rc < 0)
-        return fail_full(d, rc, err);
     if (before == AZRI_WORDS)
-        wait_for_row();
+        return fail_full(d, wait_a_little(patience), err);
+    rc = azri_domain_take_fd(d, &fd, err);
+    if (rc < 0)
+        return rc;
     rc = lock_init(fd, patience, err);
-    if (rc == AZR_OK && before < AZRI_WORDS && azri_state_rows(s) == before)
+    if (rc == AZR_OK && azri_state_rows(s) == before)
         rc = grow_locked(d, s, fd, patience, err);
     azri_ignore(azri_ofd_unlock(fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL));
     azri_domain_give_fd(d, fd);

@@ -51,7 +51,7 @@ static bool be_victim(void *arg)
     bool opens = !op_creates(j->o) && j->o != OP_RECOVER;
     bool ok;
 
-    azr_set_threads(j->threads);
+    scene_threads = j->threads;
     if (opens && !scene_open(&a, j->at, AZR_OPEN_WRITE))
         return false;
     if (opens && !op_prepare(a, j->o))
@@ -75,7 +75,6 @@ static bool be_reader(void *arg)
 {
     const observer *o = arg;
 
-    azr_set_threads(1);
     if (o->unprivileged && setresuid(NOBODY, NOBODY, NOBODY) != 0)
         return complain("setresuid");
     return scene_snap(&shared()->seen, o->j->at);
@@ -105,7 +104,6 @@ static bool be_writer(void *arg)
     azr_array *a = NULL;
     bool ok;
 
-    azr_set_threads(1);
     if (op_creates(j->o) && !shared()->seen.exists && !create_again(j))
         return false;
     ok = scene_open(&a, j->at, AZR_OPEN_WRITE) &&
@@ -130,7 +128,6 @@ static bool be_bystander(void *arg)
     char c = 0;
     bool ok;
 
-    azr_set_threads(1);
     ok = scene_open(&a, b->j->at, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY);
     if (write(b->done[1], &c, 1) != 1 || read(b->go[0], &c, 1) != 1)
         return false;
@@ -274,26 +271,41 @@ static bool died_there(job *j, int status, unsigned at)
                     (unsigned)status);
 }
 
+pid_t job_start(const job *j, tap_action action, unsigned at, bool after)
+{
+    static victim v; /* the child has a copy */
+
+    v = (victim){j, action, at, after};
+    return child_start(be_victim, &v);
+}
+
+/* The first complaint, with what was going on. */
+static bool tell(const job *j, unsigned at, bool after, unsigned trial)
+{
+    char why[1024], text[32];
+
+    (void)snprintf(why, sizeof why, "%s", scene_error());
+    kind_text(text, &j->k);
+    scene_error()[0] = '\0';
+    return complain("%s, %s, killed %s point %u (%s), trial %u: %s",
+                    op_name(j->o), text, after ? "after" : "before", at,
+                    j->names[at], trial, why);
+}
+
 bool job_kill(job *j, unsigned at, bool after, unsigned trial)
 {
-    victim v = {j, TAP_KILL, at, after};
     bool with_long = trial % 3 == 2 && !op_creates(j->o) && j->o != OP_RECOVER;
     bystander b;
-    char text[32];
     bool ok;
 
     scene_error()[0] = '\0';
     tree_copy(j->from, j->at);
     ok = !with_long || bystander_start(&b, j);
-    ok = ok && died_there(j, child_wait(child_start(be_victim, &v)), at) &&
+    ok = ok &&
+         died_there(j, child_wait(job_start(j, TAP_KILL, at, after)), at) &&
          look_around(j, judge(j, at, after), trial, with_long ? &b : NULL);
-    if (!ok) {
-        kind_text(text, &j->k);
-        (void)printf("FAILED %s, %s, killed %s point %u (%s), trial %u: %s\n",
-                     op_name(j->o), text, after ? "after" : "before", at,
-                     j->names[at], trial, scene_error());
-        return false;
-    }
+    if (!ok)
+        return tell(j, at, after, trial);
     tree_remove(j->at);
     return true;
 }
@@ -317,7 +329,6 @@ static bool be_maker(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return scene_make(j->from, j->o, &j->k) &&
            scene_snap(&shared()->seen, j->from);
 }
@@ -326,7 +337,6 @@ static bool be_second(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return create_again(j) && scene_snap(&shared()->after, j->at);
 }
 
@@ -334,7 +344,6 @@ static bool be_snapper(void *arg)
 {
     const job *j = arg;
 
-    azr_set_threads(1);
     return scene_snap(&shared()->after, j->at);
 }
 
@@ -367,12 +376,6 @@ static void name_places(job *j, const char *name)
     (void)snprintf(j->at, sizeof j->at, "%s/%s", root, name);
 }
 
-static bool report(const job *j)
-{
-    (void)printf("FAILED to begin %s: %s\n", op_name(j->o), scene_error());
-    return false;
-}
-
 bool job_begin(job *j, const char *name)
 {
     scene_error()[0] = '\0';
@@ -380,21 +383,20 @@ bool job_begin(job *j, const char *name)
     (void)tap_shared();
     name_places(j, name);
     if (!child_run("maker", be_maker, j))
-        return report(j);
+        return false;
     j->old = shared()->seen;
     if (op_creates(j->o)) {
         tree_copy(j->from, j->at);
         if (!child_run("second creator", be_second, j))
-            return report(j);
+            return false;
         j->again = shared()->after;
         tree_remove(j->at);
     }
     if (!count(j))
-        return report(j);
+        return false;
     j->new = shared()->after;
     if (image_same(&j->old, &j->new) || j->points == 0) {
-        (void)complain("it changes nothing");
-        return report(j);
+        return complain("%s changes nothing", op_name(j->o));
     }
     return true;
 }
@@ -402,20 +404,18 @@ bool job_begin(job *j, const char *name)
 bool job_begin_recovery(job *j, const job *of, unsigned point, bool after,
                         const char *name)
 {
-    victim v = {of, TAP_KILL, point, after};
-
     *j = *of;
     j->kills = 0;
     scene_error()[0] = '\0';
     tree_copy(of->from, of->at);
-    (void)child_wait(child_start(be_victim, &v));
+    (void)child_wait(job_start(of, TAP_KILL, point, after));
     name_places(j, name);
     if (rename(of->at, j->from) != 0)
-        return complain("rename") || report(j);
+        return complain("rename");
     j->o = OP_RECOVER;
     j->only_new = judge(of, point, after) == MUST_BE_NEW;
     if (!count(j))
-        return report(j);
+        return false;
     j->committed = -1;
     return true;
 }

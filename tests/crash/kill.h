@@ -23,7 +23,7 @@ typedef struct job {
     unsigned long kills;
 } job;
 
-/* Make the scene, its two images, and count its points. */
+/* All of these return false after complain(). Make the scene, its two images, and count its points. */
 bool job_begin(job *j, const char *name);
 /* The same for a recovery from what killing `of` at `point` leaves. */
 bool job_begin_recovery(job *j, const job *of, unsigned point, bool after,
@@ -31,6 +31,8 @@ bool job_begin_recovery(job *j, const job *of, unsigned point, bool after,
 void job_end(job *j);
 /* Kill before or after point `at`, and look. `trial` chooses who else is there. */
 bool job_kill(job *j, unsigned at, bool after, unsigned trial);
+/* Let a child do the operation, struck at a point. */
+pid_t job_start(const job *j, tap_action action, unsigned at, bool after);
 /* Every point, both sides. */
 bool job_sweep(job *j, unsigned step);
 

@@ -50,6 +50,8 @@ bool op_creates(op o)
     return o == OP_CREATE || o == OP_CREATE_ATTRIBUTES;
 }
 
+int scene_threads = 1;
+
 /* --------------------------------------------------------------- errors --- */
 
 static char *g_error;
@@ -130,6 +132,24 @@ bool scene_read(image *out, azr_array *a)
     return true;
 }
 
+bool scene_read_once(image *out, azr_array *a)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_selection all = azr_select_all(1);
+    int rc;
+
+    memset(out, 0, sizeof *out);
+    for (int i = 0; i < SCENE_LENGTH; i++)
+        out->value[i] = INT32_MIN;
+    rc = azr_array_read(a, &all, out->value, sizeof out->value, &err);
+    if (rc < 0)
+        return failed("read", rc, &err);
+    out->exists = true;
+    while (out->length < SCENE_LENGTH && out->value[out->length] != INT32_MIN)
+        out->length++;
+    return true;
+}
+
 bool scene_open(azr_array **out, const char *path, unsigned flags)
 {
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
@@ -137,6 +157,7 @@ bool scene_open(azr_array **out, const char *path, unsigned flags)
     int rc;
 
     o.flags = flags;
+    o.threads = scene_threads;
     o.timeout_ms = 0; /* nobody waits for the dead */
     rc = azr_array_open(out, path, &o, &err);
     return rc < 0 ? failed("open", rc, &err) : true;

@@ -59,10 +59,14 @@ char *scene_error(void);
 /* Say what is wrong, once: the first message stays. Returns false. */
 bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Of handles that are opened from now on, in this process. */
+extern int scene_threads;
 /* Every function here returns false after complain(). */
 bool scene_make(const char *path, op o, const kind *k);
 bool scene_open(azr_array **out, const char *path, unsigned flags);
 bool scene_read(image *out, azr_array *a);
+/* One read and nothing else: the length is what was filled, no attributes. */
+bool scene_read_once(image *out, azr_array *a);
 /* Open read only, read, close. A path without an array is an image as well. */
 bool scene_snap(image *out, const char *path);
 bool scene_write(azr_array *a, int64_t first, int64_t end, int32_t base);

@@ -52,6 +52,8 @@ static bool sweep_one(op o, const kind *k, bool in_memory, int threads,
                  op_name(o), text, in_memory ? "memory" : "disk  ", threads,
                  threads == 1 ? " " : "s", j.points, j.kills,
                  ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
     return ok;
 }
 
@@ -83,6 +85,8 @@ static bool sweep_nested(op o, const kind *k, unsigned outer_step,
     kind_text(text, k);
     (void)printf("%-18s %-16s recovery of it               %6lu kills%s\n",
                  op_name(o), text, kills, ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
     return ok;
 }
 

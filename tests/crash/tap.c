@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 static tap_list *g_list;
+/* Of this process: another one may be at its own points at the same time. */
+static _Atomic unsigned g_count;
 static struct {
     bool on;
     tap_action action;
@@ -50,7 +52,8 @@ static bool before(const char *name, bool can_fail, unsigned *n)
     *n = UINT32_MAX;
     if (!g_plan.on)
         return false;
-    *n = atomic_fetch_add(&g_list->count, 1);
+    *n = atomic_fetch_add(&g_count, 1);
+    atomic_store(&g_list->count, *n + 1);
     if (*n < TAP_POINTS) {
         g_list->names[*n] = name;
         g_list->can_fail[*n] = can_fail;
@@ -248,6 +251,7 @@ void tap_arm(tap_action action, unsigned at, bool after_it, int error)
 {
     (void)tap_shared();
     atomic_store(&g_list->count, 0);
+    atomic_store(&g_count, 0);
     g_plan.action = action;
     g_plan.at = action == TAP_COUNT ? UINT32_MAX - 1 : at;
     g_plan.after = after_it;
