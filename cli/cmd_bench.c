@@ -11,18 +11,22 @@ static const struct {
     const char *name;
     int (*run)(const struct bench_options *o, struct json *j);
 } benches[] = {
-    {"contended", bench_contended},
-    {"disjoint", bench_disjoint},
-    {"readers", bench_readers},
+    {"contended", bench_contended}, {"disjoint", bench_disjoint},
+    {"readers", bench_readers},     {"bulk", bench_bulk},
+    {"opening", bench_opening},     {"stopped", bench_stopped},
 };
 
 static const struct cli_usage usage = {
     .synopsis = "bench NAME DIR [options]",
-    .about = "Measure one thing on a scratch array in DIR and write one JSON\n"
-             "object. bench/run pairs these with plain C loops. NAME is\n"
-             "  contended   PROCS processes, boxes over the same three chunks\n"
-             "  disjoint    PROCS processes, a chunk each\n"
-             "  readers     PROCS writers as in contended, READERS readers\n",
+    .about =
+        "Measure one thing on a scratch array in DIR and write one JSON\n"
+        "object. bench/run pairs these with plain C loops. NAME is\n"
+        "  contended   PROCS processes, boxes over the same three chunks\n"
+        "  disjoint    PROCS processes, a chunk each\n"
+        "  readers     PROCS writers as in contended, READERS readers\n"
+        "  bulk        one process writes or reads all chunks at one go\n"
+        "  opening     open and close, for reading and for writing\n"
+        "  stopped     a writer of one chunk is stopped; time of the other\n",
     .examples = "  azr bench contended /tmp/scratch --procs 8\n",
 };
 
@@ -140,25 +144,37 @@ static int check(struct bench_options *o, const struct words *w)
     return CLI_OK;
 }
 
+/* The object is written only when it is complete. */
+static int write_object(size_t which, const struct bench_options *o)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *f = open_memstream(&text, &n);
+    struct json j;
+    int rc;
+
+    if (!f)
+        return cli_error(o->cli, CLI_IO, "no memory");
+    j = json_begin(f);
+    json_open(&j, NULL, '{');
+    json_text(&j, "bench", benches[which].name);
+    json_text(&j, "codec", o->codec);
+    json_int(&j, "chunk_bytes", o->chunk_nbytes);
+    json_int(&j, "procs", o->procs);
+    rc = benches[which].run(o, &j);
+    json_close(&j, '}');
+    json_end(&j);
+    if (fclose(f) == 0 && rc == CLI_OK)
+        printf("%s", text);
+    free(text);
+    return rc;
+}
+
 static int measure(const char *name, const struct bench_options *o)
 {
-    struct json j = json_begin(stdout);
-    int rc = CLI_OK;
-
     for (size_t i = 0; i < sizeof benches / sizeof *benches; i++) {
-        if (strcmp(name, benches[i].name) != 0)
-            continue;
-        json_open(&j, NULL, '{');
-        json_text(&j, "bench", name);
-        json_text(&j, "codec", o->codec);
-        json_int(&j, "chunk_bytes", o->chunk_nbytes);
-        json_int(&j, "procs", o->procs);
-        rc = benches[i].run(o, &j);
-        if (rc == CLI_OK) {
-            json_close(&j, '}');
-            json_end(&j);
-        }
-        return rc;
+        if (strcmp(name, benches[i].name) == 0)
+            return write_object(i, o);
     }
     return cli_usage_error(o->cli, "there is no measurement %s", name);
 }

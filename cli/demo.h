@@ -197,7 +197,7 @@ struct demo_show {
     bool drawn, unicode, color;
     uint64_t last_ns, last_writes, last_reads;
     double writes_per_s, reads_per_s;
-    uint64_t cell_writes[DEMO_MAP];
+    uint64_t cell_writes[DEMO_MAP], cell_tears[DEMO_MAP];
 };
 
 /* Called often; draws when it is time to. */

@@ -3,7 +3,7 @@
  * One run: processes that write and read, and a supervisor that kills writers
  * and starts others in their place.
  *
- * Half of the kills are blind. For the others the supervisor looks for a writer
+ * Some kills are blind. For the others the supervisor looks for a writer
  * that is between its first staged object and the clearing of its row: it asks
  * azr_array_status, stops that process, looks again, and kills it if it still is
  * there, else lets it go on.
@@ -16,11 +16,14 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define BLIND_EVERY_MS   150
-#define AIMED_EVERY_MS   40
+/* Kills in the ordered time, of each kind; a run that takes longer goes on more
+ * slowly, or its writers would spend their lives being born. */
+#define BLIND_KILLS      20
+#define AIMED_KILLS      40
+#define LATER_EVERY_MS   400
 #define BASELINE_MAX_S   60
 #define OURS_MAX_S       60
-#define TICK_MS          4
+#define TICK_MS          5
 #define ENOUGH_WRITES    2000
 #define ENOUGH_READS     5000
 #define ENOUGH_IN_FLIGHT 20
@@ -130,10 +133,21 @@ static int kill_aimed(struct crew *c)
     return kill_writer(c, index) < 0 ? -1 : 1;
 }
 
+/* Time of the next kill, if there are to be `kills` in the ordered time. */
+static uint64_t next_kill(const struct crew *c, uint64_t now, int kills)
+{
+    double ms = c->run->o->seconds * 1e3 / kills;
+
+    if (c->run->seconds > c->run->o->seconds && ms < LATER_EVERY_MS &&
+        c->run->in_flight >= ENOUGH_IN_FLIGHT)
+        ms = LATER_EVERY_MS;
+    return now + (uint64_t)(ms * 1e6);
+}
+
 static int kill_some(struct crew *c, uint64_t now)
 {
     if (now >= c->next_blind_ns) {
-        c->next_blind_ns = now + BLIND_EVERY_MS * UINT64_C(1000000);
+        c->next_blind_ns = next_kill(c, now, BLIND_KILLS);
         if (kill_blind(c) < 0)
             return -1;
     }
@@ -143,7 +157,7 @@ static int kill_some(struct crew *c, uint64_t now)
         if (rc < 0)
             return -1;
         if (rc > 0)
-            c->next_aimed_ns = now + AIMED_EVERY_MS * UINT64_C(1000000);
+            c->next_aimed_ns = next_kill(c, now, AIMED_KILLS);
     }
     return 0;
 }

@@ -57,23 +57,30 @@ static void update_rates(struct demo_show *show, const struct demo_run *run,
     uint64_t reads = total_ops(run, hands, run->o->readers);
     double seconds = (double)(now - show->last_ns) / 1e9;
 
+    /* ten frames a second are smoothed, lines of a second are not */
     if (seconds > 0) {
-        show->writes_per_s = (double)(writes - show->last_writes) / seconds;
-        show->reads_per_s = (double)(reads - show->last_reads) / seconds;
+        double w = (double)(writes - show->last_writes) / seconds;
+        double r = (double)(reads - show->last_reads) / seconds;
+        double part = show->drawn ? 0.2 : 1;
+
+        show->writes_per_s += part * (w - show->writes_per_s);
+        show->reads_per_s += part * (r - show->reads_per_s);
     }
     show->last_ns = now;
     show->last_writes = writes;
     show->last_reads = reads;
 }
 
-/* Two columns: darker for more writes since the last frame; a tear is marked. */
+/* Two columns: darker for more writes since the last frame; a cross where a
+ * tear was just seen, red wherever one ever was. */
 static void draw_cell(struct demo_show *show, const struct demo_run *run,
                       int cell)
 {
-    static const char *const shades[2][5] = {{"  ", "..", "::", "++", "##"},
-                                             {"··", "░░", "▒▒", "▓▓", "██"}};
+    static const char *const shades[2][6] = {
+        {"  ", "..", "::", "++", "##", "XX"},
+        {"··", "░░", "▒▒", "▓▓", "██", "╳╳"}};
     const struct demo_cell *c = &run->shared->cell[cell];
-    uint64_t writes = atomic_load(&c->writes);
+    uint64_t writes = atomic_load(&c->writes), tears = atomic_load(&c->tears);
     uint64_t fresh = writes - show->cell_writes[cell];
     int shade = fresh == 0   ? 0
                 : fresh < 5  ? 1
@@ -81,14 +88,15 @@ static void draw_cell(struct demo_show *show, const struct demo_run *run,
                 : fresh < 80 ? 3
                              : 4;
 
+    if (tears > show->cell_tears[cell])
+        shade = 5;
     show->cell_writes[cell] = writes;
-    if (atomic_load(&c->tears) > 0)
-        printf("%s%s%s", show->color ? "\033[1;31m" : "",
-               show->unicode ? "╳╳" : "XX", show->color ? "\033[0m" : "");
+    show->cell_tears[cell] = tears;
+    if (show->color && shade)
+        printf("%s%s\033[0m", tears ? "\033[31m" : "\033[36m",
+               shades[show->unicode][shade]);
     else
-        printf("%s%s%s", show->color && shade ? "\033[36m" : "",
-               shades[show->unicode][shade],
-               show->color && shade ? "\033[0m" : "");
+        printf("%s", shades[show->unicode][shade]);
 }
 
 /* The text right of row `row` of the map. */
