@@ -89,12 +89,14 @@ static uint64_t ahead_of_us(const azri_waitq *q, const azri_wait_slot *me,
 static void enlist(const azri_waitq *q, azri_wait_slot *me, const azri_range *r,
                    uint64_t ticket)
 {
+    /* the count first: who dies in between leaves it too high, which does no
+     * harm; too low would let others sleep */
+    azri_sys->bump64("wait.count", q->waiting);
     azri_sys->store64("wait.ticket", &me->ticket, ticket);
     azri_sys->store64("wait.since", &me->since_ns, (uint64_t)azri_wall_ns());
     azri_sys->store64("wait.first", &me->first, r->first);
     azri_sys->store64("wait.last", &me->last,
                       r->last | (r->exclusive ? AZRI_WAIT_EXCLUSIVE : 0));
-    azri_sys->bump64("wait.count", q->waiting);
 }
 
 void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)

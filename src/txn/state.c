@@ -244,6 +244,9 @@ int azri_state_load(azri_state *s, azr_error *err)
                          ".azr/state", err);
     if (rc < 0)
         return rc;
+    /* the number first, then the size: a table that grows gets its room first */
+    if (azri_sys->fstat(s->fd, &st) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
     if (rows < 1 || rows > AZRI_WORDS ||
         (uint64_t)st.st_size < AZRI_ROWS_AT + rows * AZRI_ROW_NBYTES)
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
@@ -342,15 +345,17 @@ static int open_state_file(azri_state *s, azri_domain *d, azr_error *err)
     bool for_writing = (d->flags & AZRI_DOMAIN_WRITE) != 0;
     int rc;
 
-    /* A reader maps for writing where it may: then it can wait in the queue. */
+    /* A reader maps for writing where it may: then it can wait in the queue.
+     * Not blocking: it may be a FIFO. */
     s->writable = true;
-    rc = azri_open_at(&s->fd, d->dir, ".azr/state", O_RDWR | O_NOFOLLOW, 0,
+    rc = azri_open_at(&s->fd, d->dir, ".azr/state",
+                      O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0,
                       for_writing ? err : NULL);
-    if (rc != AZR_EPERM || for_writing)
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND || for_writing)
         return rc;
     s->writable = false;
-    return azri_open_at(&s->fd, d->dir, ".azr/state", O_RDONLY | O_NOFOLLOW, 0,
-                        err);
+    return azri_open_at(&s->fd, d->dir, ".azr/state",
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, err);
 }
 
 int azri_state_open(azri_state **out, azri_domain *d, azr_error *err)

@@ -202,9 +202,9 @@ typedef struct azri_apply {
     uint32_t flags;
     uint64_t count;
     const uint8_t *entries;
-    bool recovery;
     bool missing_ok; /* a staged object that is gone has been renamed */
 } azri_apply;
+AZR_CHECKED int azri_apply_check(const azri_apply *a, azr_error *err);
 void azri_apply_bump(const azri_apply *a);
 AZR_CHECKED int azri_apply_rename(const azri_apply *a, azr_error *err);
 AZR_CHECKED int azri_apply_sync(const azri_apply *a, azr_error *err);

@@ -289,14 +289,20 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             return AZR_ENOMEM;
         r->row = i;
         rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
-        if (rc == AZR_ECONFLICT || rc == AZR_ENOTFOUND) {
-            if (rc == AZR_ENOTFOUND &&
-                atomic_load(azri_state_word(s, i)) == word)
-                return AZR_OK; /* record gone: all renamed, key has it */
+        if (rc == AZR_ECONFLICT)
             continue;
+        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+            azri_error_reset(err); /* torn by a power loss: never committed */
+            return AZR_OK;
         }
-        if (rc < 0)
+        if (rc < 0 && rc != AZR_ENOTFOUND)
             return rc;
+        if (rc == AZR_ENOTFOUND) {
+            /* the record goes last, so all of it is under its keys; the row is
+             * noted, without objects, since the second look finds it too */
+            azri_error_reset(err);
+            r->intent.count = 0;
+        }
         if (!concerns(v, &r->intent)) {
             azri_intent_dispose(&r->intent);
             return AZR_OK;
@@ -363,6 +369,10 @@ static int rows_stand(azri_view *v, azri_state *s, azr_error *err)
         if (!counts(s, i, word))
             continue;
         rc = azri_intent_read(&in, v->d, i, word, false, err);
+        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+            azri_error_reset(err);
+            continue;
+        }
         if (rc < 0)
             return rc;
         if (concerns(v, &in))
