@@ -18,8 +18,8 @@
 
 /* Kills in the ordered time, of each kind; a run that takes longer goes on more
  * slowly, or its writers would spend their lives being born. */
-#define BLIND_KILLS      20
-#define AIMED_KILLS      40
+#define BLIND_KILLS      10
+#define AIMED_KILLS      30
 #define LATER_EVERY_MS   400
 #define BASELINE_MAX_S   60
 #define OURS_MAX_S       60

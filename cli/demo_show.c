@@ -355,14 +355,14 @@ static void json_run(struct json *j, const char *key,
     json_open(j, key, '{');
     json_uint(j, "torn", run->torn);
     json_real(j, "seconds", run->seconds);
-    json_load(j, "writes", &run->writes, run);
-    json_load(j, "reads", &run->reads, run);
     json_uint(j, "kills", run->kills);
     json_uint(j, "kills_in_flight", run->in_flight);
     json_uint(j, "torn_sites_at_end", run->shared->torn_sites);
     json_uint(j, "strays_at_end", run->shared->strays);
     json_uint(j, "rows_left", run->shared->left_rows);
     json_uint(j, "findings", run->shared->findings);
+    json_load(j, "writes", &run->writes, run);
+    json_load(j, "reads", &run->reads, run);
     json_close(j, '}');
 }
 

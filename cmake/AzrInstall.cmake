@@ -57,3 +57,7 @@ foreach(section IN ITEMS 1 3 5 7)
 endforeach()
 install(FILES ${PROJECT_SOURCE_DIR}/LICENSE
     DESTINATION ${CMAKE_INSTALL_DOCDIR})
+
+# The elevation model of `azr demo`, found relative to the program.
+file(GLOB azr_data ${PROJECT_SOURCE_DIR}/data/*)
+install(FILES ${azr_data} DESTINATION ${CMAKE_INSTALL_DATADIR}/atomiczarr)
