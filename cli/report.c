@@ -6,6 +6,7 @@
 #include "region.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -211,6 +212,34 @@ void *cli_alloc(size_t count, size_t nbytes)
         exit(CLI_IO); /* NOLINT(concurrency-mt-unsafe) */
     }
     return p;
+}
+
+struct cli_kept {
+    struct cli_kept *next;
+    max_align_t memory[];
+};
+
+void *cli_keep(struct cli *cli, size_t count, size_t nbytes)
+{
+    struct cli_kept *k;
+
+    if (__builtin_mul_overflow(count, nbytes, &nbytes) ||
+        __builtin_add_overflow(nbytes, sizeof *k, &nbytes))
+        nbytes = SIZE_MAX;
+    k = cli_alloc(1, nbytes);
+    k->next = cli->kept;
+    cli->kept = k;
+    return k->memory;
+}
+
+void cli_free_kept(struct cli *cli)
+{
+    while (cli->kept) {
+        struct cli_kept *k = cli->kept;
+
+        cli->kept = k->next;
+        free(k);
+    }
 }
 
 void *cli_reserve(struct cli *cli, size_t nbytes)
