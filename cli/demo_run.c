@@ -133,21 +133,23 @@ static int kill_aimed(struct crew *c)
     return kill_writer(c, index) < 0 ? -1 : 1;
 }
 
-/* Time of the next kill, if there are to be `kills` in the ordered time. */
-static uint64_t next_kill(const struct crew *c, uint64_t now, int kills)
+/* Set the time of the next kill, if there are to be `kills` in the ordered time;
+ * who is late hurries. */
+static void schedule(const struct crew *c, uint64_t *next, int kills)
 {
     double ms = c->run->o->seconds * 1e3 / kills;
+    uint64_t now = load_now_ns();
 
-    if (c->run->seconds > c->run->o->seconds && ms < LATER_EVERY_MS &&
-        c->run->in_flight >= ENOUGH_IN_FLIGHT)
-        ms = LATER_EVERY_MS;
-    return now + (uint64_t)(ms * 1e6);
+    if (c->run->seconds <= c->run->o->seconds)
+        *next = (*next ? *next : now) + (uint64_t)(ms * 1e6);
+    else if (c->run->in_flight >= ENOUGH_IN_FLIGHT)
+        *next = now + LATER_EVERY_MS * UINT64_C(1000000);
 }
 
 static int kill_some(struct crew *c, uint64_t now)
 {
     if (now >= c->next_blind_ns) {
-        c->next_blind_ns = next_kill(c, now, BLIND_KILLS);
+        schedule(c, &c->next_blind_ns, BLIND_KILLS);
         if (kill_blind(c) < 0)
             return -1;
     }
@@ -157,7 +159,7 @@ static int kill_some(struct crew *c, uint64_t now)
         if (rc < 0)
             return -1;
         if (rc > 0)
-            c->next_aimed_ns = next_kill(c, now, AIMED_KILLS);
+            schedule(c, &c->next_aimed_ns, AIMED_KILLS);
     }
     return 0;
 }
