@@ -114,6 +114,8 @@ AZR_CHECKED int azri_view_check(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_ground(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_chunks(azri_view *v, azr_error *err);
 bool azri_view_is_locked(const azri_view *v);
+/* Until it is aimed anew: the caller holds META, DOC and all of its chunks. */
+void azri_view_trust_locks(azri_view *v);
 /* Counter of metadata changes and of stripes, as this look saw them. */
 uint64_t azri_view_meta_counter(const azri_view *v);
 
