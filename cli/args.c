@@ -112,8 +112,8 @@ static bool take_size(uint64_t *out, const char *text)
 }
 
 /* Result: NULL, or what was needed. */
-static const char *take_value(const struct cli_option *o, const char *text,
-                              size_t argc)
+static const char *take_value(struct cli *cli, const struct cli_option *o,
+                              const char *text, size_t argc)
 {
     union {
         void *p;
@@ -139,7 +139,7 @@ static const char *take_value(const struct cli_option *o, const char *text,
         return take_size(to.size, text) ? NULL : "bytes, as 512, 64M or 2G";
     case CLI_MANY:
         if (!to.list->items)
-            to.list->items = cli_alloc(argc, sizeof *to.list->items);
+            to.list->items = cli_keep(cli, argc, sizeof *to.list->items);
         to.list->items[to.list->count++] = text;
         return NULL;
     case CLI_END:
@@ -196,7 +196,7 @@ static bool take_option(struct cli *cli, const struct cli_option *own,
         }
         value = argv[++*i];
     }
-    need = take_value(o, value, (size_t)argc);
+    need = take_value(cli, o, value, (size_t)argc);
     if (need) {
         cli->exit_code =
             cli_usage_error(cli, "--%s %s: need %s", o->name, value, need);
@@ -242,7 +242,7 @@ bool cli_args(struct cli *cli, const struct cli_usage *usage,
         CLI_OPTION_END,
     };
 
-    words->items = cli_alloc((size_t)argc + 1, sizeof *words->items);
+    words->items = cli_keep(cli, (size_t)argc + 1, sizeof *words->items);
     words->count = 0;
     for (int i = 1; i < argc; i++) {
         if (!options_end && strcmp(argv[i], "--") == 0)

@@ -115,7 +115,7 @@ static int finish(struct cli *cli, int code)
 const struct cli_verb *cli_verb_find(const char *name)
 {
     for (const struct cli_verb *v = cli_verbs; v->name; v++) {
-        if (v->run && strcmp(v->name, name) == 0)
+        if (strcmp(v->name, name) == 0)
             return v;
     }
     return NULL;
@@ -171,5 +171,6 @@ int main(int argc, char **argv)
     code = finish(&cli, run(&cli, argc, argv));
     cancel_token = NULL;
     azr_cancel_free(cancel);
+    cli_free_kept(&cli);
     return code;
 }

@@ -43,9 +43,10 @@ struct cli {
     int64_t timeout_ms; /* --timeout, of each wait; below 0: for ever */
     uint64_t memory;    /* --memory: most bytes of elements to hold */
     bool color_out, color_err;
-    bool committed;     /* something was changed for good */
-    int exit_code;      /* set when cli_args() says stop */
-    azr_cancel *cancel; /* raised by SIGINT, SIGTERM and SIGHUP */
+    bool committed;        /* something was changed for good */
+    int exit_code;         /* set when cli_args() says stop */
+    struct cli_kept *kept; /* memory that lives until the end */
+    azr_cancel *cancel;    /* raised by SIGINT, SIGTERM and SIGHUP */
 };
 
 /** Number of the signal that asks us to stop, or 0. */
@@ -133,6 +134,9 @@ int cli_interrupted(struct cli *cli);
 /** Memory for `nbytes` of elements, within --memory, not cleared. NULL: said,
  *  with the exit code in cli->exit_code. */
 void *cli_reserve(struct cli *cli, size_t nbytes);
+/** Cleared memory that main() frees. */
+void *cli_keep(struct cli *cli, size_t count, size_t nbytes);
+void cli_free_kept(struct cli *cli);
 /** calloc that says so and ends the program when there is no memory. */
 void *cli_alloc(size_t count, size_t nbytes);
 
@@ -158,9 +162,11 @@ const struct cli_verb *cli_verb_find(const char *name);
 
 int cmd_append(struct cli *cli, int argc, char **argv);
 int cmd_attrs(struct cli *cli, int argc, char **argv);
+int cmd_bench(struct cli *cli, int argc, char **argv);
 int cmd_cat(struct cli *cli, int argc, char **argv);
 int cmd_completion(struct cli *cli, int argc, char **argv);
 int cmd_create(struct cli *cli, int argc, char **argv);
+int cmd_demo(struct cli *cli, int argc, char **argv);
 int cmd_doctor(struct cli *cli, int argc, char **argv);
 int cmd_explain(struct cli *cli, int argc, char **argv);
 int cmd_help(struct cli *cli, int argc, char **argv);
@@ -171,9 +177,5 @@ int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_verify(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);
 int cmd_write(struct cli *cli, int argc, char **argv);
-
-/* Weak: a build without demo*.c and bench*.c has no such verbs. */
-__attribute__((weak)) int cmd_bench(struct cli *cli, int argc, char **argv);
-__attribute__((weak)) int cmd_demo(struct cli *cli, int argc, char **argv);
 
 #endif

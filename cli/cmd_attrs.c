@@ -131,7 +131,5 @@ int cmd_attrs(struct cli *cli, int argc, char **argv)
     if (rc == 0 && (cli->json || !changes(&w)))
         rc = show(cli, array, words.items[0]);
     azr_array_close(array);
-    free(w.set.items);
-    free(w.deleted.items);
     return rc;
 }

@@ -241,7 +241,7 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
                                "--format %s is not for a terminal: "
                                "redirect it, or use -o FILE",
                                format);
-    job.target = target_of(&words);
+    job.target = target_of(cli, &words);
     rc = cli_open(cli, &array, job.target.path, 0);
     if (rc == 0)
         rc = read_snapshot(cli, &job, array);

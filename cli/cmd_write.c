@@ -144,7 +144,7 @@ int cmd_write(struct cli *cli, int argc, char **argv)
         return cli->exit_code;
     if (!!job.value + !!job.npy + !!job.raw > 1)
         return cli_usage_error(cli, "one of --value, --npy and --raw");
-    job.target = target_of(&words);
+    job.target = target_of(cli, &words);
     rc = cli_open(cli, &array, job.target.path, AZR_OPEN_WRITE);
     if (rc == 0)
         rc = info_of(cli, &info, array, job.target.path);

@@ -74,12 +74,19 @@ static uint16_t half_from_double(double v)
 
 /* --------------------------------------------------------------- text --- */
 
-/* Digits that a type surely keeps, and those that always suffice. */
+/* Digits that a type surely keeps, and those that always suffice; whole numbers
+ * as far as it knows each of them are written out. */
 static void real_text(char out[ELEM_TEXT_MAX], double v, int dtype)
 {
     int few = dtype == AZR_FLOAT16 ? 3 : dtype == AZR_FLOAT32 ? 6 : 15;
+    double whole = dtype == AZR_FLOAT64 ? 9007199254740992. : 16777216.;
     int many = dtype == AZR_FLOAT16 ? 5 : dtype == AZR_FLOAT32 ? 9 : 17;
 
+    if (v >= -whole && v <= whole && (double)(int64_t)v >= v &&
+        (double)(int64_t)v <= v) {
+        (void)snprintf(out, ELEM_TEXT_MAX, "%.0f", v);
+        return;
+    }
     for (int digits = few; digits <= many; digits++) {
         double back;
 

@@ -3,25 +3,34 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#define LOOK_MS 100 /* between two looks at cli_signal */
 
 /* Up to `nbytes`, fewer at the end of the file; a negative exit code on failure,
  * said. */
 static int read_some(struct cli *cli, const struct input *in, void *to,
                      size_t nbytes, size_t *got)
 {
+    struct pollfd p = {in->fd, POLLIN, 0};
+
     *got = 0;
     while (*got < nbytes) {
         size_t most = nbytes - *got < 1u << 30 ? nbytes - *got : 1u << 30;
-        ssize_t n = read(in->fd, (char *)to + *got, most);
+        ssize_t n;
 
-        if (n == 0)
-            return 0;
         if (cli_signal)
             return cli_interrupted(cli);
+        /* a signal just before a read would be seen only after it */
+        if (poll(&p, 1, LOOK_MS) < 1)
+            continue;
+        n = read(in->fd, (char *)to + *got, most);
+        if (n == 0)
+            return 0;
         if (n < 0 && errno == EINTR)
             continue;
         if (n < 0)

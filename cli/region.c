@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-struct target target_of(const struct cli_list *words)
+struct target target_of(struct cli *cli, const struct cli_list *words)
 {
     struct target t = {words->items[0], NULL};
     size_t length = strlen(t.path);
@@ -24,7 +24,7 @@ struct target target_of(const struct cli_list *words)
         lstat(t.path, &st) == 0)
         return t;
     t.selection = bracket;
-    path = cli_alloc(length + 1, 1);
+    path = cli_keep(cli, length + 1, 1);
     memcpy(path, t.path, (size_t)(bracket - t.path));
     t.path = path;
     return t;

@@ -14,7 +14,7 @@ struct target {
  * `x.zarr[2:6]` in one word, or path and selection in two. A word that names an
  * existing file is a path, brackets or not. Borrows from `words`, or allocates.
  */
-struct target target_of(const struct cli_list *words);
+struct target target_of(struct cli *cli, const struct cli_list *words);
 
 /** A selection with its bounds worked out for one shape of the array. */
 struct region {

@@ -6,6 +6,7 @@
 #include "region.h"
 
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -161,7 +162,7 @@ int cli_fail_at(struct cli *cli, int status, const azr_error *err,
     const char *verb = NULL;
     int room = (int)sizeof full.message / 2;
 
-    if (!strstr(err->message, path))
+    if (strlen(path) < sizeof full.message / 3 && !strstr(err->message, path))
         (void)snprintf(
             full.message, sizeof full.message, "%.*s: %.*s", room - 2, path,
             room - 2, err->message[0] ? err->message : azr_status_name(status));
@@ -211,6 +212,34 @@ void *cli_alloc(size_t count, size_t nbytes)
         exit(CLI_IO); /* NOLINT(concurrency-mt-unsafe) */
     }
     return p;
+}
+
+struct cli_kept {
+    struct cli_kept *next;
+    max_align_t memory[];
+};
+
+void *cli_keep(struct cli *cli, size_t count, size_t nbytes)
+{
+    struct cli_kept *k;
+
+    if (__builtin_mul_overflow(count, nbytes, &nbytes) ||
+        __builtin_add_overflow(nbytes, sizeof *k, &nbytes))
+        nbytes = SIZE_MAX;
+    k = cli_alloc(1, nbytes);
+    k->next = cli->kept;
+    cli->kept = k;
+    return k->memory;
+}
+
+void cli_free_kept(struct cli *cli)
+{
+    while (cli->kept) {
+        struct cli_kept *k = cli->kept;
+
+        cli->kept = k->next;
+        free(k);
+    }
 }
 
 void *cli_reserve(struct cli *cli, size_t nbytes)

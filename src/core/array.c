@@ -171,7 +171,7 @@ static int first_ground(azr_array *a, azr_error *err)
     azri_view *v = NULL;
     int rc = azri_view_new(&v, a->d, &patience, err);
 
-    while (rc == AZR_OK) {
+    for (int tries = 1; rc == AZR_OK; tries++) {
         bool changed;
 
         rc = azri_view_look(v, err);
@@ -181,7 +181,9 @@ static int first_ground(azr_array *a, azr_error *err)
             rc = azri_view_check(v, err);
         if (rc != AZR_ECONFLICT)
             break;
-        rc = azri_patience_check(&patience);
+        rc = AZR_OK;
+        if (tries >= AZRI_OPTIMISTIC_TRIES)
+            rc = azri_patience_check(&patience);
         if (rc < 0)
             rc = azri_fail(err, rc, "'%s': time-out while opening",
                            azri_domain_path(a->d));

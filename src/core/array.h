@@ -36,6 +36,9 @@ struct azr_array {
     int coder_count;
 };
 
+/* Tries of a read before its time-out counts, and before it takes locks. */
+#define AZRI_OPTIMISTIC_TRIES 4
+
 /* ---- ground.c ---- */
 azri_ground *azri_ground_ref(azri_ground *g);
 void azri_ground_unref(azri_ground *g);

@@ -88,11 +88,13 @@ int azri_array_attributes(azr_array *a, char **out, azr_error *err)
     azri_view *v = NULL;
     int rc = azri_view_new(&v, a->d, &patience, err);
 
-    while (rc == AZR_OK) {
+    for (int tries = 1; rc == AZR_OK; tries++) {
         rc = try_attributes(a, v, &m, err);
         if (rc != AZR_ECONFLICT)
             break;
-        rc = azri_patience_check(&patience);
+        rc = AZR_OK;
+        if (tries >= AZRI_OPTIMISTIC_TRIES)
+            rc = azri_patience_check(&patience);
         if (rc < 0)
             rc = azri_fail(err, rc,
                            "'%s': time-out; attributes are being "

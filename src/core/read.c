@@ -14,8 +14,7 @@
 
 #include <string.h>
 
-#define OPEN_AT_ONCE     256 /* descriptors a read may hold */
-#define OPTIMISTIC_TRIES 4
+#define OPEN_AT_ONCE 256 /* descriptors a read may hold */
 
 typedef struct reader {
     azr_array *a;
@@ -252,11 +251,12 @@ static int after_conflict(reader *r, int tries, azr_error *err)
     int rc = azri_patience_check(&r->patience);
 
     AZRI_COUNT(snapshot_retries, 1);
-    if (rc < 0 && tries >= OPTIMISTIC_TRIES)
+    if (rc < 0 && tries >= AZRI_OPTIMISTIC_TRIES)
         return out_of_patience(r, rc, err);
     /* under lock a dead row may still be finished beside us, or the document
      * move in the map of a plain tool: plan and lock anew */
-    if (azri_view_is_locked(r->v) || (tries == OPTIMISTIC_TRIES && may_lock(r)))
+    if (azri_view_is_locked(r->v) ||
+        (tries == AZRI_OPTIMISTIC_TRIES && may_lock(r)))
         return lock_and_plan(r, err);
     newest = azri_array_ground(r->a);
     moved = newest != r->g;

@@ -6,9 +6,11 @@
 
 #include <string.h>
 
-#define NET_NS     INT64_C(50000000) /* a lost wake-up costs this much */
-#define BARGE_NS   UINT64_C(2000000) /* overtake only younger waiters */
-#define COURTESY   2                 /* nets slept through before we go on */
+#define NET_NS     INT64_C(50000000)    /* a lost wake-up costs this much */
+#define PATIENT_NS UINT64_C(20000000)   /* for whom newcomers pause a little */
+#define TURN_NS    UINT64_C(1000000000) /* who waited longer is not overtaken */
+#define PAUSE_NS   200000
+#define COURTESY   2 /* nets slept through before we go on */
 #define MOST_WOKEN 64
 
 /* Tickets of waiters that did not move when they could have: stopped processes.
@@ -89,12 +91,14 @@ static uint64_t ahead_of_us(const azri_waitq *q, const azri_wait_slot *me,
 static void enlist(const azri_waitq *q, azri_wait_slot *me, const azri_range *r,
                    uint64_t ticket)
 {
+    /* the count first: who dies in between leaves it too high, which does no
+     * harm; too low would let others sleep */
+    azri_sys->bump64("wait.count", q->waiting);
     azri_sys->store64("wait.ticket", &me->ticket, ticket);
     azri_sys->store64("wait.since", &me->since_ns, (uint64_t)azri_wall_ns());
     azri_sys->store64("wait.first", &me->first, r->first);
     azri_sys->store64("wait.last", &me->last,
                       r->last | (r->exclusive ? AZRI_WAIT_EXCLUSIVE : 0));
-    azri_sys->bump64("wait.count", q->waiting);
 }
 
 void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)
@@ -109,6 +113,14 @@ void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)
     }
 }
 
+/* Tickets below this one are not overtaken by the holder of `ticket`. */
+static uint64_t whose_turn(uint64_t ticket)
+{
+    uint64_t turn = (uint64_t)azri_now_ns() - TURN_NS;
+
+    return ticket < turn ? ticket : turn;
+}
+
 /* Enlisted; until we have the lock or give up. */
 static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
                          const azri_range *r, const azri_range *held,
@@ -120,7 +132,8 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
 
     for (;;) {
         uint32_t seen = atomic_load(&me->wake);
-        uint64_t ahead = ahead_of_us(q, me, r, held, held_count, ticket);
+        uint64_t ahead =
+            ahead_of_us(q, me, r, held, held_count, whose_turn(ticket));
         struct timespec ts;
         int64_t slice;
         int rc;
@@ -146,6 +159,15 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
     }
 }
 
+/* Leave the processor to somebody who was woken and waits for one. */
+static void pause_a_little(void)
+{
+    _Atomic uint32_t nothing = 0;
+    struct timespec ts = {0, PAUSE_NS};
+
+    (void)azri_sys->futex_wait(&nothing, 0, &ts);
+}
+
 int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
                     const azri_range *r, const azri_range *held,
                     size_t held_count, const azri_patience *patience,
@@ -154,8 +176,11 @@ int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
     uint64_t now = (uint64_t)azri_now_ns();
     int rc = AZR_EBUSY;
 
-    if (ahead_of_us(q, me, r, held, held_count, now - BARGE_NS) == 0)
+    if (ahead_of_us(q, me, r, held, held_count, now - TURN_NS) == 0) {
+        if (ahead_of_us(q, me, r, held, held_count, now - PATIENT_NS) != 0)
+            pause_a_little();
         rc = azri_ofd_try(fd, r, err);
+    }
     if (rc != AZR_EBUSY)
         return rc;
     rc = azri_patience_check(patience);

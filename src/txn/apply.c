@@ -134,19 +134,37 @@ static int rename_entry(const azri_apply *a, uint64_t i, const azri_entry *e,
     if (rc < 0)
         return rc;
     azri_staged_name(name, a->id, i);
-    if (a->recovery) {
-        rc = check_staged(tx, name, e, err);
-        if (rc == AZR_ENOTFOUND && key_exists(a, key))
-            return AZR_OK; /* renamed before */
-        if (rc == AZR_ENOTFOUND)
-            return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
-                                 "committed object '%s' is neither staged "
-                                 "(.azr/tx/%s) nor in place",
-                                 key, name);
-        if (rc < 0)
-            return rc;
-    }
     return put_in_place(a, tx, name, key, err);
+}
+
+/* Before recovery touches anything: is all of it there, staged or in place? One
+ * bad object must not be met with half of the others renamed. */
+int azri_apply_check(const azri_apply *a, azr_error *err)
+{
+    azri_entry e;
+    int tx;
+    int rc = azri_domain_tx(a->d, &tx, err);
+
+    for (uint64_t i = 0; i < a->count && rc == AZR_OK; i++) {
+        char name[AZRI_STAGED_NAME_MAX];
+        char key[AZRI_KEY_MAX];
+
+        azri_entry_get(&e, a->s, a->entries, i);
+        if (e.head.flags & AZRI_ENTRY_DELETED)
+            continue;
+        azri_staged_name(name, a->id, i);
+        rc = check_staged(tx, name, &e, err);
+        if (rc != AZR_ENOTFOUND)
+            continue;
+        azri_entry_key(key, a->s, &e);
+        rc = AZR_OK;
+        if (!key_exists(a, key)) /* else it has been renamed before */
+            rc = azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                               "committed object '%s' is neither staged "
+                               "(.azr/tx/%s) nor in place",
+                               key, name);
+    }
+    return rc;
 }
 
 static int rename_kind(const azri_apply *a, bool documents, azr_error *err)

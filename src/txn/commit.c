@@ -142,7 +142,7 @@ static int examine_target(azri_txn *t, const char *key, const char *parent,
     int rc = AZR_OK;
 
     if (azri_sys->fstatat(t->d->dir, key, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        now->read = true;
+        now->read = S_ISREG(st.st_mode); /* a link's mode says nothing */
         now->object.mode = st.st_mode & 07777;
         now->object.gid = st.st_gid;
         if (S_ISDIR(st.st_mode))
@@ -159,6 +159,29 @@ static int examine_target(azri_txn *t, const char *key, const char *parent,
         return AZR_OK; /* removed since? (7) makes it again */
     rc = azri_make_parents(t->d->dir, key, t->d->dir_mode, t->d->dir_gid,
                            note_made, t, err);
+    return rc < 0 ? rc : check_parent(t, parent, err);
+}
+
+/* What stands under `key`, if anything does, can be removed: after the commit
+ * point it would be too late to learn that it cannot. */
+static int examine_victim(azri_txn *t, const char *key, azr_error *err)
+{
+    char parent[AZRI_KEY_MAX];
+    struct stat st;
+    int rc;
+
+    if (azri_sys->fstatat(t->d->dir, key, &st, AT_SYMLINK_NOFOLLOW) != 0) {
+        if (errno == ENOENT || errno == ENOTDIR)
+            return AZR_OK;
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", key);
+    }
+    if (S_ISDIR(st.st_mode))
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
+                             "'%s' is a directory", key);
+    parent_of(parent, key);
+    if (parent_known(t, parent))
+        return AZR_OK;
+    rc = check_sticky(t, parent, &st, key, err);
     return rc < 0 ? rc : check_parent(t, parent, err);
 }
 
@@ -248,15 +271,14 @@ int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azri_seen *seen,
 {
     char key[AZRI_KEY_MAX];
     azri_entry e;
-    struct stat st;
+    int rc;
 
     assert(i < t->chunk_count);
     azri_entry_get(&e, t->s, t->entries, i);
     azri_entry_key(key, t->s, &e);
-    if (azri_sys->fstatat(t->d->dir, key, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-        S_ISDIR(st.st_mode))
-        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
-                             "'%s' is a directory", key);
+    rc = examine_victim(t, key, err);
+    if (rc < 0)
+        return rc;
     if (seen)
         t->staged[i].seen = *seen;
     e.head.flags = AZRI_ENTRY_DELETED;

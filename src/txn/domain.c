@@ -264,17 +264,23 @@ static void adopt(azri_domain *d, azri_state *s)
 
 int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
     azri_state *s = NULL;
     int rc;
 
     *out = true;
     if (azri_domain_state(d))
         return AZR_OK;
-    rc = azri_state_open(&s, d, err);
+    rc = azri_state_open(&s, d, &why);
+    if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE &&
+        (d->flags & AZRI_DOMAIN_WRITE) && !atomic_load(&d->ready))
+        rc = AZR_ENOTFOUND; /* who is about to write builds it anew */
     if (rc == AZR_ENOTFOUND) {
         *out = false;
         return AZR_OK;
     }
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
     if (rc < 0)
         return rc;
     adopt(d, s);

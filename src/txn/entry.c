@@ -186,43 +186,64 @@ static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
     if (w->id != id || w->crc != azri_crc32c(0, w, offsetof(azri_what, crc)) ||
         w->entries_nbytes > sizeof w->entries)
         return false;
+    if (__builtin_mul_overflow((uint64_t)w->count,
+                               (uint64_t)azri_entry_nbytes(s), &body))
+        return false;
     if (w->flags & AZRI_WHAT_RECORD)
-        return true;
-    return !__builtin_mul_overflow((uint64_t)w->count,
-                                   (uint64_t)azri_entry_nbytes(s), &body) &&
-           body == w->entries_nbytes;
+        return w->record_nbytes == body + sizeof(azri_record_head);
+    return body == w->entries_nbytes;
+}
+
+/* -1, 0, 1: documents follow all chunks. */
+static int order(const azri_entry *e, unsigned kind, const uint64_t *coords,
+                 unsigned rank)
+{
+    if (e->head.kind != kind)
+        return e->head.kind < kind ? -1 : 1;
+    if (kind != AZRI_ENTRY_CHUNK)
+        return 0;
+    for (unsigned d = 0; d < rank; d++) {
+        if (e->coords[d] != coords[d])
+            return e->coords[d] < coords[d] ? -1 : 1;
+    }
+    return 0;
 }
 
 /* Entries of hostile rows must not name a key twice or out of order: bisecting
- * and "renamed exactly once" rest on it. */
+ * and "renamed exactly once" rest on it. Documents are never deleted. */
+static const char *fault_of(const azri_entry *e, const azri_entry *before,
+                            unsigned rank)
+{
+    if (e->head.kind > AZRI_ENTRY_ZATTRS)
+        return "is of an unknown kind";
+    if ((e->head.flags & ~AZRI_ENTRY_DELETED) != 0 ||
+        (e->head.flags != 0 && e->head.kind != AZRI_ENTRY_CHUNK))
+        return "has flags that it cannot have";
+    for (unsigned k = 0; k < rank; k++) {
+        if (e->coords[k] > INT64_MAX)
+            return "has a coordinate beyond 2^63";
+    }
+    if (before && order(before, e->head.kind, e->coords, rank) >= 0)
+        return "is named twice or out of order";
+    return NULL;
+}
+
 static int check_entries(const azri_intent *in, const azri_state *s,
                          azr_error *err)
 {
-    azri_entry a = {0}, b;
+    azri_entry list[2];
 
     for (uint64_t i = 0; i < in->count; i++) {
-        azri_entry_get(&b, s, in->entries, i);
-        if (b.head.kind > AZRI_ENTRY_ZATTRS)
+        azri_entry *e = &list[i % 2];
+        const char *fault;
+
+        azri_entry_get(e, s, in->entries, i);
+        fault = fault_of(e, i > 0 ? &list[(i + 1) % 2] : NULL, s->keying.rank);
+        if (fault)
             return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
-                                 "transaction %014llx: unknown kind of object "
-                                 "%u",
+                                 "transaction %014llx: object %llu %s",
                                  (unsigned long long)azri_word_id(in->word),
-                                 b.head.kind);
-        for (unsigned k = 0; k < s->keying.rank; k++) {
-            if (b.coords[k] > INT64_MAX)
-                return azri_fail_sub(
-                    err, AZR_ECORRUPT, AZR_SUB_RECORD,
-                    "transaction %014llx: object %llu has a coordinate "
-                    "beyond 2^63",
-                    (unsigned long long)azri_word_id(in->word),
-                    (unsigned long long)i);
-        }
-        if (i > 0 && b.head.kind == AZRI_ENTRY_CHUNK &&
-            a.head.kind != AZRI_ENTRY_CHUNK)
-            return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
-                                 "transaction %014llx: objects out of order",
-                                 (unsigned long long)azri_word_id(in->word));
-        a = b;
+                                 (unsigned long long)i, fault);
     }
     return AZR_OK;
 }
@@ -272,21 +293,6 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
         }
     }
     return rc;
-}
-
-/* -1, 0, 1: documents follow all chunks. */
-static int order(const azri_entry *e, unsigned kind, const uint64_t *coords,
-                 unsigned rank)
-{
-    if (e->head.kind != kind)
-        return e->head.kind < kind ? -1 : 1;
-    if (kind != AZRI_ENTRY_CHUNK)
-        return 0;
-    for (unsigned d = 0; d < rank; d++) {
-        if (e->coords[d] != coords[d])
-            return e->coords[d] < coords[d] ? -1 : 1;
-    }
-    return 0;
 }
 
 uint64_t azri_intent_find(const azri_intent *in, const azri_state *s,

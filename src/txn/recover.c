@@ -12,6 +12,7 @@
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 int azri_slot_try(int fd, uint32_t i, azr_error *err)
@@ -161,11 +162,12 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
         .flags = in->flags,
         .count = in->count,
         .entries = in->entries,
-        .recovery = true,
         .missing_ok = true,
     };
-    int rc;
+    int rc = azri_apply_check(&a, err);
 
+    if (rc < 0)
+        return rc;
     if (AZRI_GUARD(RECOVERY_BUMP))
         azri_apply_bump(&a);         /* [F-bump] */
     rc = azri_apply_rename(&a, err); /* [F-rename] */
@@ -294,6 +296,49 @@ static bool has_row(const azri_state *s, uint64_t id)
     return false;
 }
 
+static int compare_ids(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Each id once, and only if no row has it: what is left is rubbish. */
+static void keep_rubbish(id_list *l, const azri_state *s)
+{
+    size_t kept = 0;
+
+    if (l->n > 0)
+        qsort(l->ids, l->n, sizeof *l->ids, compare_ids);
+    for (size_t i = 0; i < l->n; i++) {
+        if (i > 0 && l->ids[i] == l->ids[i - 1])
+            continue;
+        if (!has_row(s, l->ids[i])) /* [G-rows] */
+            l->ids[kept++] = l->ids[i];
+    }
+    l->n = kept;
+}
+
+typedef struct rubbish {
+    const id_list *ids;
+    int tx;
+    uint32_t count;
+} rubbish;
+
+static int remove_rubbish(const char *name, unsigned char d_type, void *arg)
+{
+    rubbish *r = arg;
+    uint64_t id;
+
+    (void)d_type;
+    if (azri_staged_id(&id, name) &&
+        bsearch(&id, r->ids->ids, r->ids->n, sizeof id, compare_ids)) {
+        (void)azri_sys->unlinkat(r->tx, name, 0); /* [G-remove] */
+        r->count++;
+    }
+    return 0;
+}
+
 /*
  * A staged object that no row names is rubbish. List first, look at the rows
  * afterwards:
@@ -308,23 +353,22 @@ static bool has_row(const azri_state *s, uint64_t id)
  */
 int azri_collect_rubbish(azri_domain *d, azr_recovery *count, azr_error *err)
 {
-    azri_state *s = azri_domain_state(d);
     id_list l = {NULL, 0, 0};
+    rubbish r = {&l, -1, 0};
     /* [G-list] */
     int rc = azri_list(d->dir, ".azr/tx", note_id, &l, err);
 
     if (rc == AZR_ENOMEM)
         rc = azri_fail_nomem(err, l.capacity * sizeof *l.ids);
     atomic_thread_fence(memory_order_seq_cst);
-    for (size_t i = 0; rc == AZR_OK && i < l.n; i++) {
-        uint32_t n;
-
-        if (has_row(s, l.ids[i])) /* [G-rows] */
-            continue;
-        n = sweep_files(d, l.ids[i], false); /* [G-remove] */
-        count->rubbish += n;
-        AZRI_COUNT(rubbish_removed, n);
-    }
+    if (rc == AZR_OK)
+        keep_rubbish(&l, azri_domain_state(d));
+    if (rc == AZR_OK && l.n > 0)
+        rc = azri_domain_tx(d, &r.tx, err);
+    if (rc == AZR_OK && l.n > 0)
+        rc = azri_list(d->dir, ".azr/tx", remove_rubbish, &r, err);
+    count->rubbish += r.count;
+    AZRI_COUNT(rubbish_removed, r.count);
     azri_free(l.ids);
     return rc;
 }

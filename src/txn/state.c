@@ -244,6 +244,9 @@ int azri_state_load(azri_state *s, azr_error *err)
                          ".azr/state", err);
     if (rc < 0)
         return rc;
+    /* the number first, then the size: a table that grows gets its room first */
+    if (azri_sys->fstat(s->fd, &st) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
     if (rows < 1 || rows > AZRI_WORDS ||
         (uint64_t)st.st_size < AZRI_ROWS_AT + rows * AZRI_ROW_NBYTES)
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
@@ -259,10 +262,74 @@ int azri_state_load(azri_state *s, azr_error *err)
     return AZR_OK;
 }
 
+/*
+ * On overlayfs a map that was made for reading goes stale when the first writer
+ * copies the file up: the map stays on the lower file. pread follows. So who may
+ * only read there keeps a copy, read anew in the order of each look.
+ */
+static bool map_goes_stale(const azri_state *s)
+{
+    char name[32];
+    uint64_t magic;
+    int fs_class;
+
+    return !s->writable &&
+           azri_fs_classify(&fs_class, &magic, name, s->fd, NULL) == AZR_OK &&
+           magic == 0x794c7630;
+}
+
+static int renew(azri_state *s, size_t from, size_t nbytes, azr_error *err)
+{
+    return azri_pread_full(s->fd, s->map + from, nbytes, from, ".azr/state",
+                           err);
+}
+
+int azri_state_renew_counters(azri_state *s, azr_error *err)
+{
+    int rc;
+
+    if (!s->copied)
+        return AZR_OK;
+    rc = renew(s, 0, AZRI_PAGE, err);
+    if (rc < 0)
+        return rc;
+    return renew(s, AZRI_COUNTERS_AT, AZRI_ROWS_AT - AZRI_COUNTERS_AT, err);
+}
+
+int azri_state_renew_rows(azri_state *s, azr_error *err)
+{
+    int rc;
+
+    if (!s->copied)
+        return AZR_OK;
+    rc = renew(s, 0, AZRI_PAGE, err);
+    if (rc < 0)
+        return rc;
+    rc = renew(s, AZRI_WORDS_AT, AZRI_COUNTERS_AT - AZRI_WORDS_AT, err);
+    if (rc < 0)
+        return rc;
+    return renew(s, AZRI_ROWS_AT, (size_t)azri_state_rows(s) * AZRI_ROW_NBYTES,
+                 err);
+}
+
+static int copy_state(azri_state *s, azr_error *err)
+{
+    int rc;
+
+    s->map = azri_calloc(1, AZRI_STATE_MAX);
+    if (!s->map)
+        return azri_fail_nomem(err, AZRI_STATE_MAX);
+    s->copied = true;
+    rc = azri_state_renew_counters(s, err);
+    return rc < 0 ? rc : azri_state_renew_rows(s, err);
+}
+
 static int map_state(azri_state *s, azr_error *err)
 {
     int prot = PROT_READ | (s->writable ? PROT_WRITE : 0);
 
+    if (map_goes_stale(s))
+        return copy_state(s, err);
     /* Room for every row there can be; pages beyond the end are not touched,
      * since the number of rows says where the end is. */
     s->map = azri_sys->mmap(AZRI_STATE_MAX, prot, s->fd);
@@ -278,15 +345,17 @@ static int open_state_file(azri_state *s, azri_domain *d, azr_error *err)
     bool for_writing = (d->flags & AZRI_DOMAIN_WRITE) != 0;
     int rc;
 
-    /* A reader maps for writing where it may: then it can wait in the queue. */
+    /* A reader maps for writing where it may: then it can wait in the queue.
+     * Not blocking: it may be a FIFO. */
     s->writable = true;
-    rc = azri_open_at(&s->fd, d->dir, ".azr/state", O_RDWR | O_NOFOLLOW, 0,
+    rc = azri_open_at(&s->fd, d->dir, ".azr/state",
+                      O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0,
                       for_writing ? err : NULL);
-    if (rc != AZR_EPERM || for_writing)
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND || for_writing)
         return rc;
     s->writable = false;
-    return azri_open_at(&s->fd, d->dir, ".azr/state", O_RDONLY | O_NOFOLLOW, 0,
-                        err);
+    return azri_open_at(&s->fd, d->dir, ".azr/state",
+                        O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, err);
 }
 
 int azri_state_open(azri_state **out, azri_domain *d, azr_error *err)
@@ -314,7 +383,9 @@ void azri_state_free(azri_state *s)
 {
     if (!s)
         return;
-    if (s->map)
+    if (s->copied)
+        azri_free(s->map);
+    else if (s->map)
         (void)azri_sys->munmap(s->map, AZRI_STATE_MAX);
     azri_close(s->fd);
     azri_free(s);

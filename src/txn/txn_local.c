@@ -490,7 +490,8 @@ static int overlaps_us(azri_txn *t, uint32_t i, uint64_t word, bool meta,
             azri_intent_dispose(&in);
         }
     }
-    return rc == AZR_ENOTFOUND ? AZR_ECONFLICT : rc;
+    /* its record is gone, and the row stands: finishing it will tell */
+    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
 }
 
 /* One row. AZR_OK: it does not stand in our way (any more). */

@@ -15,6 +15,8 @@
 typedef struct azri_state {
     int fd; /* of the mapping; no lock is ever taken through it */
     bool writable;
+    bool
+        copied; /* `map` is a copy that is read anew at each look, see state.c */
     uint8_t *map;
     uint64_t dev, ino;
     azri_header header; /* checked copy */
@@ -60,6 +62,9 @@ void azri_state_compose(uint8_t *image, const azri_grid *grid, int durability,
                         const uint8_t id[16], uint64_t seed);
 bool azri_state_header_valid(const azri_header *h);
 void azri_state_free(azri_state *s);
+/* Before counters, or rows, are looked at: nothing to do where there is a map. */
+AZR_CHECKED int azri_state_renew_counters(azri_state *s, azr_error *err);
+AZR_CHECKED int azri_state_renew_rows(azri_state *s, azr_error *err);
 
 static inline azri_state *azri_domain_state(azri_domain *d)
 {
@@ -197,9 +202,9 @@ typedef struct azri_apply {
     uint32_t flags;
     uint64_t count;
     const uint8_t *entries;
-    bool recovery;
     bool missing_ok; /* a staged object that is gone has been renamed */
 } azri_apply;
+AZR_CHECKED int azri_apply_check(const azri_apply *a, azr_error *err);
 void azri_apply_bump(const azri_apply *a);
 AZR_CHECKED int azri_apply_rename(const azri_apply *a, azr_error *err);
 AZR_CHECKED int azri_apply_sync(const azri_apply *a, azr_error *err);

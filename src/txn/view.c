@@ -184,8 +184,12 @@ int azri_view_aim(azri_view *v, const azri_keying *keying, uint64_t n,
 
 /* [R1-counters] An object opened in an earlier try is kept only if its counter
  * is that of the look before its own open. */
-static void look_at_counters(azri_view *v, const azri_state *s)
+static int look_at_counters(azri_view *v, azri_state *s, azr_error *err)
 {
+    int rc = azri_state_renew_counters(s, err);
+
+    if (rc < 0)
+        return rc;
     v->meta_counter = atomic_load(&azri_state_changing(s)->meta);
     for (uint64_t i = 0; i < v->n; i++) {
         azri_view_item *item = &v->items[i];
@@ -195,6 +199,7 @@ static void look_at_counters(azri_view *v, const azri_state *s)
             drop_item(v, item); /* [R3-keep] */
         item->counter = now;
     }
+    return AZR_OK;
 }
 
 static bool counters_stand(const azri_view *v, const azri_state *s)
@@ -284,14 +289,20 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             return AZR_ENOMEM;
         r->row = i;
         rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
-        if (rc == AZR_ECONFLICT || rc == AZR_ENOTFOUND) {
-            if (rc == AZR_ENOTFOUND &&
-                atomic_load(azri_state_word(s, i)) == word)
-                return AZR_OK; /* record gone: all renamed, key has it */
+        if (rc == AZR_ECONFLICT)
             continue;
+        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+            azri_error_reset(err); /* torn by a power loss: never committed */
+            return AZR_OK;
         }
-        if (rc < 0)
+        if (rc < 0 && rc != AZR_ENOTFOUND)
             return rc;
+        if (rc == AZR_ENOTFOUND) {
+            /* the record goes last, so all of it is under its keys; the row is
+             * noted, without objects, since the second look finds it too */
+            azri_error_reset(err);
+            r->intent.count = 0;
+        }
         if (!concerns(v, &r->intent)) {
             azri_intent_dispose(&r->intent);
             return AZR_OK;
@@ -303,10 +314,10 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
 }
 
 /* [R1-rows] */
-static int look_at_rows(azri_view *v, const azri_state *s, azr_error *err)
+static int look_at_rows(azri_view *v, azri_state *s, azr_error *err)
 {
+    int rc = azri_state_renew_rows(s, err);
     uint32_t rows = azri_state_rows(s);
-    int rc = AZR_OK;
 
     drop_rows(v);
     for (uint64_t i = 0; i < v->n; i++)
@@ -335,10 +346,14 @@ static const seen_row *seen_before(const azri_view *v, uint32_t i,
 }
 
 /* AZR_OK: the same rows as at the look. */
-static int rows_stand(azri_view *v, const azri_state *s, azr_error *err)
+static int rows_stand(azri_view *v, azri_state *s, azr_error *err)
 {
+    int renewed = azri_state_renew_rows(s, err);
     uint32_t rows = azri_state_rows(s);
     size_t found = 0;
+
+    if (renewed < 0)
+        return renewed;
 
     for (uint32_t i = 0; i < rows; i++) {
         uint64_t word = atomic_load(azri_state_word(s, i));
@@ -354,6 +369,10 @@ static int rows_stand(azri_view *v, const azri_state *s, azr_error *err)
         if (!counts(s, i, word))
             continue;
         rc = azri_intent_read(&in, v->d, i, word, false, err);
+        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+            azri_error_reset(err);
+            continue;
+        }
         if (rc < 0)
             return rc;
         if (concerns(v, &in))
@@ -392,8 +411,9 @@ int azri_view_look(azri_view *v, azr_error *err)
     if (!has)
         return AZR_OK;
     s = azri_domain_state(v->d);
-    look_at_counters(v, s);
-    rc = look_at_rows(v, s, err);
+    rc = look_at_counters(v, s, err);
+    if (rc == AZR_OK)
+        rc = look_at_rows(v, s, err);
     atomic_thread_fence(memory_order_seq_cst); /* before the opens */
     return rc;
 }
@@ -417,6 +437,9 @@ int azri_view_check(azri_view *v, azr_error *err)
         if (rc < 0)
             return rc;
     }
+    rc = azri_state_renew_counters(s, err);
+    if (rc < 0)
+        return rc;
     if (AZRI_GUARD(C2) && !counters_stand(v, s)) /* [R3-counters] */
         return AZR_ECONFLICT;
     return azri_domain_check(v->d, err);

@@ -28,6 +28,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define GRID_ROWS  10
@@ -56,6 +57,7 @@ typedef struct shared {
     uint64_t total;
     uint64_t kill_one_in; /* writes; 0: nobody dies */
     bool perturb;
+    uint64_t linger_one_in;
     _Atomic uint64_t claimed;
     _Atomic uint64_t last[CELLS]; /* writer of the newest version */
     _Atomic uint64_t killed_after, killed_before;
@@ -136,6 +138,18 @@ static void perturb(void)
         (void)sched_yield();
 }
 
+/* Longer than a turn of the scheduler: who looks at the rows one after the other
+ * meets the one that committed later, and not the one before it. */
+static void linger(uint64_t one_in)
+{
+    struct timespec t = {0, 0};
+
+    if (!me || !sh->perturb || stress_below(&me->seed, one_in) != 0)
+        return;
+    t.tv_nsec = (long)stress_below(&me->seed, 200000);
+    (void)nanosleep(&t, NULL);
+}
+
 static hist_access *access_of(const hist_op *op, uint16_t cell)
 {
     for (uint16_t i = 0; i < op->count; i++) {
@@ -174,6 +188,7 @@ static void hook_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
     if (commits) {
         (void)pthread_rwlock_unlock(&g_commit);
         die_at(DIE_COMMITTED);
+        linger(sh->linger_one_in);
     }
     if (strcmp(what, "row.active") == 0)
         die_at(DIE_ACTIVE);
@@ -211,7 +226,11 @@ static int hook_renameat2(int from_dir, const char *from, int to_dir,
 
 static int hook_openat(int dir, const char *path, int flags, mode_t mode)
 {
+    size_t n = strlen(path);
+
     perturb();
+    if (n > 2 && strcmp(path + n - 2, ".r") == 0 && !(flags & O_CREAT))
+        linger(sh->linger_one_in);
     return azri_sys_posix.openat(dir, path, flags, mode);
 }
 
@@ -1009,13 +1028,14 @@ static const group all_groups[] = {
 #define SLOTS  11
 
 static hist_verdict run(const char *dir, uint64_t total, uint64_t seed,
-                        history *h)
+                        uint64_t linger_one_in, history *h)
 {
     group groups[GROUPS];
 
     sh = stress_shared(sizeof *sh);
-    sh->kill_one_in = 32;
+    sh->kill_one_in = 27;
     sh->perturb = true;
+    sh->linger_one_in = linger_one_in;
     setup(dir, total, seed);
     give_memory(SLOTS);
     seed_tail();
@@ -1059,7 +1079,7 @@ static int run_checked(const stress_args *args)
     int bad = 0, missed;
 
     stress_scratch(dir, sizeof dir, true);
-    v = run(dir, total, args->seed, &h);
+    v = run(dir, total, args->seed, 16, &h);
     if (v != HIST_FINE || atomic_load(&sh->failed)) {
         (void)printf("history: seed %" PRIu64 ": %s\n%s%s\n", args->seed,
                      hist_verdict_name(v), sh->message,
@@ -1118,7 +1138,7 @@ static int run_control(const stress_args *args)
 
         azri_sabotage = guard;
         stress_scratch(dir, sizeof dir, true);
-        v = run(dir, 10000, stress_random(&seed), &h);
+        v = run(dir, 10000, stress_random(&seed), 1, &h);
         azri_sabotage = AZRI_GUARD_NONE;
         hist_dispose(&h);
         stress_cleanup(dir);
