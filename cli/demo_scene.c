@@ -260,7 +260,11 @@ static int load_user_array(struct demo_scene *s, const struct demo_options *o)
     }
     crop(s, o->cli);
     s->nbytes = scene_nbytes(s);
-    s->base = s->nbytes > 0 ? load_map(s->nbytes) : NULL;
+    if (s->nbytes == 0) {
+        rc = cli_error(o->cli, CLI_USAGE, "%s is empty", o->array);
+        goto done;
+    }
+    s->base = load_map(s->nbytes);
     if (!s->base) {
         rc = cli_error(o->cli, CLI_IO, "%s: no memory for %zu bytes", o->array,
                        s->nbytes);
