@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "elem.h"
+#include "json.h"
+#include "region.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cli_usage usage = {
+    "info PATH",
+    "Shape, data type, chunks, codecs, logical and stored bytes, how many "
+    "chunks\n"
+    "are there, and the transactions that are open now. Reads only.\n",
+    "  azr info x.zarr\n"
+    "  azr info x.zarr --json | jq .shape\n"};
+
+struct facts {
+    const char *path;
+    azr_array_info info;
+    uint64_t chunks, nbytes;
+    int open, dead;
+};
+
+static int count_row(const azr_row_info *row, void *arg)
+{
+    struct facts *f = arg;
+
+    if (row->alive)
+        f->open++;
+    else
+        f->dead++;
+    return 0;
+}
+
+static int gather(struct cli *cli, struct facts *f, azr_array *array)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int rc = info_of(cli, &f->info, array, f->path);
+
+    if (rc != 0)
+        return rc;
+    rc = azr_array_usage(array, &f->chunks, &f->nbytes, &err);
+    if (rc == AZR_OK)
+        rc = azr_array_status(array, count_row, f, &err);
+    return rc < 0 ? cli_fail_at(cli, rc, &err, f->path) : 0;
+}
+
+/* Bytes of all elements, as a double: a shape may promise more than 2^64. */
+static double logical_nbytes(const azr_array_info *info)
+{
+    double n = (double)azr_dtype_nbytes(info->dtype);
+
+    for (int d = 0; d < info->rank; d++)
+        n *= (double)info->shape[d];
+    return n;
+}
+
+static void print_layout(const struct facts *f)
+{
+    const azr_array_info *info = &f->info;
+    char text[AZR_MAX_RANK * 24];
+    char fill[ELEM_TEXT_MAX];
+
+    printf("%-13s ", "path");
+    cli_put(stdout, f->path);
+    printf("\n");
+    printf("%-13s %d\n", "Zarr format", info->zarr_format);
+    shape_text(text, sizeof text, info->shape, info->rank);
+    printf("%-13s %s\n", "shape", text);
+    printf("%-13s %s%s\n", "data type", azr_dtype_name(info->dtype),
+           info->big_endian ? ", stored big endian" : "");
+    shape_text(text, sizeof text, info->chunks, info->rank);
+    printf("%-13s %s, %c order, keys with '%c'\n", "chunks", text, info->order,
+           info->separator);
+    printf("%-13s %s\n", "codecs", info->codecs[0] ? info->codecs : "none");
+    elem_text(fill, info->dtype, info->fill);
+    printf("%-13s %s\n", "fill value", info->has_fill ? fill : "none (0)");
+}
+
+static void print_state(const struct facts *f)
+{
+    const azr_array_info *info = &f->info;
+    double logical = logical_nbytes(info);
+    char text[32];
+
+    bytes_text(text, sizeof text, logical);
+    printf("%-13s %s (%.0f bytes)\n", "logical", text, logical);
+    bytes_text(text, sizeof text, (double)f->nbytes);
+    printf("%-13s %s (%" PRIu64 " bytes)", "stored", text, f->nbytes);
+    if (f->nbytes > 0 && f->chunks == info->chunk_count)
+        printf(", ratio %.2f", logical / (double)f->nbytes);
+    printf("\n%-13s %" PRIu64 " of %" PRIu64 " present\n", "chunks stored",
+           f->chunks, info->chunk_count);
+    printf("%-13s %s\n", "durability",
+           !info->has_state ? "not set: no write through azr yet"
+           : info->durability == AZR_DURABILITY_POWER ? "power"
+                                                      : "process");
+    printf("%-13s %d open", "transactions", f->open);
+    if (f->dead > 0)
+        printf(", %d left by dead writers (azr recover '%s')", f->dead,
+               f->path);
+    printf("\n");
+}
+
+static void print_json(const struct facts *f)
+{
+    const azr_array_info *info = &f->info;
+    struct json j = json_begin(stdout);
+    char letter[2] = {0, 0};
+    char fill[ELEM_TEXT_MAX];
+
+    json_open(&j, NULL, '{');
+    json_text(&j, "path", f->path);
+    json_int(&j, "zarr_format", info->zarr_format);
+    json_ints(&j, "shape", info->shape, info->rank);
+    json_text(&j, "dtype", azr_dtype_name(info->dtype));
+    json_text(&j, "byte_order", info->big_endian ? "big" : "little");
+    json_ints(&j, "chunks", info->chunks, info->rank);
+    letter[0] = info->order;
+    json_text(&j, "order", letter);
+    letter[0] = info->separator;
+    json_text(&j, "separator", letter);
+    json_text(&j, "codecs", info->codecs);
+    elem_json(fill, info->dtype, info->fill);
+    json_raw(&j, "fill_value", info->has_fill ? fill : "null");
+    json_real(&j, "nbytes", logical_nbytes(info));
+    json_uint(&j, "nbytes_stored", f->nbytes);
+    json_uint(&j, "chunks_present", f->chunks);
+    json_uint(&j, "chunks_total", info->chunk_count);
+    json_bool(&j, "has_state", info->has_state != 0);
+    json_text(&j, "durability",
+              info->durability == AZR_DURABILITY_POWER ? "power" : "process");
+    json_int(&j, "transactions_open", f->open);
+    json_int(&j, "transactions_dead", f->dead);
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+int cmd_info(struct cli *cli, int argc, char **argv)
+{
+    struct cli_list words = {NULL, 0};
+    azr_array *array = NULL;
+    struct facts f;
+    int rc;
+
+    memset(&f, 0, sizeof f);
+    if (!cli_args(cli, &usage, NULL, argc, argv, &words, 1, 1))
+        return cli->exit_code;
+    f.path = words.items[0];
+    rc = cli_open(cli, &array, f.path, 0);
+    if (rc == 0)
+        rc = gather(cli, &f, array);
+    azr_array_close(array);
+    if (rc != 0)
+        return rc;
+    if (cli->json) {
+        print_json(&f);
+    } else {
+        print_layout(&f);
+        print_state(&f);
+    }
+    return CLI_OK;
+}

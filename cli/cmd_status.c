@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "json.h"
+#include "progress.h"
+#include "region.h"
+
+#include <poll.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define ROWS_MAX 4096 /* more than an array has */
+
+static const struct cli_usage usage = {
+    "status PATH [--watch]",
+    "Who has a transaction open on the array, for how long, what each one "
+    "waits\n"
+    "for and who holds it. Takes no lock and changes nothing. A row whose "
+    "owner\n"
+    "is dead is finished by the next writer, or by azr recover.\n",
+    "  azr status x.zarr\n"
+    "  azr status x.zarr --watch --interval 0.5\n"
+    "  azr status x.zarr --json | jq '.rows[] | select(.alive | not)'\n"};
+
+struct rows {
+    azr_row_info *items;
+    size_t count;
+};
+
+static int take_row(const azr_row_info *row, void *arg)
+{
+    struct rows *rows = arg;
+
+    if (rows->count == ROWS_MAX)
+        return 1;
+    rows->items[rows->count++] = *row;
+    return 0;
+}
+
+static const char *state_name(int state)
+{
+    static const char *const names[] = {"free", "active", "prepared", "sealed",
+                                        "committed"};
+
+    return state >= 0 && state <= AZR_ROW_COMMITTED ? names[state] : "unknown";
+}
+
+static void user_name(char *out, size_t size, uint32_t uid)
+{
+    struct passwd pw, *found = NULL;
+    char buffer[1024];
+
+    if (getpwuid_r((uid_t)uid, &pw, buffer, sizeof buffer, &found) == 0 &&
+        found)
+        (void)snprintf(out, size, "%s", found->pw_name);
+    else
+        (void)snprintf(out, size, "%u", uid);
+}
+
+static double age_of(int64_t since_ns)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9 -
+           (double)since_ns / 1e9;
+}
+
+static void print_wait(const azr_row_info *row)
+{
+    char age[32];
+
+    if (row->waits_for[0] == '\0') {
+        printf("-\n");
+        return;
+    }
+    seconds_text(age, sizeof age, age_of(row->waits_since_ns));
+    printf("%s for %s", row->waits_for, age);
+    if (row->waits_row >= 0)
+        printf(", held by row %d, pid %d", row->waits_row, row->waits_pid);
+    printf("\n");
+}
+
+static void print_row(const struct cli *cli, const azr_row_info *row)
+{
+    char user[64], age[32], owner[160];
+    bool shown = cli->color_out && !row->alive;
+
+    user_name(user, sizeof user, row->uid);
+    seconds_text(age, sizeof age, age_of(row->start_time_ns));
+    (void)snprintf(owner, sizeof owner, "%s@%.63s pid %d", user, row->host,
+                   row->pid);
+    printf("%s%3d  %-9s  %-5s  %-32s  %-12s  %6u  ", shown ? "\033[31m" : "",
+           row->row, state_name(row->state), row->alive ? "alive" : "dead",
+           owner, age, row->staged);
+    print_wait(row);
+    if (shown)
+        printf("\033[0m");
+}
+
+static void print_table(const struct cli *cli, const struct rows *rows,
+                        const char *path)
+{
+    bool dead = false;
+
+    if (rows->count == 0) {
+        printf("no transaction is open\n");
+        return;
+    }
+    printf("row  state      owner  %-32s  %-12s  staged  waits for\n", "who",
+           "age");
+    for (size_t i = 0; i < rows->count; i++) {
+        print_row(cli, &rows->items[i]);
+        dead = dead || !rows->items[i].alive;
+    }
+    if (dead)
+        printf("the next writer finishes what the dead left; or now: azr "
+               "recover '%s'\n",
+               path);
+}
+
+static void json_row(struct json *j, const azr_row_info *row)
+{
+    char user[64];
+
+    user_name(user, sizeof user, row->uid);
+    json_open(j, NULL, '{');
+    json_int(j, "row", row->row);
+    json_text(j, "state", state_name(row->state));
+    json_bool(j, "alive", row->alive != 0);
+    json_uint(j, "id", row->id);
+    json_int(j, "pid", row->pid);
+    json_uint(j, "uid", row->uid);
+    json_text(j, "user", user);
+    json_text(j, "host", row->host);
+    json_bool(j, "this_boot", row->this_boot != 0);
+    json_real(j, "age", age_of(row->start_time_ns));
+    json_uint(j, "objects", row->objects);
+    json_uint(j, "staged", row->staged);
+    json_bool(j, "touches_metadata", row->touches_metadata != 0);
+    if (row->waits_for[0]) {
+        json_open(j, "waits", '{');
+        json_text(j, "for", row->waits_for);
+        json_real(j, "age", age_of(row->waits_since_ns));
+        json_int(j, "row", row->waits_row);
+        json_int(j, "pid", row->waits_pid);
+        json_close(j, '}');
+    } else {
+        json_null(j, "waits");
+    }
+    json_close(j, '}');
+}
+
+static void print_json(const struct rows *rows, const char *path)
+{
+    struct json j = json_begin(stdout);
+
+    json_open(&j, NULL, '{');
+    json_text(&j, "path", path);
+    json_open(&j, "rows", '[');
+    for (size_t i = 0; i < rows->count; i++)
+        json_row(&j, &rows->items[i]);
+    json_close(&j, ']');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static int show(struct cli *cli, azr_array *array, const char *path)
+{
+    azr_error err = AZR_ERROR_INIT;
+    struct rows rows = {cli_alloc(ROWS_MAX, sizeof *rows.items), 0};
+    int rc = azr_array_status(array, take_row, &rows, &err);
+
+    if (rc < 0)
+        rc = cli_fail_at(cli, rc, &err, path);
+    else if (cli->json)
+        print_json(&rows, path);
+    else
+        print_table(cli, &rows, path);
+    free(rows.items);
+    return rc;
+}
+
+/* Until a signal, or until nobody reads us any more. */
+static int watch(struct cli *cli, azr_array *array, const char *path,
+                 int64_t interval_ms)
+{
+    int rc = 0;
+
+    while (rc == 0 && !cli_signal) {
+        if (cli->color_out && !cli->json)
+            printf("\033[H\033[J");
+        rc = show(cli, array, path);
+        if (rc == 0 && fflush(stdout) != 0)
+            return CLI_OK; /* the end of main tells why */
+        if (rc == 0)
+            (void)poll(NULL, 0, (int)interval_ms);
+    }
+    return rc != 0 ? rc : CLI_SIGNAL + cli_signal;
+}
+
+int cmd_status(struct cli *cli, int argc, char **argv)
+{
+    struct cli_list words = {NULL, 0};
+    azr_array *array = NULL;
+    int64_t interval_ms = 1000;
+    int is_watch = 0, rc;
+    const struct cli_option options[] = {
+        {CLI_FLAG, 'w', "watch", &is_watch, NULL,
+         "again and again, until Ctrl-C"},
+        {CLI_SECONDS, 0, "interval", &interval_ms, "SECONDS",
+         "between two looks (1)"},
+        CLI_OPTION_END,
+    };
+
+    if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
+        return cli->exit_code;
+    if (interval_ms < 10 || interval_ms > 3600000)
+        return cli_usage_error(cli, "--interval: need 0.01 to 3600 seconds");
+    rc = cli_open(cli, &array, words.items[0], 0);
+    if (rc == 0)
+        rc = is_watch ? watch(cli, array, words.items[0], interval_ms)
+                      : show(cli, array, words.items[0]);
+    azr_array_close(array);
+    return rc;
+}

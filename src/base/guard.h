@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Guards that a test can take away. In the library AZRI_GUARD(x) is the constant
+ * true; in the sabotage build (AZRI_SABOTAGE, tests only) it is false for the one
+ * guard that the test has chosen, to show that the test would notice.
+ */
+#ifndef AZRI_BASE_GUARD_H
+#define AZRI_BASE_GUARD_H
+
+typedef enum azri_guard {
+    AZRI_GUARD_NONE = 0,
+    AZRI_GUARD_ROW,  /* commit through the row (else: rename at once) */
+    AZRI_GUARD_BUMP, /* step 6: bump the counters */
+    AZRI_GUARD_RECOVERY_BUMP, /* recovery bumps them again */
+    AZRI_GUARD_RENAME_FIRST,  /* clear the row only after the renames */
+    AZRI_GUARD_CHUNK_LOCKS,   /* W locks */
+    AZRI_GUARD_LOOK,          /* step 2: look at the rows */
+    AZRI_GUARD_BUSY_ROW,      /* wait for a committed row that is busy */
+    AZRI_GUARD_P2,            /* reader: rows again */
+    AZRI_GUARD_C2,            /* reader: counters again */
+    AZRI_GUARD_READ_THROUGH,  /* reader: staged objects of committed rows */
+    AZRI_GUARD_HOLD_LOCKS,    /* locks held until the row is clear */
+    AZRI_GUARD_SLOT,          /* finish a row only with its SLOT byte */
+    AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
+    AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
+    AZRI_GUARD_FINISH       /* a dead committed row is rolled forward */
+} azri_guard;
+
+#ifdef AZRI_SABOTAGE
+extern azri_guard azri_sabotage;
+#    define AZRI_GUARD(name) (azri_sabotage != AZRI_GUARD_##name)
+#else
+#    define AZRI_GUARD(name) 1
+#endif
+
+#endif

@@ -1,0 +1,384 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Opening, creating and closing. */
+#include "core/array.h"
+
+#include "base/checked.h"
+#include "base/log.h"
+#include "runtime/pool.h"
+#include "txn/layout.h"
+
+#include <errno.h>
+#include <string.h>
+
+azri_patience azri_array_patience(const azr_array *a)
+{
+    return azri_patience_from(a->options.timeout_ms, a->options.cancel);
+}
+
+int azri_array_may_write(const azr_array *a, azr_error *err)
+{
+    if (a->options.flags & AZR_OPEN_WRITE)
+        return AZR_OK;
+    return azri_fail(err, AZR_EPERM,
+                     "'%s' was opened for reading; open it with "
+                     "AZR_OPEN_WRITE",
+                     azri_domain_path(a->d));
+}
+
+static unsigned domain_flags(const azr_open_options *o)
+{
+    unsigned flags = 0;
+
+    if (o->flags & AZR_OPEN_WRITE)
+        flags |= AZRI_DOMAIN_WRITE;
+    if (o->flags & AZR_OPEN_INSIST)
+        flags |= AZRI_DOMAIN_INSIST;
+    if (o->flags & AZR_OPEN_KERNEL_LOCKS)
+        flags |= AZRI_DOMAIN_KERNEL_LOCKS;
+    if (o->sync == AZR_SYNC_NONE)
+        flags |= AZRI_DOMAIN_PLAIN;
+    return flags;
+}
+
+static void set_format(azr_array *a, int format)
+{
+    a->format = format;
+    a->document_key = azri_meta_key(format);
+    a->document_kind = format == 3 ? AZRI_ENTRY_V3 : AZRI_ENTRY_ZARRAY;
+}
+
+static int array_new(azr_array **out, const azr_open_options *options,
+                     azr_error *err)
+{
+    azr_array *a = azri_calloc(1, sizeof *a);
+
+    if (!a)
+        return azri_fail_nomem(err, sizeof *a);
+    a->options = *options;
+    *out = a;
+    return AZR_OK;
+}
+
+void azri_array_close(azr_array *a)
+{
+    if (!a)
+        return;
+    for (int i = 0; i < a->coder_count; i++)
+        azri_coder_free(a->coders[i]);
+    azri_ground_unref(a->ground);
+    azri_domain_close(a->d);
+    azri_free(a);
+}
+
+void azri_grid_of(azri_grid *out, const azri_meta *m)
+{
+    memset(out, 0, sizeof *out);
+    out->keying = m->keying;
+    for (int d = 0; d < m->rank; d++)
+        out->cells[d] = azri_ceil_div(m->shape[d], m->chunk[d]);
+}
+
+/* -------------------------------------------------------------- coders --- */
+
+#define ALONE_NBYTES ((uint64_t)256 << 10)
+
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n)
+{
+    if (a->options.threads == 0 && n < ALONE_NBYTES &&
+        n * g->meta->chunk_nbytes < ALONE_NBYTES &&
+        g->meta->chunk_nbytes < ALONE_NBYTES)
+        return 1;
+    return azri_pool_width(a->options.threads, n);
+}
+
+int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
+{
+    int have = 0, rc = AZR_OK;
+
+    azri_domain_hold(a->d);
+    while (have < n && a->coder_count > 0)
+        out[have++] = a->coders[--a->coder_count];
+    azri_domain_release(a->d);
+    while (have < n && rc == AZR_OK) {
+        rc = azri_coder_new(&out[have], err);
+        if (rc == AZR_OK)
+            have++;
+    }
+    if (rc < 0)
+        azri_coders_give(a, out, have);
+    return rc;
+}
+
+void azri_coders_give(azr_array *a, azri_coder **coders, int n)
+{
+    azri_domain_hold(a->d);
+    while (n > 0 && a->coder_count < AZRI_CODERS)
+        a->coders[a->coder_count++] = coders[--n];
+    azri_domain_release(a->d);
+    while (n > 0)
+        azri_coder_free(coders[--n]);
+}
+
+/* ---------------------------------------------------------------- open --- */
+
+static int has_key(azr_array *a, const char *key, bool *out, azr_error *err)
+{
+    azr_store *store = azri_domain_store(a->d);
+    azr_object o = AZR_OBJECT_INIT;
+    int rc = store->ops->identify(store, key, &o, err);
+
+    *out = rc == AZR_OK;
+    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+}
+
+static int find_format(azr_array *a, azr_error *err)
+{
+    bool v3, v2 = false, group = false;
+    const char *path = azri_domain_path(a->d);
+    int rc = has_key(a, "zarr.json", &v3, err);
+
+    if (rc == AZR_OK)
+        rc = has_key(a, ".zarray", &v2, err);
+    if (rc == AZR_OK)
+        rc = has_key(a, ".zgroup", &group, err);
+    if (rc < 0)
+        return rc;
+    if (v3 && v2) {
+        azri_log(AZR_LOG_WARNING,
+                 "'%s' has zarr.json and .zarray: version 3 "
+                 "is used",
+                 path);
+        if ((a->options.flags & AZR_OPEN_WRITE) &&
+            !(a->options.flags & AZR_OPEN_INSIST))
+            return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_METADATA,
+                                 "'%s' has zarr.json and .zarray; remove one "
+                                 "before writing",
+                                 path);
+    }
+    if (!v3 && !v2)
+        return azri_fail(err, AZR_ENOTFOUND,
+                         group ? "'%s' is a group, not an array"
+                               : "no Zarr array at '%s'",
+                         path);
+    set_format(a, v3 ? 3 : 2);
+    return AZR_OK;
+}
+
+/* The first ground, as any reader gets it: through rows, validated. */
+static int first_ground(azr_array *a, azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azri_view *v = NULL;
+    int rc = azri_view_new(&v, a->d, &patience, err);
+
+    for (int tries = 1; rc == AZR_OK; tries++) {
+        bool changed;
+
+        rc = azri_view_look(v, err);
+        if (rc == AZR_OK)
+            rc = azri_ground_refresh(a, v, &changed, err);
+        if (rc == AZR_OK)
+            rc = azri_view_check(v, err);
+        if (rc != AZR_ECONFLICT)
+            break;
+        rc = AZR_OK;
+        if (tries >= AZRI_OPTIMISTIC_TRIES)
+            rc = azri_patience_check(&patience);
+        if (rc < 0)
+            rc = azri_fail(err, rc, "'%s': time-out while opening",
+                           azri_domain_path(a->d));
+    }
+    azri_view_free(v);
+    return rc;
+}
+
+/* For writing: `state`, and what the dead left. */
+static int make_ready(azr_array *a, int durability, azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azri_ground *g = azri_array_ground(a);
+    azr_recovery count = {0};
+    azri_grid grid;
+    int rc;
+
+    if (!g)
+        return AZR_ENOTFOUND; /* cannot be: the first ground was found */
+    if (g->meta->read_only || azri_chain_is_partial(g->chain)) {
+        azri_ground_unref(g);
+        return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_CODEC,
+                             "'%s' has an optional codec that is not "
+                             "supported: it can be read, not written",
+                             azri_domain_path(a->d));
+    }
+    azri_grid_of(&grid, g->meta);
+    azri_ground_unref(g);
+    if (a->options.sync == AZR_SYNC_NONE)
+        return AZR_OK;
+    rc = azri_domain_ready(a->d, &grid, durability, &patience, err);
+    if (rc == AZR_OK && a->options.sync == AZR_SYNC_FULL &&
+        !(a->options.flags & AZR_OPEN_NO_RECOVERY))
+        rc = azri_domain_recover(a->d, &count, err);
+    return rc;
+}
+
+static int open_domain(azr_array *a, const char *path, azr_error *err)
+{
+    int rc = azri_domain_open(&a->d, path, domain_flags(&a->options), err);
+
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail(err, rc, "no Zarr array at '%s': no such directory",
+                         path);
+    return rc;
+}
+
+int azri_array_open(azr_array **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    azr_array *a = NULL;
+    int rc = array_new(&a, options, err);
+
+    if (rc < 0)
+        return rc;
+    rc = open_domain(a, path, err);
+    if (rc == AZR_OK)
+        rc = find_format(a, err);
+    if (rc == AZR_OK)
+        rc = first_ground(a, err);
+    if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
+        rc = make_ready(a, AZR_DURABILITY_PROCESS, err);
+    if (rc < 0) {
+        azri_array_close(a);
+        return rc;
+    }
+    *out = a;
+    return AZR_OK;
+}
+
+/* -------------------------------------------------------------- create --- */
+
+static int refuse_existing(azr_array *a, azr_error *err)
+{
+    static const char *const nodes[] = {"zarr.json", ".zarray", ".zgroup"};
+
+    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
+        bool there;
+        int rc = has_key(a, nodes[i], &there, err);
+
+        if (rc < 0)
+            return rc;
+        if (there)
+            return azri_fail(err, AZR_EEXISTS, "'%s' exists: it has '%s'",
+                             azri_domain_path(a->d), nodes[i]);
+    }
+    return AZR_OK;
+}
+
+/* Under META exclusive no other creator of ours is at work; a plain Zarr tool may
+ * be, so the document is linked exclusively all the same. Version 2 keeps
+ * attributes in a document of their own: first, so that nobody sees the array
+ * without them. */
+static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
+                   const azri_buf *zattrs, azr_error *err)
+{
+    int rc = refuse_existing(a, err);
+
+    if (rc == AZR_OK && a->format == 2) {
+        if (zattrs->nbytes > 0)
+            rc = azri_txn_publish(t, ".zattrs", azri_buf_span(zattrs), false,
+                                  err);
+        else /* of a creator that died before its array began */
+            rc = azri_txn_unpublish(t, ".zattrs", err);
+    }
+    if (rc == AZR_OK)
+        rc = azri_txn_publish(t, a->document_key, azri_buf_span(text), true,
+                              err);
+    if (rc == AZR_EEXISTS && (!err || err->code == 0))
+        return azri_fail(err, rc, "'%s' exists: another process made it",
+                         azri_domain_path(a->d));
+    return rc;
+}
+
+static int refuse_chunk(void *arg, const uint64_t *coords, const char *key,
+                        azr_error *err)
+{
+    azr_array *a = arg;
+
+    (void)coords;
+    return azri_fail(err, AZR_EEXISTS,
+                     "'%s' holds '%s', a chunk without metadata; remove it "
+                     "first",
+                     azri_domain_path(a->d), key);
+}
+
+/* What another array left in the directory must not become data of this one:
+ * neither by a row that is applied later, nor as it stands. */
+static int clear_ground(azr_array *a, const azri_meta *m, azr_error *err)
+{
+    azr_recovery count = {0};
+    int rc = azri_domain_recover(a->d, &count, err);
+
+    return rc < 0 ? rc : azri_list_chunks(a, m, refuse_chunk, NULL, a, err);
+}
+
+static int create_in(azr_array *a, const azr_array_spec *spec,
+                     const azri_buf *text, const azri_buf *zattrs,
+                     azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azri_span none = {NULL, 0};
+    azri_meta *meta = NULL;
+    azri_txn *t = NULL;
+    azri_grid grid;
+    int rc = refuse_existing(a, err);
+
+    if (rc == AZR_OK)
+        rc = azri_meta_parse(&meta, a->format, azri_buf_span(text), none, err);
+    if (rc < 0)
+        return rc;
+    azri_grid_of(&grid, meta);
+    rc = azri_domain_ready(a->d, &grid, spec->durability, &patience, err);
+    if (rc == AZR_OK)
+        rc = clear_ground(a, meta, err);
+    azri_meta_free(meta);
+    if (rc == AZR_OK)
+        rc = azri_txn_begin(&t, a->d, &patience, err);
+    if (rc == AZR_OK)
+        rc = azri_txn_lock_meta(t, true, err);
+    if (rc == AZR_OK)
+        rc = publish(a, t, text, zattrs, err);
+    azri_txn_end(t);
+    return rc;
+}
+
+int azri_array_create(azr_array **out, const char *path,
+                      const azr_array_spec *spec,
+                      const azr_open_options *options, azr_error *err)
+{
+    azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
+    azr_open_options writing = *options;
+    azr_array *a = NULL;
+    int rc;
+
+    writing.flags |= AZR_OPEN_WRITE;
+    rc = azri_meta_compose(&text, &zattrs, spec, err);
+    if (rc == AZR_OK)
+        rc = array_new(&a, &writing, err);
+    if (rc != AZR_OK)
+        goto done;
+    set_format(a, spec->zarr_format == 2 ? 2 : 3);
+    rc = azri_domain_create(&a->d, path, domain_flags(&writing),
+                            spec->durability, err);
+    if (rc == AZR_OK)
+        rc = create_in(a, spec, &text, &zattrs, err);
+    if (rc == AZR_OK)
+        rc = first_ground(a, err);
+    if (rc < 0)
+        goto done;
+    *out = a;
+    a = NULL;
+done:
+    azri_array_close(a);
+    azri_buf_dispose(&zattrs);
+    azri_buf_dispose(&text);
+    return rc;
+}

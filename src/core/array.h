@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Arrays as verbs: what the files of the core share. */
+#ifndef AZRI_CORE_ARRAY_H
+#define AZRI_CORE_ARRAY_H
+
+#include "codec/chain.h"
+#include "model/plan.h"
+#include "txn/txn.h"
+
+#include <stdatomic.h>
+
+/* What an array stands on at one instant: its metadata document, parsed, with the
+ * chain compiled from it. Immutable, counted; the document stays open, so that
+ * its inode cannot come back as another document's. */
+typedef struct azri_ground {
+    atomic_int refs;
+    azr_store *store;
+    azri_meta *meta;
+    azri_chain *chain;
+    azr_object document;
+    uint8_t
+        stored_fill[AZRI_FILL_NBYTES]; /* in the chunk buffer's byte order */
+} azri_ground;
+
+#define AZRI_CODERS 64
+
+struct azr_array {
+    azri_domain *d;
+    azr_open_options options;
+    int format;
+    const char *document_key; /* "zarr.json" or ".zarray" */
+    unsigned document_kind;   /* of an entry */
+    /* under azri_domain_hold: */
+    azri_ground *ground;
+    azri_coder *coders[AZRI_CODERS];
+    int coder_count;
+};
+
+/* Tries of a read before its time-out counts, and before it takes locks. */
+#define AZRI_OPTIMISTIC_TRIES 4
+
+/* ---- ground.c ---- */
+azri_ground *azri_ground_ref(azri_ground *g);
+void azri_ground_unref(azri_ground *g);
+/* The one of the last operation, never NULL once an array is open; the caller's
+ * to unref. */
+azri_ground *azri_array_ground(azr_array *a);
+/* Load the document as of the view's look; becomes the array's if it differs.
+ * *changed_out: it did. */
+AZR_CHECKED int azri_ground_refresh(azr_array *a, azri_view *v,
+                                    bool *changed_out, azr_error *err);
+/* Does `g` still stand under its key? No row is considered. */
+AZR_CHECKED int azri_ground_stands(azr_array *a, const azri_ground *g,
+                                   bool *out, azr_error *err);
+/* The newest, for a writer that holds its locks and has looked. */
+AZR_CHECKED int azri_ground_current(azr_array *a, azri_ground **out,
+                                    azr_error *err);
+
+/* ---- array.c ---- */
+AZR_CHECKED int azri_array_create(azr_array **out, const char *path,
+                                  const azr_array_spec *spec,
+                                  const azr_open_options *options,
+                                  azr_error *err);
+AZR_CHECKED int azri_array_open(azr_array **out, const char *path,
+                                const azr_open_options *options,
+                                azr_error *err);
+void azri_array_close(azr_array *a);
+azri_patience azri_array_patience(const azr_array *a);
+AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
+AZR_CHECKED int azri_coders_take(azr_array *a, azri_coder **out, int n,
+                                 azr_error *err);
+/* Threads for n chunks: one where handing out the work would cost more than it. */
+int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n);
+void azri_coders_give(azr_array *a, azri_coder **coders, int n);
+void azri_grid_of(azri_grid *out, const azri_meta *m);
+
+/* ---- chunk.c: one chunk between its file and memory ---- */
+/* Where a chunk comes from. */
+typedef struct azri_source {
+    azr_store *store;
+    const azr_object *object; /* handle below 0: absent */
+    const char *key;
+} azri_source;
+
+/* Decode into the coder's chunk buffer (absent: fill value). */
+AZR_CHECKED int azri_chunk_load(const azri_ground *g, azri_coder *coder,
+                                const azri_source *from, uint8_t **chunk_out,
+                                azr_error *err);
+/* Decode what `piece` selects, into `dst`. */
+AZR_CHECKED int azri_chunk_read(const azri_ground *g, azri_coder *coder,
+                                const azri_source *from, const azri_plan *p,
+                                const azri_piece *piece, const azr_memory *dst,
+                                azr_error *err);
+/* Does a chunk buffer hold nothing but the fill value? */
+bool azri_chunk_is_empty(const azri_ground *g, const uint8_t *chunk);
+
+void azri_plan_coords(const void *plan, uint64_t i, uint64_t *out);
+/* Memory of the caller in strides; `m` NULL means dense `data`. */
+typedef struct azri_caller_memory {
+    const azr_memory *strided;
+    void *data;
+    size_t nbytes;
+} azri_caller_memory;
+AZR_CHECKED int azri_memory_resolve(azr_memory *out,
+                                    const azri_caller_memory *m,
+                                    const azri_plan *p, size_t item_nbytes,
+                                    azr_error *err);
+
+/* ---- read.c ---- */
+/* Called once a try has held: what a transaction remembers of its reads. `v` is
+ * the view, its items as they were opened (or used and closed). */
+typedef int (*azri_read_note_fn)(void *arg, azri_view *v, const azri_plan *p,
+                                 azri_ground *g, azr_error *err);
+typedef struct azri_read_hooks {
+    azri_read_note_fn note;
+    /* Content of chunk `coords` that stands before the stored one (a
+     * transaction's own writes): the chunk buffer, or NULL. */
+    const uint8_t *(*overlay)(void *arg, const uint64_t *coords);
+    void *arg;
+    bool never_lock; /* the caller holds the locks already */
+} azri_read_hooks;
+AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
+                                const azri_caller_memory *dst,
+                                const azri_read_hooks *hooks,
+                                const azri_patience *patience, azr_error *err);
+
+/* ---- write.c ---- */
+AZR_CHECKED int azri_array_write(azr_array *a, const azr_selection *sel,
+                                 const azri_caller_memory *src, azr_error *err);
+AZR_CHECKED int azri_array_fill(azr_array *a, const azr_selection *sel,
+                                const void *value, size_t value_nbytes,
+                                azr_error *err);
+AZR_CHECKED int azri_array_update(azr_array *a, const azr_selection *sel,
+                                  azr_update_fn fn, void *arg, azr_error *err);
+/* Stage every piece of a plan into `t`, whose locks are held: entries are made,
+ * partly covered chunks merged. Used by append and resize as well. */
+AZR_CHECKED int azri_stage_plan(azr_array *a, azri_txn *t, azri_ground *g,
+                                const azri_plan *p, const azr_memory *src,
+                                azr_error *err);
+
+/* Nothing but the document, as one snapshot; the array's ground is then it. */
+AZR_CHECKED int azri_read_document(azr_array *a, const azri_read_hooks *hooks,
+                                   const azri_patience *patience,
+                                   azr_error *err);
+
+/* ---- reshape.c ---- */
+AZR_CHECKED int azri_array_resize(azr_array *a, int rank, const int64_t *shape,
+                                  azr_error *err);
+AZR_CHECKED int azri_array_append(azr_array *a, int axis, int64_t length,
+                                  const void *src, size_t src_nbytes,
+                                  int64_t *offset_out, azr_error *err);
+
+/* ---- transaction.c: behind azr_txn_… of the public header ---- */
+AZR_CHECKED int azri_transaction_begin(azr_txn **out, const azr_txn_options *o,
+                                       azr_error *err);
+AZR_CHECKED int azri_transaction_read(azr_txn *t, azr_array *a,
+                                      const azr_selection *sel,
+                                      const azri_caller_memory *dst,
+                                      azr_error *err);
+AZR_CHECKED int azri_transaction_write(azr_txn *t, azr_array *a,
+                                       const azr_selection *sel,
+                                       const azri_caller_memory *src,
+                                       azr_error *err);
+AZR_CHECKED int azri_transaction_shape(azr_txn *t, azr_array *a,
+                                       int64_t *shape_out, azr_error *err);
+AZR_CHECKED int azri_transaction_commit(azr_txn *t, azr_error *err);
+void azri_transaction_free(azr_txn *t);
+AZR_CHECKED int azri_transaction_run(azr_txn_fn fn, void *arg,
+                                     const azr_txn_options *o, azr_error *err);
+
+/* ---- attributes.c ---- */
+AZR_CHECKED int azri_array_attributes(azr_array *a, char **out, azr_error *err);
+AZR_CHECKED int azri_array_attribute_set(azr_array *a, const char *name,
+                                         const char *json, azr_error *err);
+
+/* ---- inspect.c ---- */
+AZR_CHECKED int azri_array_info(azr_array *a, azr_array_info *out,
+                                azr_error *err);
+AZR_CHECKED int azri_array_usage(azr_array *a, uint64_t *chunks_out,
+                                 uint64_t *nbytes_out, azr_error *err);
+AZR_CHECKED int azri_array_verify(azr_array *a, azr_finding_fn fn,
+                                  azr_progress_fn progress, void *arg,
+                                  azr_error *err);
+/* Call `fn` for every file that is a chunk key of this array. */
+typedef int (*azri_chunk_fn)(void *arg, const uint64_t *coords, const char *key,
+                             azr_error *err);
+typedef int (*azri_stray_fn)(void *arg, const char *key);
+AZR_CHECKED int azri_list_chunks(azr_array *a, const azri_meta *m,
+                                 azri_chunk_fn fn, azri_stray_fn stray,
+                                 void *arg, azr_error *err);
+
+#endif

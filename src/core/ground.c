@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/array.h"
+
+#include "model/jsontext.h"
+
+#include <string.h>
+
+azri_ground *azri_ground_ref(azri_ground *g)
+{
+    atomic_fetch_add(&g->refs, 1);
+    return g;
+}
+
+void azri_ground_unref(azri_ground *g)
+{
+    if (!g || atomic_fetch_sub(&g->refs, 1) != 1)
+        return;
+    azri_chain_free(g->chain);
+    azri_meta_free(g->meta);
+    if (g->document.handle >= 0)
+        g->store->ops->close(g->store, &g->document);
+    azri_free(g);
+}
+
+azri_ground *azri_array_ground(azr_array *a)
+{
+    azri_ground *g;
+
+    azri_domain_hold(a->d);
+    g = a->ground ? azri_ground_ref(a->ground) : NULL;
+    azri_domain_release(a->d);
+    return g;
+}
+
+static void adopt(azr_array *a, azri_ground *g)
+{
+    azri_ground *old;
+
+    azri_domain_hold(a->d);
+    old = a->ground;
+    a->ground = azri_ground_ref(g);
+    azri_domain_release(a->d);
+    azri_ground_unref(old);
+}
+
+static void swap_fill(azri_ground *g)
+{
+    size_t unit = azri_chain_swap_unit(g->chain);
+
+    memcpy(g->stored_fill, g->meta->fill, sizeof g->stored_fill);
+    for (size_t at = 0; unit > 1 && at + unit <= g->meta->dtype->nbytes;
+         at += unit) {
+        for (size_t k = 0; k < unit; k++)
+            g->stored_fill[at + k] = g->meta->fill[at + unit - 1 - k];
+    }
+}
+
+/* Takes over `document`, also on failure. */
+static int parse_document(azri_ground **out, azr_array *a, azr_object *document,
+                          azr_error *err)
+{
+    azri_span none = {NULL, 0};
+    azri_buf text = AZRI_BUF_INIT;
+    azri_ground *g = azri_calloc(1, sizeof *g);
+    azr_store *store = azri_domain_store(a->d);
+    int rc;
+
+    if (!g) {
+        store->ops->close(store, document);
+        return azri_fail_nomem(err, sizeof *g);
+    }
+    atomic_init(&g->refs, 1);
+    g->store = store;
+    g->document = *document;
+    if (document->id.nbytes > AZRI_JSON_MAX_NBYTES) {
+        rc = azri_fail_sub(
+            err, AZR_ECORRUPT, AZR_SUB_METADATA,
+            "'%s' has %llu bytes, at most %zu are read", a->document_key,
+            (unsigned long long)document->id.nbytes, AZRI_JSON_MAX_NBYTES);
+        goto done;
+    }
+    rc = azri_buf_reserve(&text, (size_t)document->id.nbytes + 1, err);
+    if (rc == AZR_OK)
+        rc = store->ops->read(store, document, text.data,
+                              (size_t)document->id.nbytes, 0, a->document_key,
+                              err);
+    if (rc < 0)
+        goto done;
+    text.nbytes = (size_t)document->id.nbytes;
+    rc = azri_meta_parse(&g->meta, a->format, azri_buf_span(&text), none, err);
+    if (rc == AZR_OK)
+        rc = azri_chain_new(&g->chain, g->meta, err);
+    if (rc == AZR_OK)
+        swap_fill(g);
+done:
+    azri_buf_dispose(&text);
+    if (rc < 0) {
+        azri_ground_unref(g);
+        return rc;
+    }
+    *out = g;
+    return AZR_OK;
+}
+
+static bool same_document(const azri_ground *g, const azr_object *o)
+{
+    return memcmp(&g->document.id, &o->id, sizeof o->id) == 0;
+}
+
+static int fail_gone(azr_array *a, azr_error *err)
+{
+    return azri_fail(err, AZR_ENOTFOUND, "no Zarr array at '%s': no '%s'",
+                     azri_domain_path(a->d), a->document_key);
+}
+
+/* Keep the array's ground if it is that of `document` (taken over). */
+static int settle(azr_array *a, azr_object *document, bool *changed_out,
+                  azri_ground **out, azr_error *err)
+{
+    azr_store *store = azri_domain_store(a->d);
+    azri_ground *g = azri_array_ground(a);
+    int rc;
+
+    *changed_out = false;
+    if (g && same_document(g, document)) {
+        store->ops->close(store, document);
+        *out = g;
+        return AZR_OK;
+    }
+    azri_ground_unref(g);
+    rc = parse_document(&g, a, document, err);
+    if (rc < 0)
+        return rc;
+    rc = azri_domain_match(a->d, &g->meta->keying, err);
+    if (rc < 0) {
+        azri_ground_unref(g);
+        return rc;
+    }
+    adopt(a, g);
+    *changed_out = true;
+    *out = g;
+    return AZR_OK;
+}
+
+int azri_ground_refresh(azr_array *a, azri_view *v, bool *changed_out,
+                        azr_error *err)
+{
+    azr_object document = AZR_OBJECT_INIT;
+    azri_ground *g = NULL;
+    int rc = azri_view_open_document(v, a->document_kind, a->document_key,
+                                     &document, err);
+
+    *changed_out = false;
+    if (rc == AZR_ENOTFOUND)
+        return fail_gone(a, err);
+    if (rc < 0)
+        return rc;
+    rc = settle(a, &document, changed_out, &g, err);
+    azri_ground_unref(rc < 0 ? NULL : g);
+    return rc;
+}
+
+int azri_ground_stands(azr_array *a, const azri_ground *g, bool *out,
+                       azr_error *err)
+{
+    azr_store *store = azri_domain_store(a->d);
+    azr_object now = AZR_OBJECT_INIT;
+    int rc = store->ops->identify(store, a->document_key, &now, err);
+
+    *out = false;
+    if (rc == AZR_ENOTFOUND)
+        return fail_gone(a, err);
+    if (rc < 0)
+        return rc;
+    *out = same_document(g, &now);
+    return AZR_OK;
+}
+
+int azri_ground_current(azr_array *a, azri_ground **out, azr_error *err)
+{
+    azr_store *store = azri_domain_store(a->d);
+    azr_object document = AZR_OBJECT_INIT;
+    azri_ground *g = azri_array_ground(a);
+    bool stands = false, changed;
+    int rc = AZR_OK;
+
+    if (g)
+        rc = azri_ground_stands(a, g, &stands, err);
+    if (rc == AZR_OK && stands) {
+        *out = g;
+        return AZR_OK;
+    }
+    azri_ground_unref(g);
+    if (rc < 0)
+        return rc;
+    rc = store->ops->open(store, a->document_key, &document, err);
+    if (rc == AZR_ENOTFOUND)
+        return fail_gone(a, err);
+    if (rc < 0)
+        return rc;
+    return settle(a, &document, &changed, out, err);
+}

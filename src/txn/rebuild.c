@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `state` without a valid header: a power loss ate it (or somebody wrote into
+ * it). It is built anew in place, header last, by who holds INIT, META, DOC and
+ * every SLOT, so while no participant is at work.
+ */
+#include "base/log.h"
+#include "txn/txn_local.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+
+#define IMAGE_NBYTES                                                           \
+    ((size_t)AZRI_ROWS_AT + AZRI_ROWS_AT_FIRST * AZRI_ROW_NBYTES)
+
+static int move_to_lost(const char *name, unsigned char d_type, void *arg)
+{
+    azri_domain *d = arg;
+    char from[300], to[300];
+
+    (void)d_type;
+    (void)snprintf(from, sizeof from, ".azr/tx/%.255s", name);
+    (void)snprintf(to, sizeof to, ".azr/lost/%.255s", name);
+    (void)azri_sys->renameat2(d->dir, from, d->dir, to, 0);
+    return 0;
+}
+
+static int count_one(const char *name, unsigned char d_type, void *arg)
+{
+    uint32_t *n = arg;
+
+    (void)name;
+    (void)d_type;
+    ++*n;
+    return 0;
+}
+
+/* [B-lost] what stood in tx/ belonged to rows that are gone */
+static int clear_tx(azri_domain *d, uint32_t *lost_out, azr_error *err)
+{
+    uint32_t n = 0;
+    int rc = azri_make_parents(d->dir, ".azr/tx/x", d->dir_mode, d->dir_gid,
+                               NULL, NULL, err);
+
+    if (rc == AZR_OK)
+        rc = azri_list(d->dir, ".azr/tx", count_one, &n, err);
+    if (rc < 0 || n == 0)
+        return rc;
+    rc = azri_make_parents(d->dir, ".azr/lost/x", d->dir_mode, d->dir_gid, NULL,
+                           NULL, err);
+    if (rc == AZR_OK)
+        rc = azri_list(d->dir, ".azr/tx", move_to_lost, d, err);
+    if (lost_out)
+        *lost_out = n;
+    return rc;
+}
+
+static int write_image(int fd, const azri_grid *grid, int durability,
+                       azr_error *err)
+{
+    uint8_t *image = azri_calloc(1, IMAGE_NBYTES);
+    uint8_t random[24];
+    uint64_t seed;
+    int rc;
+
+    if (!image)
+        return azri_fail_nomem(err, IMAGE_NBYTES);
+    rc = azri_random(random, sizeof random, err);
+    memcpy(&seed, random + 16, sizeof seed);
+    if (rc == AZR_OK) {
+        azri_state_compose(image, grid, durability, random, seed);
+        /* [B-build] everything but the header, on the disk before it */
+        rc = azri_pwrite_full(fd, image + AZRI_CHANGING_AT,
+                              IMAGE_NBYTES - AZRI_CHANGING_AT, AZRI_CHANGING_AT,
+                              ".azr/state", err);
+    }
+    if (rc == AZR_OK)
+        rc = azri_fdatasync_fd(fd, ".azr/state", err);
+    if (rc == AZR_OK) /* [B-header] */
+        rc =
+            azri_pwrite_full(fd, image, AZRI_CHANGING_AT, 0, ".azr/state", err);
+    if (rc == AZR_OK)
+        rc = azri_fdatasync_fd(fd, ".azr/state", err);
+    azri_free(image);
+    return rc;
+}
+
+/* The header is gone, but the word of the durability may stand: a power array
+ * must not become a process one unseen. */
+static int durability_left(int fd, int otherwise)
+{
+    uint64_t word = 0;
+
+    if (azri_pread_full(fd, &word, sizeof word,
+                        AZRI_CHANGING_AT + offsetof(azri_changing, durability),
+                        ".azr/state", NULL) < 0)
+        return otherwise;
+    return word == AZR_DURABILITY_POWER ? AZR_DURABILITY_POWER : otherwise;
+}
+
+static int rebuild_locked(azri_domain *d, int fd, const azri_grid *grid,
+                          int durability, uint32_t *lost_out, azr_error *err)
+{
+    azri_header h;
+    struct stat st;
+    int rc;
+
+    if (azri_sys->fstat(fd, &st) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
+    if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
+                             "'%s/.azr/state' is not a file of its own",
+                             d->path);
+    if ((uint64_t)st.st_size >= IMAGE_NBYTES) {
+        rc = azri_pread_full(fd, &h, sizeof h, 0, ".azr/state", err);
+        if (rc < 0)
+            return rc;
+        if (azri_state_header_valid(&h)) /* [B-recheck] another was first */
+            return AZR_OK;
+    }
+    durability = durability_left(fd, durability);
+    rc = clear_tx(d, lost_out, err);
+    if (rc == AZR_OK)
+        rc = write_image(fd, grid, durability, err);
+    if (rc == AZR_OK)
+        azri_log(AZR_LOG_WARNING,
+                 "'%s': .azr/state had no valid header and was built anew; "
+                 "unfinished transactions stand in .azr/lost",
+                 d->path);
+    return rc;
+}
+
+int azri_state_rebuild(azri_domain *d, const azri_grid *grid, int durability,
+                       uint32_t *lost_out, azr_error *err)
+{
+    /* [B-locks] INIT, META, DOC, the gates and every SLOT are neighbours */
+    azri_range all = {AZRI_LOCK_BASE, AZRI_LOCK_SLOT + AZRI_WORDS - 1, true};
+    int fd = -1;
+    int rc =
+        azri_open_at(&fd, d->dir, ".azr/state", O_RDWR | O_NOFOLLOW, 0, err);
+
+    if (rc < 0)
+        return rc;
+    rc = azri_ofd_try(fd, &all, err);
+    if (rc == AZR_EBUSY)
+        rc = azri_fail_sub(err, AZR_EBUSY, AZR_SUB_STATE,
+                           "'%s/.azr/state' is damaged, and in use: close its "
+                           "users, then run `azr recover`",
+                           d->path);
+    if (rc == AZR_OK)
+        rc = rebuild_locked(d, fd, grid, durability, lost_out, err);
+    azri_close(fd);
+    return rc;
+}

@@ -1,0 +1,422 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Finishing what the dead left. Who holds the SLOT byte of a row may finish it,
+ * and only he: then its owner is dead, and nobody else is at it. The chunk locks
+ * are not needed: who gets them on any part of the row meets the row before he
+ * reads (step 2).
+ */
+#include "base/log.h"
+#include "base/stats.h"
+#include "txn/txn_local.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int azri_slot_try(int fd, uint32_t i, azr_error *err)
+{
+    azri_range r = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, true};
+
+    return azri_ofd_try(fd, &r, err);
+}
+
+void azri_slot_release(const azri_state *s, int fd, uint32_t i)
+{
+    azri_range r = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, true};
+    azri_waitq q = azri_state_waitq(s);
+
+    azri_ignore(azri_ofd_unlock(fd, r.first, r.last, NULL));
+    azri_waitq_wake(&q, NULL, &r, 1);
+}
+
+/* ---------------------------------------------------------- staged files --- */
+
+typedef struct sweep {
+    azri_domain *d;
+    uint64_t id;
+    bool to_lost;
+    uint32_t count;
+} sweep;
+
+static int make_lost(azri_domain *d)
+{
+    return azri_make_parents(d->dir, ".azr/lost/x", d->dir_mode, d->dir_gid,
+                             NULL, NULL, NULL);
+}
+
+static int sweep_one(const char *name, unsigned char d_type, void *arg)
+{
+    sweep *s = arg;
+    char to[320];
+    uint64_t id;
+    int tx;
+
+    (void)d_type;
+    if (!azri_staged_id(&id, name) || id != s->id ||
+        azri_domain_tx(s->d, &tx, NULL) < 0)
+        return 0;
+    s->count++;
+    if (!s->to_lost) {
+        (void)azri_sys->unlinkat(tx, name, 0);
+        return 0;
+    }
+    (void)snprintf(to, sizeof to, ".azr/lost/%s", name);
+    (void)azri_sys->renameat2(tx, name, s->d->dir, to, 0);
+    return 0;
+}
+
+/* All staged files of a transaction: away, or to lost/ for a person to see. */
+static uint32_t sweep_files(azri_domain *d, uint64_t id, bool to_lost)
+{
+    sweep s = {d, id, to_lost, 0};
+
+    if (to_lost && make_lost(d) < 0)
+        s.to_lost = false;
+    azri_ignore(azri_list(d->dir, ".azr/tx", sweep_one, &s, NULL));
+    return s.count;
+}
+
+/* ------------------------------------------------------------ one row --- */
+
+static bool of_this_boot(const azri_state *s, uint32_t i)
+{
+    const azri_who *who = &azri_state_row(s, i)->who;
+    uint8_t boot[16];
+
+    azri_boot_id(boot);
+    return memcmp(who->boot, boot, sizeof boot) == 0;
+}
+
+static void clear_row(azri_domain *d, uint32_t i, uint64_t id)
+{
+    azri_state *s = azri_domain_state(d);
+    azri_waitq q = azri_state_waitq(s);
+
+    azri_waitq_forget(&q, &azri_state_row(s, i)->wait);
+    /* [F-clear] */
+    azri_sys->store64("recovery.clear", azri_state_word(s, i),
+                      azri_word(id, AZRI_FREE));
+    azri_row_wake(s, i);
+    AZRI_COUNT(recovered_rows, 1);
+}
+
+/* Clear, then remove: staged files without a row are only rubbish, a row without
+ * its files would be damage. */
+static void roll_back(azri_domain *d, uint32_t i, uint64_t id,
+                      azr_recovery *count)
+{
+    clear_row(d, i, id); /* [F-active] */
+    (void)sweep_files(d, id, false);
+    count->cleared++;
+    azri_log(AZR_LOG_INFO, "'%s': transaction %014llx of a dead owner undone",
+             d->path, (unsigned long long)id);
+}
+
+/* After a restart without `power` the disk may hold any mix: what does not match
+ * goes to lost/ and is reported, and the array works on. */
+static void give_up(azri_domain *d, uint32_t i, uint64_t id,
+                    azr_recovery *count, azr_error *why)
+{
+    clear_row(d, i, id);
+    count->lost += sweep_files(d, id, true);
+    count->cleared++;
+    azri_log(AZR_LOG_WARNING,
+             "'%s': transaction %014llx was cut short by a restart: %s; what "
+             "is left of it stands in .azr/lost",
+             d->path, (unsigned long long)id,
+             why->message[0] ? why->message : "its record is gone");
+}
+
+/* A row that a failed or interrupted sync left SEALED: store it again, since a
+ * sync after a failed one reports success for pages that it no longer holds. */
+static int unseal(azri_domain *d, uint32_t i, uint64_t word, azr_error *err)
+{
+    azri_state *s = azri_domain_state(d);
+    azri_row *row = azri_state_row(s, i);
+    azri_who who = row->who;
+    azri_what what = row->what;
+    int rc;
+
+    azri_sys->put("recovery.who", &row->who, &who, sizeof who);
+    azri_sys->put("recovery.what", &row->what, &what, sizeof what);
+    azri_sys->store64("recovery.seal", azri_state_word(s, i), word);
+    rc = azri_fdatasync_fd(s->fd, ".azr/state", err); /* [F-seal] */
+    if (rc < 0) {
+        atomic_store(&d->poisoned, true);
+        return rc;
+    }
+    azri_sys->store64("recovery.commit", azri_state_word(s, i),
+                      azri_word(azri_word_id(word), AZRI_COMMITTED));
+    return AZR_OK;
+}
+
+static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
+                        azr_recovery *count, azr_error *err)
+{
+    azri_apply a = {
+        .d = d,
+        .s = azri_domain_state(d),
+        .id = azri_word_id(in->word),
+        .flags = in->flags,
+        .count = in->count,
+        .entries = in->entries,
+        .missing_ok = true,
+    };
+    int rc = azri_apply_check(&a, err);
+
+    if (rc < 0)
+        return rc;
+    if (AZRI_GUARD(RECOVERY_BUMP))
+        azri_apply_bump(&a);         /* [F-bump] */
+    rc = azri_apply_rename(&a, err); /* [F-rename] */
+    if (rc == AZR_OK && azri_domain_durability(d) == AZR_DURABILITY_POWER)
+        rc = azri_apply_sync(&a, err); /* [F-sync] */
+    if (rc < 0)
+        return rc;
+    clear_row(d, i, a.id);
+    azri_apply_rest(&a); /* [F-rest] */
+    count->finished++;
+    azri_log(AZR_LOG_INFO, "'%s': transaction %014llx of a dead owner finished",
+             d->path, (unsigned long long)a.id);
+    return AZR_OK;
+}
+
+static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
+                            azr_recovery *count, azr_error *err)
+{
+    azri_state *s = azri_domain_state(d);
+    uint64_t id = azri_word_id(word);
+    azr_error why = AZR_ERROR_INIT;
+    azri_intent in = {0};
+    bool strict =
+        of_this_boot(s, i) || azri_domain_durability(d) == AZR_DURABILITY_POWER;
+    int rc = azri_intent_read(&in, d, i, word, true, &why);
+
+    if (rc == AZR_OK)
+        rc = roll_forward(d, i, &in, count, &why);
+    else if (rc == AZR_ENOTFOUND && strict) {
+        /* the record goes last: it was finished */
+        clear_row(d, i, id);
+        count->finished++;
+        rc = AZR_OK;
+    }
+    azri_intent_dispose(&in);
+    if ((rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND) && !strict) {
+        give_up(d, i, id, count, &why);
+        rc = AZR_OK;
+    }
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
+    return rc;
+}
+
+int azri_row_finish(azri_domain *d, uint32_t i, azr_recovery *count,
+                    azr_error *err)
+{
+    azri_state *s = azri_domain_state(d);
+    /* [F-slot] SLOT is ours: only now the word stands still */
+    uint64_t word = atomic_load(azri_state_word(s, i));
+    azri_intent in = {0};
+    int rc;
+
+    switch (azri_word_state(word)) {
+    case AZRI_FREE:
+        return AZR_OK;
+    case AZRI_ACTIVE:
+        roll_back(d, i, azri_word_id(word), count);
+        return AZR_OK;
+    case AZRI_SEALED:
+        rc = azri_intent_read(&in, d, i, word, false, NULL);
+        if (rc < 0) { /* torn by a power loss: never committed */
+            roll_back(d, i, azri_word_id(word), count);
+            return AZR_OK;
+        }
+        rc = unseal(d, i, word, err);
+        if (rc < 0)
+            return rc;
+        return finish_committed(
+            d, i, azri_word(azri_word_id(word), AZRI_COMMITTED), count, err);
+    case AZRI_COMMITTED:
+        if (!AZRI_GUARD(FINISH)) {
+            roll_back(d, i, azri_word_id(word), count);
+            return AZR_OK;
+        }
+        return finish_committed(d, i, word, count, err);
+    default:
+        return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT,
+                             ".azr/state: row %u is in state %u (a transaction "
+                             "over several arrays?), this library cannot "
+                             "finish it",
+                             i, azri_word_state(word));
+    }
+}
+
+/* ------------------------------------------------------------- rubbish --- */
+
+typedef struct id_list {
+    uint64_t *ids;
+    size_t n, capacity;
+} id_list;
+
+static int note_id(const char *name, unsigned char d_type, void *arg)
+{
+    id_list *l = arg;
+    uint64_t id;
+
+    (void)d_type;
+    if (!azri_staged_id(&id, name))
+        return 0;
+    if (l->n > 0 && l->ids[l->n - 1] == id)
+        return 0;
+    if (l->n == l->capacity) {
+        size_t want = l->capacity ? 2 * l->capacity : 64;
+        uint64_t *ids = azri_resize(l->ids, want * sizeof *ids);
+
+        if (!ids)
+            return AZR_ENOMEM;
+        l->ids = ids;
+        l->capacity = want;
+    }
+    l->ids[l->n++] = id;
+    return 0;
+}
+
+static bool has_row(const azri_state *s, uint64_t id)
+{
+    uint32_t rows = azri_state_rows(s);
+
+    for (uint32_t i = 0; i < rows; i++) {
+        uint64_t word = atomic_load(azri_state_word(s, i));
+
+        if (azri_word_id(word) == id && azri_word_state(word) != AZRI_FREE)
+            return true;
+    }
+    return false;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y;
+}
+
+/* Each id once, and only if no row has it: what is left is rubbish. */
+static void keep_rubbish(id_list *l, const azri_state *s)
+{
+    size_t kept = 0;
+
+    if (l->n > 0)
+        qsort(l->ids, l->n, sizeof *l->ids, compare_ids);
+    for (size_t i = 0; i < l->n; i++) {
+        if (i > 0 && l->ids[i] == l->ids[i - 1])
+            continue;
+        if (!has_row(s, l->ids[i])) /* [G-rows] */
+            l->ids[kept++] = l->ids[i];
+    }
+    l->n = kept;
+}
+
+typedef struct rubbish {
+    const id_list *ids;
+    int tx;
+    uint32_t count;
+} rubbish;
+
+static int remove_rubbish(const char *name, unsigned char d_type, void *arg)
+{
+    rubbish *r = arg;
+    uint64_t id;
+
+    (void)d_type;
+    if (azri_staged_id(&id, name) &&
+        bsearch(&id, r->ids->ids, r->ids->n, sizeof id, compare_ids)) {
+        (void)azri_sys->unlinkat(r->tx, name, 0); /* [G-remove] */
+        r->count++;
+    }
+    return 0;
+}
+
+/*
+ * A staged object that no row names is rubbish. List first, look at the rows
+ * afterwards:
+ *
+ *   1. A lists the rows: T has none.
+ *   2. T takes a row and stages an object.
+ *   3. A lists tx/, finds it, and takes it for rubbish: T commits a row whose
+ *      object is gone.
+ *
+ * Listed first, an object's row was there before the list, so it is found, or it
+ * has been cleared, and then nothing needs the object any more.
+ */
+int azri_collect_rubbish(azri_domain *d, azr_recovery *count, azr_error *err)
+{
+    id_list l = {NULL, 0, 0};
+    rubbish r = {&l, -1, 0};
+    /* [G-list] */
+    int rc = azri_list(d->dir, ".azr/tx", note_id, &l, err);
+
+    if (rc == AZR_ENOMEM)
+        rc = azri_fail_nomem(err, l.capacity * sizeof *l.ids);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (rc == AZR_OK)
+        keep_rubbish(&l, azri_domain_state(d));
+    if (rc == AZR_OK && l.n > 0)
+        rc = azri_domain_tx(d, &r.tx, err);
+    if (rc == AZR_OK && l.n > 0)
+        rc = azri_list(d->dir, ".azr/tx", remove_rubbish, &r, err);
+    count->rubbish += r.count;
+    AZRI_COUNT(rubbish_removed, r.count);
+    azri_free(l.ids);
+    return rc;
+}
+
+/* `state` under another name, of a creator that died before it got its own. There
+ * is a `state`, so whoever still is about to name one will be refused. */
+static int remove_unborn_state(const char *name, unsigned char d_type,
+                               void *arg)
+{
+    azri_domain *d = arg;
+    char path[300];
+
+    (void)d_type;
+    if (strncmp(name, "state.", 6) == 0) {
+        (void)snprintf(path, sizeof path, ".azr/%.255s", name);
+        (void)azri_sys->unlinkat(d->dir, path, 0);
+    }
+    return 0;
+}
+
+int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
+{
+    azri_state *s = azri_domain_state(d);
+    uint32_t rows = azri_state_rows(s);
+    int fd = -1;
+    int rc = azri_domain_take_fd(d, &fd, err);
+
+    if (rc < 0)
+        return rc;
+    for (uint32_t i = 0; i < rows && rc == AZR_OK; i++) {
+        uint64_t word = atomic_load(azri_state_word(s, i));
+
+        if (azri_word_state(word) == AZRI_FREE)
+            continue;
+        rc = azri_slot_try(fd, i, err);
+        if (rc == AZR_EBUSY) {
+            out->busy++;
+            rc = AZR_OK;
+            continue;
+        }
+        if (rc == AZR_OK)
+            rc = azri_row_finish(d, i, out, err);
+        azri_slot_release(s, fd, i);
+    }
+    if (rc == AZR_OK)
+        rc = azri_collect_rubbish(d, out, err);
+    if (rc == AZR_OK)
+        rc = azri_list(d->dir, ".azr", remove_unborn_state, d, err);
+    azri_domain_give_fd(d, fd);
+    return rc;
+}

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the local protocol share. Nobody else includes this. */
+#ifndef AZRI_TXN_TXN_LOCAL_H
+#define AZRI_TXN_TXN_LOCAL_H
+
+#include "base/guard.h"
+#include "os/file.h"
+#include "sync/lock_table.h"
+#include "txn/layout.h"
+#include "txn/txn.h"
+
+#include <pthread.h>
+
+/* A mapped `state`. Set once per domain, never replaced. */
+typedef struct azri_state {
+    int fd; /* of the mapping; no lock is ever taken through it */
+    bool writable;
+    bool
+        copied; /* `map` is a copy that is read anew at each look, see state.c */
+    uint8_t *map;
+    uint64_t dev, ino;
+    azri_header header; /* checked copy */
+    azri_keying keying;
+    uint64_t w_max[AZR_MAX_RANK]; /* 2^bits - 1 */
+    unsigned w_shift[AZR_MAX_RANK];
+} azri_state;
+
+#define AZRI_POOL_FDS 64
+
+struct azri_domain {
+    char *path;
+    int dir;
+    unsigned flags;
+    mode_t dir_mode; /* permission bits of the array's directory */
+    gid_t dir_gid;
+    azr_store *store;
+    _Atomic(azri_state *) state;
+    _Atomic int tx; /* descriptor of .azr/tx, or -1 */
+    _Atomic bool ready;
+    _Atomic bool poisoned;
+    _Atomic uint32_t slot_hint;
+    uint64_t ids[32]; /* random, not yet used; under mutex */
+    uint32_t id_count;
+    _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
+    azri_lock_table *table;        /* NULL: kernel locks alone */
+    pthread_mutex_t mutex;         /* what follows */
+    int pool[AZRI_POOL_FDS];       /* idle lock descriptors */
+    int pool_count;
+    int *lent; /* lock descriptors at work */
+    int lent_count, lent_capacity;
+    azri_txn *txns;            /* alive, for the fork handler */
+    azri_domain *next, **link; /* all domains of the process */
+};
+
+/* ---- state.c ---- */
+AZR_CHECKED int azri_state_open(azri_state **out, azri_domain *d,
+                                azr_error *err); /* AZR_ENOTFOUND: none */
+AZR_CHECKED int azri_state_create(azri_domain *d, const azri_grid *grid,
+                                  int durability, azr_error *err);
+AZR_CHECKED int azri_state_load(azri_state *s, azr_error *err);
+void azri_state_compose(uint8_t *image, const azri_grid *grid, int durability,
+                        const uint8_t id[16], uint64_t seed);
+bool azri_state_header_valid(const azri_header *h);
+void azri_state_free(azri_state *s);
+/* Before counters, or rows, are looked at: nothing to do where there is a map. */
+AZR_CHECKED int azri_state_renew_counters(azri_state *s, azr_error *err);
+AZR_CHECKED int azri_state_renew_rows(azri_state *s, azr_error *err);
+
+static inline azri_state *azri_domain_state(azri_domain *d)
+{
+    return atomic_load(&d->state);
+}
+
+static inline azri_changing *azri_state_changing(const azri_state *s)
+{
+    void *p = s->map + AZRI_CHANGING_AT;
+
+    return p;
+}
+
+static inline _Atomic uint64_t *azri_state_word(const azri_state *s, uint32_t i)
+{
+    void *p = s->map + AZRI_WORDS_AT;
+
+    return (_Atomic uint64_t *)p + i;
+}
+
+static inline _Atomic uint64_t *azri_state_counter(const azri_state *s,
+                                                   uint32_t i)
+{
+    void *p = s->map + AZRI_COUNTERS_AT;
+
+    return (_Atomic uint64_t *)p + i;
+}
+
+static inline azri_row *azri_state_row(const azri_state *s, uint32_t i)
+{
+    void *p = s->map + AZRI_ROWS_AT + (size_t)i * AZRI_ROW_NBYTES;
+
+    return p;
+}
+
+/* Rows that exist now: never above AZRI_WORDS, whatever the file says. */
+static inline uint32_t azri_state_rows(const azri_state *s)
+{
+    uint64_t n = atomic_load(&azri_state_changing(s)->rows);
+
+    return n < AZRI_WORDS ? (uint32_t)n : AZRI_WORDS;
+}
+
+/* The half of a state word that holds the state byte: what a futex can watch. */
+static inline _Atomic uint32_t *azri_word_futex(const azri_state *s, uint32_t i)
+{
+    void *p = azri_state_word(s, i);
+
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    return (_Atomic uint32_t *)p + 1;
+#else
+    return p;
+#endif
+}
+
+azri_waitq azri_state_waitq(const azri_state *s);
+uint64_t azri_w_offset(const azri_state *s, const uint64_t *coords);
+
+/* ---- domain.c ---- */
+/* A lock descriptor of this `state`: the pool's, or a new one. */
+AZR_CHECKED int azri_domain_take_fd(azri_domain *d, int *fd_out,
+                                    azr_error *err);
+void azri_domain_give_fd(azri_domain *d, int fd); /* unlocked */
+void azri_domain_drop_fd(azri_domain *d, int fd); /* closes, and so unlocks */
+AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
+
+/* ---- rebuild.c ---- */
+AZR_CHECKED int azri_state_rebuild(azri_domain *d, const azri_grid *grid,
+                                   int durability, uint32_t *lost_out,
+                                   azr_error *err);
+
+/* ---- entry.c: entries, rows' parts, records ---- */
+typedef struct azri_entry {
+    azri_entry_head head;
+    uint64_t coords[AZR_MAX_RANK];
+} azri_entry;
+
+size_t azri_entry_nbytes(const azri_state *s);
+void azri_entry_get(azri_entry *out, const azri_state *s, const uint8_t *list,
+                    uint64_t i);
+void azri_entry_put(uint8_t *list, const azri_state *s, uint64_t i,
+                    const azri_entry *e);
+/* Store key of an entry (AZRI_KEY_MAX). */
+void azri_entry_key(char *out, const azri_state *s, const azri_entry *e);
+/* "<id>.<n>", "<id>.r" */
+#define AZRI_STAGED_NAME_MAX 40
+void azri_staged_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id, uint64_t n);
+void azri_record_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id);
+/* Id of a name in tx/; false if it is none of ours. */
+bool azri_staged_id(uint64_t *id_out, const char *name);
+
+/* What a transaction means to change, read from its row (and record). */
+typedef struct azri_intent {
+    uint64_t word;
+    uint32_t flags;
+    uint64_t first, last; /* W hull */
+    uint64_t count;
+    uint8_t *entries; /* count entries of azri_entry_nbytes, sorted */
+} azri_intent;
+
+void azri_intent_dispose(azri_intent *in);
+/*
+ * Read row i as `word` has it. AZR_OK: filled. AZR_ECONFLICT (no message): the
+ * word has changed meanwhile, look again. AZR_ENOTFOUND (no message): the word
+ * stands, but the record is gone (finished). AZR_ECORRUPT: does not match its
+ * word. Entries are loaded only `with_entries`.
+ */
+AZR_CHECKED int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
+                                 uint64_t word, bool with_entries,
+                                 azr_error *err);
+/* Position of chunk `coords`, or of a document `kind`; UINT64_MAX: not named. */
+uint64_t azri_intent_find(const azri_intent *in, const azri_state *s,
+                          unsigned kind, const uint64_t *coords);
+/* Does it name a chunk whose W offset lies in one of the ranges? */
+bool azri_intent_overlaps(const azri_intent *in, const azri_state *s,
+                          const azri_range *ranges, size_t n);
+void azri_who_seal(azri_who *who);
+bool azri_who_valid(const azri_who *who);
+/* The owner as text, for messages. */
+void azri_owner_text(char *out, size_t nbytes, const azri_state *s, uint32_t i);
+
+/* ---- recover.c ---- */
+/* Row i, whose SLOT byte the caller holds on `fd`: finish or clear it, by its
+ * word as it is now. The SLOT byte stays held. */
+AZR_CHECKED int azri_row_finish(azri_domain *d, uint32_t i, azr_recovery *count,
+                                azr_error *err);
+/* Try SLOT[i] on fd: AZR_OK, AZR_EBUSY (no message). */
+AZR_CHECKED int azri_slot_try(int fd, uint32_t i, azr_error *err);
+void azri_slot_release(const azri_state *s, int fd, uint32_t i);
+/* Steps 6 and 7 for entries in memory: owner and recovery do the same. */
+typedef struct azri_apply {
+    azri_domain *d;
+    const azri_state *s;
+    uint64_t id;
+    uint32_t flags;
+    uint64_t count;
+    const uint8_t *entries;
+    bool missing_ok; /* a staged object that is gone has been renamed */
+} azri_apply;
+AZR_CHECKED int azri_apply_check(const azri_apply *a, azr_error *err);
+void azri_apply_bump(const azri_apply *a);
+AZR_CHECKED int azri_apply_rename(const azri_apply *a, azr_error *err);
+AZR_CHECKED int azri_apply_sync(const azri_apply *a, azr_error *err);
+void azri_apply_rest(const azri_apply *a);
+/* Remove staged objects that no row names. */
+AZR_CHECKED int azri_collect_rubbish(azri_domain *d, azr_recovery *count,
+                                     azr_error *err);
+
+/* ---- grow.c ---- */
+AZR_CHECKED int azri_table_grow(azri_domain *d, const azri_patience *patience,
+                                azr_error *err);
+
+/* ---- txn_local.c ---- */
+/* After a row was cleared: who sleeps on its word wakes. */
+void azri_row_wake(const azri_state *s, uint32_t i);
+#define AZRI_MAX_RANGES 64
+
+typedef struct azri_ranges {
+    azri_range list[2 * AZRI_MAX_RANGES];
+    size_t n;
+} azri_ranges;
+
+/* ---- ranges.c ---- */
+/* Add one offset; keeps the list bounded by joining the nearest ranges. */
+void azri_ranges_add(azri_ranges *r, uint64_t offset, bool exclusive);
+/* Sort, join what touches, at most AZRI_MAX_RANGES. */
+void azri_ranges_settle(azri_ranges *r);
+
+struct azri_txn {
+    azri_domain *d;
+    azri_state *s;
+    azri_patience patience;
+    int fd; /* carries every lock of this transaction */
+    uint32_t pid;
+    uint32_t row;
+    uint64_t id;
+    bool has_row;
+    bool orphan; /* in a forked child: the parent's */
+    bool has_meta, meta_exclusive, has_doc, doc_exclusive, has_chunks;
+    bool committed; /* or unknown: row and files are recovery's */
+    bool doc_first;
+    bool read_only; /* shared locks only: a read under lock */
+    azri_range meta_range, doc_range;
+    azri_ranges chunks;
+    uint64_t count; /* entries, documents included */
+    uint64_t chunk_count;
+    uint8_t *entries;
+    struct azri_staged *staged; /* per entry */
+    azri_buf made;              /* directories that got a new entry (power) */
+    pthread_mutex_t made_mutex;
+    azri_txn *next, **link;
+};
+
+typedef struct azri_staged {
+    azri_seen seen;
+    bool exists; /* a file in tx/ has its name */
+} azri_staged;
+
+#endif
