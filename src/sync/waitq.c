@@ -6,9 +6,9 @@
 
 #include <string.h>
 
-#define NET_NS     INT64_C(50000000)    /* a lost wake-up costs this much */
+#define NET_NS     INT64_C(50000000)   /* a lost wake-up costs this much */
 #define TURN_NS    UINT64_C(200000000) /* who waited longer is not overtaken */
-#define COURTESY   2                    /* nets slept through before we go on */
+#define COURTESY   2                   /* nets slept through before we go on */
 #define MOST_WOKEN 64
 
 /* Tickets of waiters that did not move when they could have: stopped processes.
