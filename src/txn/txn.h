@@ -48,7 +48,8 @@ AZR_CHECKED int azri_domain_has_state(azri_domain *d, bool *out,
                                       azr_error *err);
 /* `state` must be that of this directory still: one link. AZR_ENOTFOUND (STATE):
  * removed or remade by a plain tool. AZR_EUNSUPPORTED (STATE): two links. */
-AZR_CHECKED int azri_domain_check(azri_domain *d, azr_error *err);
+AZR_CHECKED int azri_domain_check(azri_domain *d, bool for_writing,
+                                  azr_error *err);
 /* A short lock that the fork handler knows: for what a handle keeps beside its
  * domain. Never held while anything of this room is called. */
 void azri_domain_hold(azri_domain *d);

@@ -604,7 +604,7 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
 int azri_txn_look(azri_txn *t, bool touches_metadata, azr_error *err)
 {
     uint32_t rows = azri_state_rows(t->s);
-    int rc = azri_domain_check(t->d, err);
+    int rc = azri_domain_check(t->d, true, err);
 
     if (!AZRI_GUARD(LOOK))
         return rc;

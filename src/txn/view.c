@@ -483,7 +483,7 @@ int azri_view_check(azri_view *v, azr_error *err)
     }
     if (is_still(v)) {
         rc = pending_stand(v, s);
-        return rc < 0 ? rc : azri_domain_check(v->d, err);
+        return rc < 0 ? rc : azri_domain_check(v->d, false, err);
     }
     if (AZRI_GUARD(P2)) {
         rc = rows_stand(v, s, err); /* [R3-rows] */
@@ -495,7 +495,7 @@ int azri_view_check(azri_view *v, azr_error *err)
         return rc;
     if (AZRI_GUARD(C2) && !counters_stand(v, s)) /* [R3-counters] */
         return AZR_ECONFLICT;
-    return azri_domain_check(v->d, err);
+    return azri_domain_check(v->d, false, err);
 }
 
 uint64_t azri_view_meta_counter(const azri_view *v)
