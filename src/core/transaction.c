@@ -63,7 +63,8 @@ static void set_coords(const void *arg, uint64_t i, uint64_t *out)
 {
     const chunk_set *s = arg;
 
-    memcpy(out, set_at(s, i), (size_t)s->rank * sizeof *out);
+    if (s->rank > 0) /* a 0-d array's one chunk has no coordinates */
+        memcpy(out, set_at(s, i), (size_t)s->rank * sizeof *out);
 }
 
 static int set_add(chunk_set *s, int rank, const uint64_t *coords,
