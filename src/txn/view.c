@@ -244,7 +244,7 @@ static bool of_another_boot(const azri_state *s, uint32_t i)
     azri_who who;
     uint8_t boot[16];
 
-    memcpy(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
     azri_boot_id(boot);
     return memcmp(who.boot, boot, sizeof boot) != 0;
 }
