@@ -321,7 +321,7 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             return AZR_ENOMEM;
         r->row = i;
         r->pending = pending;
-        r->watched = pending || of_another_boot(s, i);
+        r->watched = pending || (is_still(v) && of_another_boot(s, i));
         rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
         if (rc == AZR_ECONFLICT)
             continue;
