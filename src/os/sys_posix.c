@@ -63,10 +63,28 @@ static void sys_bump64(const char *what, _Atomic uint64_t *p)
     atomic_fetch_add(p, 1);
 }
 
+/* Others may be reading: they look at the state word again afterwards, so a mix
+ * does no harm, but it must be one of whole words, not undefined behaviour. */
 static void sys_put(const char *what, void *dst, const void *src, size_t n)
 {
+    uint8_t *to = dst;
+    const uint8_t *from = src;
+
     (void)what;
-    memcpy(dst, src, n);
+    for (; n >= 8 && (uintptr_t)to % 8 == 0; to += 8, from += 8, n -= 8) {
+        void *p = to;
+        uint64_t word;
+
+        memcpy(&word, from, sizeof word);
+        atomic_store_explicit((_Atomic uint64_t *)p, word,
+                              memory_order_relaxed);
+    }
+    for (; n > 0; to++, from++, n--) {
+        void *p = to;
+
+        atomic_store_explicit((_Atomic uint8_t *)p, *from,
+                              memory_order_relaxed);
+    }
 }
 
 const struct azri_sys azri_sys_posix = {

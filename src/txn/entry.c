@@ -256,7 +256,7 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
     int rc = AZR_OK;
 
     memset(out, 0, sizeof *out);
-    memcpy(&what, &azri_state_row(s, i)->what, sizeof what);
+    azri_part_get(&what, &azri_state_row(s, i)->what, sizeof what);
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(azri_state_word(s, i)) != word)
         return AZR_ECONFLICT;
@@ -351,7 +351,7 @@ void azri_owner_text(char *out, size_t nbytes, const azri_state *s, uint32_t i)
     azri_who who;
     int64_t age_ms;
 
-    memcpy(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
     who.host[sizeof who.host - 1] = '\0';
     age_ms = (azri_wall_ns() - who.start_ns) / 1000000;
     (void)snprintf(out, nbytes, "pid %u on %s (uid %u) for %lld.%03lld s",

@@ -78,7 +78,7 @@ static void describe_owner(azr_row_info *info, const azri_state *s, uint32_t i)
     uint8_t boot[16];
     azri_who who;
 
-    memcpy(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
     azri_boot_id(boot);
     who.host[sizeof who.host - 1] = '\0';
     info->pid = (int32_t)who.pid;

@@ -491,8 +491,9 @@ static void unlock_all(azri_txn *t)
 
 static bool is_old(const azri_state *s, uint32_t i)
 {
-    int64_t start = azri_state_row(s, i)->who.start_ns;
+    int64_t start;
 
+    azri_part_get(&start, &azri_state_row(s, i)->who.start_ns, sizeof start);
     return azri_wall_ns() - start > ACTIVE_IS_OLD_NS;
 }
 

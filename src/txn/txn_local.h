@@ -10,6 +10,7 @@
 #include "txn/txn.h"
 
 #include <pthread.h>
+#include <string.h>
 
 /* A mapped `state`. Set once per domain, never replaced. */
 typedef struct azri_state {
@@ -98,6 +99,23 @@ static inline azri_row *azri_state_row(const azri_state *s, uint32_t i)
     void *p = s->map + AZRI_ROWS_AT + (size_t)i * AZRI_ROW_NBYTES;
 
     return p;
+}
+
+/* A part of a row, while its owner may be writing it: word by word. Whether it is
+ * a mix, the state word says to who looks at it again. */
+static inline void azri_part_get(void *dst, const void *part, size_t nbytes)
+{
+    const uint8_t *from = part;
+    uint8_t *to = dst;
+
+    assert(nbytes % sizeof(uint64_t) == 0);
+    for (size_t i = 0; i < nbytes; i += sizeof(uint64_t)) {
+        const void *p = from + i;
+        uint64_t word = atomic_load_explicit((const _Atomic uint64_t *)p,
+                                             memory_order_relaxed);
+
+        memcpy(to + i, &word, sizeof word);
+    }
 }
 
 /* Rows that exist now: never above AZRI_WORDS, whatever the file says. */

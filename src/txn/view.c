@@ -244,7 +244,7 @@ static bool of_another_boot(const azri_state *s, uint32_t i)
     azri_who who;
     uint8_t boot[16];
 
-    memcpy(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
     azri_boot_id(boot);
     return memcmp(who.boot, boot, sizeof boot) != 0;
 }
@@ -321,7 +321,7 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             return AZR_ENOMEM;
         r->row = i;
         r->pending = pending;
-        r->watched = pending || of_another_boot(s, i);
+        r->watched = pending || (is_still(v) && of_another_boot(s, i));
         rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
         if (rc == AZR_ECONFLICT)
             continue;

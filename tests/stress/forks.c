@@ -17,6 +17,13 @@
 #define CHUNK  8
 #define CHUNKS 8
 
+/* ThreadSanitizer: a child of a process with threads may have none. */
+#ifdef __SANITIZE_THREAD__
+#    define CANNOT_FOLLOW true
+#else
+#    define CANNOT_FOLLOW false
+#endif
+
 static char g_path[256];
 static azr_array *g_array;
 static _Atomic int g_stop;
@@ -387,10 +394,8 @@ int main(int argc, char **argv)
     stress_deadline(280);
     stress_scratch(dir, sizeof dir, true);
     forks = 40 * args.scale;
-#if !defined(__SANITIZE_THREAD__) /* it cannot follow a fork among threads */
-    if (stress_wants(&args, "busy"))
+    if (!CANNOT_FOLLOW && stress_wants(&args, "busy"))
         busy_parent(dir, forks);
-#endif
     if (stress_wants(&args, "parent"))
         dead_parent(dir);
     if (stress_wants(&args, "child"))

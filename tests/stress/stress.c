@@ -253,3 +253,12 @@ void stress_hook(void)
 {
     azri_sys = &stress_sys;
 }
+
+#ifdef __SANITIZE_THREAD__
+/* Workers are killed: a report at the end would be lost with them. */
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
+{
+    return "halt_on_error=1";
+}
+#endif
