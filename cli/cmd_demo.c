@@ -139,11 +139,17 @@ static int run_all(struct demo_options *o, struct demo_scene *s)
     return rc;
 }
 
+/* Where nothing waits for a disk; here, if there is no such place. */
+static const char *shared_memory(void)
+{
+    return access("/dev/shm", W_OK | X_OK) == 0 ? "/dev/shm" : ".";
+}
+
 /* A directory of its own in the place that was asked for. */
 static int make_scratch(const struct demo_options *o, char *path, size_t room)
 {
     const char *tmp = getenv("TMPDIR");
-    const char *dir = o->dir ? o->dir : tmp && *tmp ? tmp : ".";
+    const char *dir = o->dir ? o->dir : tmp && *tmp ? tmp : shared_memory();
 
     if ((size_t)snprintf(path, room, "%s/azr-demo-XXXXXX", dir) >= room)
         return cli_error(o->cli, CLI_IO, "%s: too long", dir);
@@ -164,7 +170,7 @@ int cmd_demo(struct cli *cli, int argc, char **argv)
         {CLI_SECONDS, 0, "seconds", &w.ms, "S",
          "how long each half lasts (4, and on until it proves something)"},
         {CLI_TEXT, 0, "dir", &o.dir, "DIR",
-         "where the scratch arrays stand ($TMPDIR, or here)"},
+         "where the scratch arrays stand ($TMPDIR, /dev/shm, here)"},
         {CLI_TEXT, 0, "array", &o.array, "PATH",
          "a copy of this array instead of the elevation model"},
         {CLI_FLAG, 0, "baseline", &w.baseline, NULL, "the plain way alone"},

@@ -22,7 +22,7 @@
 #define AIMED_KILLS      30
 #define LATER_EVERY_MS   400
 #define BASELINE_MAX_S   60
-#define OURS_MAX_S       60
+#define OURS_MAX_S       30
 #define TICK_MS          5
 #define ENOUGH_WRITES    2000
 #define ENOUGH_READS     5000

@@ -336,10 +336,11 @@ typedef enum azr_durability {
 
 typedef struct azr_open_options {
     uint32_t struct_size;
-    uint32_t flags;     /**< AZR_OPEN_… */
-    uint32_t sync;      /**< azr_sync */
-    int32_t threads;    /**< per operation; 0: azr_set_threads' number */
-    int64_t timeout_ms; /**< of each wait; 0: do not wait; below 0: for ever */
+    uint32_t flags;  /**< AZR_OPEN_… */
+    uint32_t sync;   /**< azr_sync */
+    int32_t threads; /**< per operation; 0: azr_set_threads' number */
+    int64_t
+        timeout_ms; /**< of each operation; 0: do not wait; below 0: for ever */
     azr_cancel *cancel; /**< NULL allowed; must outlive the handle */
 } azr_open_options;
 
@@ -522,7 +523,7 @@ typedef struct azr_txn azr_txn;
 typedef struct azr_txn_options {
     uint32_t struct_size;
     uint32_t flags;     /**< 0 */
-    int64_t timeout_ms; /**< as in azr_open_options */
+    int64_t timeout_ms; /**< of the whole transaction, from azr_txn_begin on */
     azr_cancel *cancel;
 } azr_txn_options;
 #define AZR_TXN_OPTIONS_INIT                                                   \
@@ -605,10 +606,10 @@ typedef enum azr_finding_kind {
     AZR_FINDING_CHUNK = 1,   /**< a chunk that does not decode */
     AZR_FINDING_STRAY = 2,   /**< a file that is no chunk of this array */
     AZR_FINDING_ROW = 3,     /**< a row left by a dead owner */
-    AZR_FINDING_RUBBISH = 4, /**< a staged object that no row names */
+    AZR_FINDING_RUBBISH = 4, /**< reserved: a staged object that no row names */
     AZR_FINDING_LOST = 5,    /**< a file in `.azr/lost` */
-    AZR_FINDING_STATE = 6,   /**< `.azr/state` is damaged */
-    AZR_FINDING_UNSYNCED = 7 /**< changed shortly before a restart, see text */
+    AZR_FINDING_STATE = 6,   /**< reserved: `.azr/state` is damaged */
+    AZR_FINDING_UNSYNCED = 7 /**< reserved: changed shortly before a restart */
 } azr_finding_kind;
 
 typedef struct azr_finding {

@@ -172,11 +172,12 @@ static int first_ground(azr_array *a, azr_error *err)
     int rc = azri_view_new(&v, a->d, &patience, err);
 
     for (int tries = 1; rc == AZR_OK; tries++) {
-        bool changed;
+        azri_ground *g = NULL;
 
         rc = azri_view_look(v, err);
         if (rc == AZR_OK)
-            rc = azri_ground_refresh(a, v, &changed, err);
+            rc = azri_ground_refresh(a, v, &g, err);
+        azri_ground_unref(g);
         if (rc == AZR_OK)
             rc = azri_view_check(v, err);
         if (rc != AZR_ECONFLICT)

@@ -46,9 +46,10 @@ void azri_ground_unref(azri_ground *g);
  * to unref. */
 azri_ground *azri_array_ground(azr_array *a);
 /* Load the document as of the view's look; becomes the array's if it differs.
- * *changed_out: it did. */
+ * *out is the caller's to unref. (The array's own may be another one as soon as
+ * we return: threads load at the same time, and the slower one may be older.) */
 AZR_CHECKED int azri_ground_refresh(azr_array *a, azri_view *v,
-                                    bool *changed_out, azr_error *err);
+                                    azri_ground **out, azr_error *err);
 /* Does `g` still stand under its key? No row is considered. */
 AZR_CHECKED int azri_ground_stands(azr_array *a, const azri_ground *g,
                                    bool *out, azr_error *err);
@@ -117,7 +118,9 @@ typedef struct azri_read_hooks {
      * transaction's own writes): the chunk buffer, or NULL. */
     const uint8_t *(*overlay)(void *arg, const uint64_t *coords);
     void *arg;
-    bool never_lock; /* the caller holds the locks already */
+    /* Does the caller hold META, DOC and this chunk? NULL: it holds nothing;
+     * otherwise the read takes no lock of its own. */
+    bool (*holds)(void *arg, const uint64_t *coords);
 } azri_read_hooks;
 AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
                                 const azri_caller_memory *dst,

@@ -57,11 +57,10 @@ static int try_attributes(azr_array *a, azri_view *v, azri_meta **out,
     azr_store *store = azri_domain_store(a->d);
     azr_object zattrs = AZR_OBJECT_INIT;
     azri_ground *g = NULL;
-    bool changed;
     int rc = azri_view_look(v, err);
 
     if (rc == AZR_OK)
-        rc = azri_ground_refresh(a, v, &changed, err);
+        rc = azri_ground_refresh(a, v, &g, err);
     if (rc == AZR_OK && a->format == 2) {
         rc = azri_view_open_document(v, AZRI_ENTRY_ZATTRS, ".zattrs", &zattrs,
                                      err);
@@ -70,13 +69,11 @@ static int try_attributes(azr_array *a, azri_view *v, azri_meta **out,
     }
     if (rc == AZR_OK)
         rc = azri_view_check(v, err);
-    if (rc == AZR_OK) {
-        g = azri_array_ground(a);
+    if (rc == AZR_OK)
         rc = parse_with_attributes(a, g, &zattrs, out, err);
-        azri_ground_unref(g);
-    }
     if (zattrs.handle >= 0)
         store->ops->close(store, &zattrs);
+    azri_ground_unref(g);
     return rc;
 }
 

@@ -114,14 +114,13 @@ static int fail_gone(azr_array *a, azr_error *err)
 }
 
 /* Keep the array's ground if it is that of `document` (taken over). */
-static int settle(azr_array *a, azr_object *document, bool *changed_out,
-                  azri_ground **out, azr_error *err)
+static int settle(azr_array *a, azr_object *document, azri_ground **out,
+                  azr_error *err)
 {
     azr_store *store = azri_domain_store(a->d);
     azri_ground *g = azri_array_ground(a);
     int rc;
 
-    *changed_out = false;
     if (g && same_document(g, document)) {
         store->ops->close(store, document);
         *out = g;
@@ -137,27 +136,20 @@ static int settle(azr_array *a, azr_object *document, bool *changed_out,
         return rc;
     }
     adopt(a, g);
-    *changed_out = true;
     *out = g;
     return AZR_OK;
 }
 
-int azri_ground_refresh(azr_array *a, azri_view *v, bool *changed_out,
+int azri_ground_refresh(azr_array *a, azri_view *v, azri_ground **out,
                         azr_error *err)
 {
     azr_object document = AZR_OBJECT_INIT;
-    azri_ground *g = NULL;
     int rc = azri_view_open_document(v, a->document_kind, a->document_key,
                                      &document, err);
 
-    *changed_out = false;
     if (rc == AZR_ENOTFOUND)
         return fail_gone(a, err);
-    if (rc < 0)
-        return rc;
-    rc = settle(a, &document, changed_out, &g, err);
-    azri_ground_unref(rc < 0 ? NULL : g);
-    return rc;
+    return rc < 0 ? rc : settle(a, &document, out, err);
 }
 
 int azri_ground_stands(azr_array *a, const azri_ground *g, bool *out,
@@ -181,7 +173,7 @@ int azri_ground_current(azr_array *a, azri_ground **out, azr_error *err)
     azr_store *store = azri_domain_store(a->d);
     azr_object document = AZR_OBJECT_INIT;
     azri_ground *g = azri_array_ground(a);
-    bool stands = false, changed;
+    bool stands = false;
     int rc = AZR_OK;
 
     if (g)
@@ -198,5 +190,5 @@ int azri_ground_current(azr_array *a, azri_ground **out, azr_error *err)
         return fail_gone(a, err);
     if (rc < 0)
         return rc;
-    return settle(a, &document, &changed, out, err);
+    return settle(a, &document, out, err);
 }

@@ -11,15 +11,27 @@
 
 /* ----------------------------------------------------------------- info --- */
 
+static int keep_ground(void *arg, azri_view *v, const azri_plan *p,
+                       azri_ground *g, azr_error *err)
+{
+    azri_ground **out = arg;
+
+    (void)v;
+    (void)p;
+    (void)err;
+    azri_ground_unref(*out);
+    *out = azri_ground_ref(g);
+    return AZR_OK;
+}
+
+/* The document of the read that held, not whatever the array has by now: a slow
+ * thread may just have put an older one there. */
 static int fresh_ground(azr_array *a, azri_ground **out, azr_error *err)
 {
     azri_patience patience = azri_array_patience(a);
-    int rc = azri_read_document(a, NULL, &patience, err);
+    azri_read_hooks hooks = {.note = keep_ground, .arg = out};
 
-    if (rc < 0)
-        return rc;
-    *out = azri_array_ground(a);
-    return *out ? AZR_OK : AZR_ENOTFOUND;
+    return azri_read_document(a, &hooks, &patience, err);
 }
 
 static void describe(azr_array_info *out, azr_array *a, const azri_ground *g)

@@ -55,15 +55,30 @@ static int check_destination(const reader *r, azr_error *err)
     return AZR_OK;
 }
 
-/* Plan against the array's newest known ground, and aim the view. */
-static int make_plan(reader *r, azr_error *err)
+/* Does the caller hold the locks of all that is read? */
+static bool caller_holds(const reader *r)
+{
+    azri_piece piece;
+
+    if (!r->hooks || !r->hooks->holds)
+        return false;
+    for (uint64_t i = 0; i < r->plan.piece_count; i++) {
+        azri_plan_piece(&r->plan, i, &piece);
+        if (!r->hooks->holds(r->hooks->arg, piece.coords))
+            return false;
+    }
+    return true;
+}
+
+/* Plan against `g` (taken over), and aim the view. */
+static int make_plan(reader *r, azri_ground *g, azr_error *err)
 {
     const azri_meta *m;
     int rc;
 
     forget_plan(r);
-    r->g = azri_array_ground(r->a);
-    m = r->g->meta;
+    r->g = g;
+    m = g->meta;
     rc = azri_plan_init(&r->plan, r->sel, m->rank, m->shape, m->chunk, err);
     if (rc < 0)
         return rc;
@@ -74,8 +89,11 @@ static int make_plan(reader *r, azr_error *err)
         rc = check_destination(r, err);
     if (rc < 0)
         return rc;
-    return azri_view_aim(r->v, &m->keying, r->plan.piece_count,
-                         azri_plan_coords, &r->plan, err);
+    rc = azri_view_aim(r->v, &m->keying, r->plan.piece_count, azri_plan_coords,
+                       &r->plan, err);
+    if (rc == AZR_OK && caller_holds(r))
+        azri_view_trust_locks(r->v);
+    return rc;
 }
 
 /* ------------------------------------------------------------- decoding --- */
@@ -164,16 +182,15 @@ static int validate(reader *r, azr_error *err)
  * AZR_ECONFLICT. */
 static int agree_on_ground(reader *r, azr_error *err)
 {
-    bool changed = false;
-    azri_ground *newest;
-    int rc = azri_ground_refresh(r->a, r->v, &changed, err);
+    azri_ground *newest = NULL;
+    int rc = azri_ground_refresh(r->a, r->v, &newest, err);
 
     if (rc < 0)
         return rc;
-    newest = azri_array_ground(r->a);
-    changed = newest != r->g;
+    if (newest != r->g)
+        rc = AZR_ECONFLICT;
     azri_ground_unref(newest);
-    return changed ? AZR_ECONFLICT : AZR_OK;
+    return rc;
 }
 
 /*
@@ -216,15 +233,15 @@ static int try_once(reader *r, bool fresh, azr_error *err)
  * lock its chunks. */
 static int lock_and_plan(reader *r, azr_error *err)
 {
-    bool changed;
+    azri_ground *g = NULL;
     int rc = azri_view_lock_ground(r->v, err);
 
     if (rc == AZR_OK)
         rc = azri_view_look(r->v, err);
     if (rc == AZR_OK)
-        rc = azri_ground_refresh(r->a, r->v, &changed, err);
+        rc = azri_ground_refresh(r->a, r->v, &g, err);
     if (rc == AZR_OK)
-        rc = make_plan(r, err);
+        rc = make_plan(r, g, err);
     if (rc == AZR_OK)
         rc = azri_view_lock_chunks(r->v, err);
     return rc;
@@ -240,14 +257,13 @@ static int out_of_patience(reader *r, int rc, azr_error *err)
 static bool may_lock(const reader *r)
 {
     return !(r->a->options.flags & AZR_OPEN_READ_UNLOCKED) &&
-           !(r->hooks && r->hooks->never_lock);
+           !(r->hooks && r->hooks->holds);
 }
 
 /* Disturbed: what to do before the next try. */
 static int after_conflict(reader *r, int tries, azr_error *err)
 {
     azri_ground *newest;
-    bool moved;
     int rc = azri_patience_check(&r->patience);
 
     AZRI_COUNT(snapshot_retries, 1);
@@ -259,25 +275,24 @@ static int after_conflict(reader *r, int tries, azr_error *err)
         (tries == AZRI_OPTIMISTIC_TRIES && may_lock(r)))
         return lock_and_plan(r, err);
     newest = azri_array_ground(r->a);
-    moved = newest != r->g;
+    if (newest != r->g)
+        return make_plan(r, newest, err);
     azri_ground_unref(newest);
-    return moved ? make_plan(r, err) : AZR_OK;
+    return AZR_OK;
 }
 
 /* A selection that does not fit may fit the newest document. */
 static int first_plan(reader *r, azr_error *err)
 {
     azr_error why = AZR_ERROR_INIT;
-    bool changed = false;
-    int rc = make_plan(r, &why);
+    azri_ground *newest = NULL;
+    int rc = make_plan(r, azri_array_ground(r->a), &why);
 
-    if (rc == AZR_EINVAL) {
-        int look = azri_view_look(r->v, NULL);
-
-        if (look == AZR_OK)
-            look = azri_ground_refresh(r->a, r->v, &changed, NULL);
-        if (look == AZR_OK && changed)
-            return make_plan(r, err);
+    if (rc == AZR_EINVAL && azri_view_look(r->v, NULL) == AZR_OK &&
+        azri_ground_refresh(r->a, r->v, &newest, NULL) == AZR_OK) {
+        if (newest != r->g)
+            return make_plan(r, newest, err);
+        azri_ground_unref(newest);
     }
     if (rc < 0 && err && err->code == 0)
         *err = why;

@@ -41,6 +41,7 @@ struct azr_txn {
     size_t count, capacity;
     staged_chunk *reading; /* whose identity the next read finds out */
     chunk_set reads;
+    azri_buf named; /* per read: word of the committed row it came through */
     int read_count;
     uint64_t stripe[STRIPES];
     bool stripe_known[STRIPES];
@@ -167,6 +168,8 @@ static void note_stripe(azr_txn *t, uint16_t stripe, uint64_t counter)
 static int note_item(azr_txn *t, const azri_view_item *item,
                      const uint64_t *coords, int rank, azr_error *err)
 {
+    int rc;
+
     if (overlay(t, coords))
         return AZR_OK;
     note_stripe(t, item->stripe, item->counter);
@@ -175,7 +178,8 @@ static int note_item(azr_txn *t, const azri_view_item *item,
         t->reading->seen.absent = item->object.handle < 0;
         t->reading->seen.read = true;
     }
-    return set_add(&t->reads, rank, coords, err);
+    rc = azri_buf_append(&t->named, &item->named, sizeof item->named, err);
+    return rc < 0 ? rc : set_add(&t->reads, rank, coords, err);
 }
 
 static int note_read(void *arg, azri_view *v, const azri_plan *p,
@@ -199,10 +203,20 @@ static int note_read(void *arg, azri_view *v, const azri_plan *p,
     return AZR_OK;
 }
 
+/* Taken before the body ran, with META and DOC. */
+static bool holds(void *arg, const uint64_t *coords)
+{
+    const azr_txn *t = arg;
+
+    return set_has(&t->held, coords);
+}
+
 static azri_read_hooks hooks_of(azr_txn *t)
 {
-    azri_read_hooks h = {note_read, overlay, t, t->locked != NULL};
+    azri_read_hooks h = {note_read, overlay, t, NULL};
 
+    if (t->locked)
+        h.holds = holds;
     return h;
 }
 
@@ -232,6 +246,7 @@ void azri_transaction_free(azr_txn *t)
         azri_free(t->chunks[i].bytes);
     azri_free(t->chunks);
     azri_buf_dispose(&t->reads.coords);
+    azri_buf_dispose(&t->named);
     azri_buf_dispose(&t->held.coords);
     azri_ground_unref(t->g);
     azri_free(t);
@@ -448,29 +463,67 @@ static int fail_conflict(azr_txn *t, azr_error *err)
                      azri_domain_path(t->a->d));
 }
 
-/* Reads alone: a look at which every counter is still the remembered one and no
- * committed row names anything is the instant at which all of them hold. */
+static bool held_covers(const azr_txn *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (!set_has(&t->held, t->chunks[i].coords))
+            return false;
+    }
+    for (uint64_t i = 0; i < t->reads.n; i++) {
+        if (!set_has(&t->held, set_at(&t->reads, i)))
+            return false;
+    }
+    return true;
+}
+
+/* Is chunk i as it was read? The same counter, and through the same committed row
+ * or none: a row that a dead owner left may stand for as long as it likes. */
+static bool is_unmoved(const azr_txn *t, uint64_t i, const azri_view_item *item)
+{
+    const void *named = t->named.data;
+
+    return item->counter == t->stripe[item->stripe] &&
+           item->named == ((const uint64_t *)named)[i];
+}
+
+static int document_stands(const azr_txn *t, azri_view *v, bool *out,
+                           azr_error *err)
+{
+    azri_ground *g = NULL;
+    int rc;
+
+    if (!azri_view_moves_documents(v))
+        return azri_ground_stands(t->a, t->g, out, err);
+    rc = azri_ground_refresh(t->a, v, &g, err);
+    *out = g == t->g;
+    azri_ground_unref(g);
+    return rc;
+}
+
+/* Reads alone: a look at which everything still is as it was read is the instant
+ * at which all of it holds. */
 static int commit_reads(azr_txn *t, azr_error *err)
 {
     azri_view *v = NULL;
     bool stands = true;
-    int rc = azri_view_new(&v, t->a->d, &t->patience, err);
+    int rc;
 
+    if (t->locked && held_covers(t))
+        return AZR_OK; /* nothing could move since the first of them */
+    if (t->conflict)
+        return fail_conflict(t, err);
+    rc = azri_view_new(&v, t->a->d, &t->patience, err);
     if (rc == AZR_OK)
         rc = azri_view_aim(v, &t->g->meta->keying, t->reads.n, set_coords,
                            &t->reads, err);
     if (rc == AZR_OK)
         rc = azri_view_look(v, err);
-    for (uint64_t i = 0; rc == AZR_OK && i < t->reads.n; i++) {
-        const azri_view_item *item = azri_view_item_at(v, i);
-
-        if (item->counter != t->stripe[item->stripe] || item->named != 0)
-            stands = false;
-    }
+    for (uint64_t i = 0; rc == AZR_OK && i < t->reads.n; i++)
+        stands = stands && is_unmoved(t, i, azri_view_item_at(v, i));
+    if (rc == AZR_OK && stands)
+        rc = document_stands(t, v, &stands, err);
     if (rc == AZR_OK)
         rc = azri_view_check(v, err);
-    if (rc == AZR_OK && stands)
-        rc = azri_ground_stands(t->a, t->g, &stands, err);
     azri_view_free(v);
     if (rc == AZR_ECONFLICT || (rc == AZR_OK && !stands))
         return fail_conflict(t, err);
@@ -556,19 +609,6 @@ static int lock_all(azr_txn *t, azri_txn *inner, const chunk_set *more,
     if (rc == AZR_OK)
         rc = azri_txn_look(inner, doc, err);
     return rc;
-}
-
-static bool held_covers(const azr_txn *t)
-{
-    for (size_t i = 0; i < t->count; i++) {
-        if (!set_has(&t->held, t->chunks[i].coords))
-            return false;
-    }
-    for (uint64_t i = 0; i < t->reads.n; i++) {
-        if (!set_has(&t->held, set_at(&t->reads, i)))
-            return false;
-    }
-    return true;
 }
 
 static int commit_writes(azr_txn *t, azr_error *err)

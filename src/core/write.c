@@ -248,8 +248,10 @@ static int lock_and_look(writer *w, azr_error *err)
     while (rc == AZR_OK && moved) {
         rc = make_plan(w, err);
         if (rc == AZR_EINVAL && !needs_shape) {
-            /* it may fit the newest document */
-            rc = catch_up(w, &moved, NULL);
+            /* it may fit the newest document, once no row holds that back */
+            rc = azri_txn_look(w->t, false, NULL);
+            if (rc == AZR_OK)
+                rc = catch_up(w, &moved, NULL);
             if (rc < 0 || !moved)
                 return AZR_EINVAL;
             azri_error_reset(err);
@@ -366,9 +368,18 @@ static int check_early(writer *w, azr_error *err)
         return azri_selection_check(w->sel, w->g->meta->rank, err);
     rc = make_plan(w, err);
     if (rc < 0) {
+        /* a snapshot: the newest document may still stand in a row */
+        azri_patience patience = azri_array_patience(w->a);
+        azri_ground *newest;
         bool moved;
 
-        if (catch_up(w, &moved, NULL) < 0 || !moved)
+        if (azri_read_document(w->a, NULL, &patience, NULL) < 0)
+            return rc;
+        newest = azri_array_ground(w->a);
+        moved = newest != w->g;
+        azri_ground_unref(w->g);
+        w->g = newest;
+        if (!moved)
             return rc;
         azri_error_reset(err);
         rc = make_plan(w, err);

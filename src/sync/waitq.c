@@ -6,11 +6,9 @@
 
 #include <string.h>
 
-#define NET_NS     INT64_C(50000000)    /* a lost wake-up costs this much */
-#define PATIENT_NS UINT64_C(20000000)   /* for whom newcomers pause a little */
-#define TURN_NS    UINT64_C(1000000000) /* who waited longer is not overtaken */
-#define PAUSE_NS   200000
-#define COURTESY   2 /* nets slept through before we go on */
+#define NET_NS     INT64_C(50000000)   /* a lost wake-up costs this much */
+#define TURN_NS    UINT64_C(200000000) /* who waited longer is not overtaken */
+#define COURTESY   2                   /* nets slept through before we go on */
 #define MOST_WOKEN 64
 
 /* Tickets of waiters that did not move when they could have: stopped processes.
@@ -113,90 +111,6 @@ void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)
     }
 }
 
-/* Tickets below this one are not overtaken by the holder of `ticket`. */
-static uint64_t whose_turn(uint64_t ticket)
-{
-    uint64_t turn = (uint64_t)azri_now_ns() - TURN_NS;
-
-    return ticket < turn ? ticket : turn;
-}
-
-/* Enlisted; until we have the lock or give up. */
-static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
-                         const azri_range *r, const azri_range *held,
-                         size_t held_count, const azri_patience *patience,
-                         azr_error *err)
-{
-    uint64_t ticket = atomic_load(&me->ticket);
-    int nets = 0;
-
-    for (;;) {
-        uint32_t seen = atomic_load(&me->wake);
-        uint64_t ahead =
-            ahead_of_us(q, me, r, held, held_count, whose_turn(ticket));
-        struct timespec ts;
-        int64_t slice;
-        int rc;
-
-        if (ahead != 0 && nets >= COURTESY && !azri_ofd_busy(fd, r)) {
-            ignore(ahead);
-            continue;
-        }
-        if (ahead == 0) {
-            rc = azri_ofd_try(fd, r, err); /* [Q-try] */
-            if (rc != AZR_EBUSY)
-                return rc;
-        }
-        rc = azri_patience_check(patience);
-        if (rc < 0)
-            return rc;
-        slice = azri_patience_slice(patience, NET_NS);
-        ts.tv_sec = slice / 1000000000;
-        ts.tv_nsec = slice % 1000000000;
-        /* [Q-sleep] */
-        if (azri_sys->futex_wait(&me->wake, seen, &ts) != 0)
-            nets++;
-    }
-}
-
-/* Leave the processor to somebody who was woken and waits for one. */
-static void pause_a_little(void)
-{
-    _Atomic uint32_t nothing = 0;
-    struct timespec ts = {0, PAUSE_NS};
-
-    (void)azri_sys->futex_wait(&nothing, 0, &ts);
-}
-
-int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
-                    const azri_range *r, const azri_range *held,
-                    size_t held_count, const azri_patience *patience,
-                    azr_error *err)
-{
-    uint64_t now = (uint64_t)azri_now_ns();
-    int rc = AZR_EBUSY;
-
-    if (ahead_of_us(q, me, r, held, held_count, now - TURN_NS) == 0) {
-        if (ahead_of_us(q, me, r, held, held_count, now - PATIENT_NS) != 0)
-            pause_a_little();
-        rc = azri_ofd_try(fd, r, err);
-    }
-    if (rc != AZR_EBUSY)
-        return rc;
-    rc = azri_patience_check(patience);
-    if (rc < 0)
-        return rc;
-
-    AZRI_COUNT(lock_waits, 1);
-    enlist(q, me, r, now);
-    rc = wait_enlisted(q, me, fd, r, held, held_count, patience, err);
-    azri_waitq_forget(q, me);
-    if (rc < 0)
-        azri_waitq_wake(q, me, r, 1); /* a wake-up meant for us: pass it on */
-    AZRI_COUNT(lock_wait_ns, azri_now_ns() - (int64_t)now);
-    return rc;
-}
-
 /* The longest waiter after `after` that the release helps; NULL: none left. */
 static azri_wait_slot *next_waiter(const azri_waitq *q,
                                    const azri_wait_slot *me,
@@ -224,12 +138,14 @@ static azri_wait_slot *next_waiter(const azri_waitq *q,
     return best;
 }
 
-void azri_waitq_wake(const azri_waitq *q, const azri_wait_slot *me,
-                     const azri_range *released, size_t n)
+/* Wake whom the release of `released` helps, of those who came after ticket
+ * `after`. Who is woken and refused all the same passes it on, so that a waiter
+ * who still lacks another lock does not swallow it. */
+static void wake_after(const azri_waitq *q, const azri_wait_slot *me,
+                       const azri_range *released, size_t n, uint64_t after)
 {
     azri_range woken[MOST_WOKEN];
     size_t count = 0;
-    uint64_t after = 0;
 
     if (atomic_load(q->waiting) == 0)
         return;
@@ -250,4 +166,86 @@ void azri_waitq_wake(const azri_waitq *q, const azri_wait_slot *me,
         if (azri_sys->futex_wake(&s->wake, 1) > 0)
             woken[count++] = r;
     }
+}
+
+/* Tickets below this one are not overtaken by the holder of `ticket`. */
+static uint64_t whose_turn(uint64_t ticket)
+{
+    uint64_t turn = (uint64_t)azri_now_ns() - TURN_NS;
+
+    return ticket < turn ? ticket : turn;
+}
+
+/* Enlisted; until we have the lock or give up. */
+static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
+                         const azri_range *r, const azri_range *held,
+                         size_t held_count, const azri_patience *patience,
+                         azr_error *err)
+{
+    uint64_t ticket = atomic_load(&me->ticket);
+    bool woken = false;
+    int nets = 0;
+
+    for (;;) {
+        uint32_t seen = atomic_load(&me->wake);
+        uint64_t ahead =
+            ahead_of_us(q, me, r, held, held_count, whose_turn(ticket));
+        struct timespec ts;
+        int64_t slice;
+        int rc;
+
+        if (ahead != 0 && nets >= COURTESY && !azri_ofd_busy(fd, r)) {
+            ignore(ahead);
+            continue;
+        }
+        if (ahead == 0) {
+            rc = azri_ofd_try(fd, r, err); /* [Q-try] */
+            if (rc != AZR_EBUSY)
+                return rc;
+        }
+        rc = azri_patience_check(patience);
+        if (rc < 0)
+            return rc;
+        slice = azri_patience_slice(patience, NET_NS);
+        ts.tv_sec = slice / 1000000000;
+        ts.tv_nsec = slice % 1000000000;
+        if (woken) /* it did not help us: it may help the next one */
+            wake_after(q, me, r, 1, ticket);
+        /* [Q-sleep] */
+        woken = azri_sys->futex_wait(&me->wake, seen, &ts) == 0;
+        if (!woken)
+            nets++;
+    }
+}
+
+int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
+                    const azri_range *r, const azri_range *held,
+                    size_t held_count, const azri_patience *patience,
+                    azr_error *err)
+{
+    uint64_t now = (uint64_t)azri_now_ns();
+    int rc = AZR_EBUSY;
+
+    if (ahead_of_us(q, me, r, held, held_count, now - TURN_NS) == 0)
+        rc = azri_ofd_try(fd, r, err);
+    if (rc != AZR_EBUSY)
+        return rc;
+    rc = azri_patience_check(patience);
+    if (rc < 0)
+        return rc;
+
+    AZRI_COUNT(lock_waits, 1);
+    enlist(q, me, r, now);
+    rc = wait_enlisted(q, me, fd, r, held, held_count, patience, err);
+    azri_waitq_forget(q, me);
+    if (rc < 0)
+        azri_waitq_wake(q, me, r, 1); /* a wake-up meant for us: pass it on */
+    AZRI_COUNT(lock_wait_ns, azri_now_ns() - (int64_t)now);
+    return rc;
+}
+
+void azri_waitq_wake(const azri_waitq *q, const azri_wait_slot *me,
+                     const azri_range *released, size_t n)
+{
+    wake_after(q, me, released, n, 0);
 }

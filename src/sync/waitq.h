@@ -6,10 +6,8 @@
  * refused a lock writes there what it waits for, since when, and sleeps on a
  * futex in the slot. Who releases wakes the longest waiter that its release can
  * help, and each further one that does not stand against those. Others may
- * overtake, but not who has waited for a second, and newcomers pause 0.2 ms for
- * who has waited for 20 ms. Reserving every release for the longest waiter would
- * leave the lock idle until that one is scheduled: with 30 processes on two cores
- * 23 writes a second where this gives hundreds.
+ * overtake, but not who has waited for 0.2 s. (Reserving every release for the
+ * longest waiter would leave the lock idle until that one is scheduled.)
  *
  * This takes the place of the gates of file systems without shared memory; why
  * that is as good, and the numbers, stand in docs/locking.md; proofs/waitq.pml

@@ -287,7 +287,7 @@ int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
     return AZR_OK;
 }
 
-int azri_domain_check(azri_domain *d, azr_error *err)
+int azri_domain_check(azri_domain *d, bool for_writing, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     struct stat st;
@@ -303,7 +303,8 @@ int azri_domain_check(azri_domain *d, azr_error *err)
                              "'%s/.azr/state' is not the one that this handle "
                              "opened; open the array anew",
                              d->path);
-    if (st.st_nlink == 1)
+    /* two links: a copy by links shares our rows; readers only see more of them */
+    if (st.st_nlink == 1 || (st.st_nlink > 1 && !for_writing))
         return AZR_OK;
     if (st.st_nlink == 0)
         return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
@@ -327,7 +328,8 @@ int azri_domain_match(azri_domain *d, const azri_keying *k, azr_error *err)
         return AZR_OK;
     return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
                          "'%s/.azr/state' is of another array (rank %u, format "
-                         "%u; the metadata say rank %u, format %u)",
+                         "%u; the metadata say rank %u, format %u); if that "
+                         "one is gone, remove '.azr'",
                          d->path, s->keying.rank, s->keying.zarr_format,
                          k->rank, k->zarr_format);
 }
@@ -471,7 +473,7 @@ int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
     if (rc == AZR_OK)
         rc = azri_domain_match(d, &grid->keying, err);
     if (rc == AZR_OK)
-        rc = azri_domain_check(d, err);
+        rc = azri_domain_check(d, true, err);
     if (rc == AZR_OK)
         rc = try_out(d, azri_domain_state(d), err);
     if (rc == AZR_OK)

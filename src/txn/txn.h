@@ -48,7 +48,8 @@ AZR_CHECKED int azri_domain_has_state(azri_domain *d, bool *out,
                                       azr_error *err);
 /* `state` must be that of this directory still: one link. AZR_ENOTFOUND (STATE):
  * removed or remade by a plain tool. AZR_EUNSUPPORTED (STATE): two links. */
-AZR_CHECKED int azri_domain_check(azri_domain *d, azr_error *err);
+AZR_CHECKED int azri_domain_check(azri_domain *d, bool for_writing,
+                                  azr_error *err);
 /* A short lock that the fork handler knows: for what a handle keeps beside its
  * domain. Never held while anything of this room is called. */
 void azri_domain_hold(azri_domain *d);
@@ -114,6 +115,8 @@ AZR_CHECKED int azri_view_check(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_ground(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_chunks(azri_view *v, azr_error *err);
 bool azri_view_is_locked(const azri_view *v);
+/* Until it is aimed anew: the caller holds META, DOC and all of its chunks. */
+void azri_view_trust_locks(azri_view *v);
 /* Counter of metadata changes and of stripes, as this look saw them. */
 uint64_t azri_view_meta_counter(const azri_view *v);
 

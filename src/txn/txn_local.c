@@ -197,6 +197,8 @@ bool azri_txn_is_owner(const azri_txn *t)
 
 /* --------------------------------------------------------------- locks --- */
 
+#define LOCK_ROUNDS 8
+
 /* Ranges that we hold: nobody who waits for one of them is waited for. */
 static size_t held_ranges(const azri_txn *t, const azri_range *upto,
                           azri_range *out)
@@ -268,12 +270,71 @@ static int fail_wait(azri_txn *t, const azri_range *r, int rc, azr_error *err)
     return rc;
 }
 
+static int wait_for_range(azri_txn *t, const azri_range *r,
+                          const azri_range *held, size_t held_count,
+                          azr_error *err)
+{
+    azri_waitq q = azri_state_waitq(t->s);
+    int rc = azri_waitq_lock(&q, &azri_state_row(t->s, t->row)->wait, t->fd, r,
+                             held, held_count, &t->patience, err);
+
+    return rc < 0 ? fail_wait(t, r, rc, err) : AZR_OK;
+}
+
+/* Try all but `skip`; the first that is refused, or n. */
+static size_t try_ranges(azri_txn *t, const azri_range *ranges, size_t n,
+                         size_t skip, int *rc, azr_error *err)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (i == skip)
+            continue;
+        *rc = azri_ofd_try(t->fd, &ranges[i], err);
+        if (*rc < 0)
+            return i;
+    }
+    *rc = AZR_OK;
+    return n;
+}
+
+/*
+ * Several ranges: wait for the one that is refused with none of the others in
+ * hand, then try them all. Waiting with some of them held would make a queue of
+ * everybody who wants those. After a few rounds AZR_EBUSY (no message): in order
+ * then, holding what is held, which is sure to end.
+ */
+static int lock_without_holding(azri_txn *t, const azri_range *ranges, size_t n,
+                                azr_error *err)
+{
+    azri_waitq q = azri_state_waitq(t->s);
+    azri_range held[2 + 2 * AZRI_MAX_RANGES];
+    size_t got = n;
+    int rc = AZR_OK;
+
+    for (int round = 0; round < LOCK_ROUNDS; round++) {
+        size_t refused = try_ranges(t, ranges, n, got, &rc, err);
+
+        if (rc != AZR_EBUSY)
+            return rc;
+        rc = azri_ofd_unlock(t->fd, ranges[0].first, ranges[n - 1].last, err);
+        if (rc < 0)
+            return rc;
+        azri_waitq_wake(&q, NULL, ranges, n);
+        if (round + 1 == LOCK_ROUNDS)
+            break;
+        rc = wait_for_range(t, &ranges[refused], held,
+                            held_ranges(t, &ranges[0], held), err);
+        if (rc < 0)
+            return rc;
+        got = refused;
+    }
+    return AZR_EBUSY;
+}
+
 /* First the table of this process, then the kernel. [W1-lock] */
 static int lock_ranges(azri_txn *t, const azri_range *ranges, size_t n,
                        azr_error *err)
 {
     azri_range held[2 + 2 * AZRI_MAX_RANGES];
-    azri_waitq q = azri_state_waitq(t->s);
     int rc = AZR_OK;
 
     if (n == 0)
@@ -284,15 +345,16 @@ static int lock_ranges(azri_txn *t, const azri_range *ranges, size_t n,
         if (rc < 0)
             return fail_wait(t, ranges, rc, err);
     }
-    for (size_t i = 0; i < n && rc == AZR_OK; i++) {
-        size_t held_count = held_ranges(t, &ranges[i], held);
-
-        rc = azri_waitq_lock(&q, &azri_state_row(t->s, t->row)->wait, t->fd,
-                             &ranges[i], held, held_count, &t->patience, err);
+    rc = n > 1 ? lock_without_holding(t, ranges, n, err) : AZR_EBUSY;
+    if (rc != AZR_EBUSY || (err && err->code != 0))
+        return rc;
+    for (size_t i = 0; i < n; i++) {
+        rc = wait_for_range(t, &ranges[i], held,
+                            held_ranges(t, &ranges[i], held), err);
         if (rc < 0)
-            rc = fail_wait(t, &ranges[i], rc, err);
+            return rc;
     }
-    return rc;
+    return AZR_OK;
 }
 
 static void note_held(azri_txn *t)
@@ -542,7 +604,7 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
 int azri_txn_look(azri_txn *t, bool touches_metadata, azr_error *err)
 {
     uint32_t rows = azri_state_rows(t->s);
-    int rc = azri_domain_check(t->d, err);
+    int rc = azri_domain_check(t->d, true, err);
 
     if (!AZRI_GUARD(LOOK))
         return rc;

@@ -23,6 +23,8 @@
 
 typedef struct seen_row {
     uint32_t row;
+    bool pending; /* SEALED, its owner dead: may be committed any time */
+    bool watched; /* … or of another boot: may be given up */
     azri_intent intent;
 } seen_row;
 
@@ -45,6 +47,7 @@ struct azri_view {
     int lock_fd;        /* the same without permission to write */
     azri_ranges ranges; /* of lock_fd */
     bool chunks_locked;
+    bool trusted; /* the caller holds the locks */
 };
 
 int azri_view_new(azri_view **out, azri_domain *d,
@@ -115,6 +118,24 @@ static void unlock(azri_view *v)
     v->chunks_locked = false;
 }
 
+/*
+ * Under the locks of META, DOC and the chunks nobody can begin a commit on what
+ * is read, so the rows that name it are those of dead owners, and what they say
+ * stays true however far others get in finishing them: the staged object and,
+ * once it is renamed, the key are the same file. Counters and hulls tell nothing
+ * then: others who share a stripe with us, or whose chunks lie between ours, move
+ * them all the time.
+ */
+static bool is_still(const azri_view *v)
+{
+    return v->chunks_locked || v->trusted;
+}
+
+void azri_view_trust_locks(azri_view *v)
+{
+    v->trusted = true;
+}
+
 /* The chunks' locks alone: META and DOC stay. */
 static int unlock_chunks(azri_view *v, azr_error *err)
 {
@@ -156,6 +177,7 @@ int azri_view_aim(azri_view *v, const azri_keying *keying, uint64_t n,
 
     if (rc < 0)
         return rc;
+    v->trusted = false;
     drop_rows(v);
     drop_items(v);
     v->items = azri_calloc((size_t)n, sizeof *v->items);
@@ -195,7 +217,7 @@ static int look_at_counters(azri_view *v, azri_state *s, azr_error *err)
         azri_view_item *item = &v->items[i];
         uint64_t now = atomic_load(azri_state_counter(s, item->stripe));
 
-        if (item->have && item->counter != now)
+        if (item->have && item->counter != now && !is_still(v))
             drop_item(v, item); /* [R3-keep] */
         item->counter = now;
     }
@@ -260,8 +282,12 @@ static seen_row *room_for_row(azri_view *v, azr_error *err)
     return &v->rows[v->row_count];
 }
 
-static void name_items(azri_view *v, const azri_state *s, const azri_intent *in)
+/* Does it name any item? Unless it is `pending`, the items take note. */
+static bool name_items(azri_view *v, const azri_state *s, const azri_intent *in,
+                       bool pending)
 {
+    bool any = false;
+
     for (uint64_t i = 0; i < v->n; i++) {
         azri_view_item *item = &v->items[i];
         uint64_t c[AZR_MAX_RANK];
@@ -269,8 +295,11 @@ static void name_items(azri_view *v, const azri_state *s, const azri_intent *in)
         v->coords(v->arg, i, c);
         if (azri_intent_find(in, s, AZRI_ENTRY_CHUNK, c) == UINT64_MAX)
             continue;
-        item->named_now = item->named_now == 0 ? in->word : MOVED;
+        any = true;
+        if (!pending)
+            item->named_now = item->named_now == 0 ? in->word : MOVED;
     }
+    return any;
 }
 
 /* Row i as it is now: into the list if it concerns us. */
@@ -280,14 +309,19 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
     for (;;) {
         uint64_t word = atomic_load(azri_state_word(s, i));
         seen_row *r;
+        bool pending;
         int rc;
 
-        if (!counts(s, i, word))
+        pending = is_still(v) && !counts(s, i, word) &&
+                  azri_word_state(word) == AZRI_SEALED;
+        if (!pending && !counts(s, i, word))
             return AZR_OK;
         r = room_for_row(v, err);
         if (!r)
             return AZR_ENOMEM;
         r->row = i;
+        r->pending = pending;
+        r->watched = pending || of_another_boot(s, i);
         rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
         if (rc == AZR_ECONFLICT)
             continue;
@@ -303,12 +337,13 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             azri_error_reset(err);
             r->intent.count = 0;
         }
-        if (!concerns(v, &r->intent)) {
+        if (!concerns(v, &r->intent) ||
+            (!name_items(v, s, &r->intent, pending) && is_still(v) &&
+             !(r->intent.flags & AZRI_WHAT_METADATA))) {
             azri_intent_dispose(&r->intent);
             return AZR_OK;
         }
         v->row_count++;
-        name_items(v, s, &r->intent);
         return AZR_OK;
     }
 }
@@ -343,6 +378,19 @@ static const seen_row *seen_before(const azri_view *v, uint32_t i,
             return &v->rows[k];
     }
     return NULL;
+}
+
+/* Under lock: did somebody commit for a dead owner, or give up his work? */
+static int pending_stand(const azri_view *v, const azri_state *s)
+{
+    for (size_t k = 0; k < v->row_count; k++) {
+        const seen_row *r = &v->rows[k];
+
+        if (r->watched &&
+            atomic_load(azri_state_word(s, r->row)) != r->intent.word)
+            return AZR_ECONFLICT;
+    }
+    return AZR_OK;
 }
 
 /* AZR_OK: the same rows as at the look. */
@@ -384,7 +432,8 @@ static int rows_stand(azri_view *v, azri_state *s, azr_error *err)
 bool azri_view_moves_documents(const azri_view *v)
 {
     for (size_t k = 0; k < v->row_count; k++) {
-        if (v->rows[k].intent.flags & AZRI_WHAT_METADATA)
+        if (!v->rows[k].pending &&
+            (v->rows[k].intent.flags & AZRI_WHAT_METADATA))
             return true;
     }
     return false;
@@ -432,6 +481,10 @@ int azri_view_check(azri_view *v, azr_error *err)
             return rc;
         return has ? AZR_ECONFLICT : AZR_OK;
     }
+    if (is_still(v)) {
+        rc = pending_stand(v, s);
+        return rc < 0 ? rc : azri_domain_check(v->d, false, err);
+    }
     if (AZRI_GUARD(P2)) {
         rc = rows_stand(v, s, err); /* [R3-rows] */
         if (rc < 0)
@@ -442,7 +495,7 @@ int azri_view_check(azri_view *v, azr_error *err)
         return rc;
     if (AZRI_GUARD(C2) && !counters_stand(v, s)) /* [R3-counters] */
         return AZR_ECONFLICT;
-    return azri_domain_check(v->d, err);
+    return azri_domain_check(v->d, false, err);
 }
 
 uint64_t azri_view_meta_counter(const azri_view *v)
@@ -479,7 +532,7 @@ static int open_through(azri_view *v, unsigned kind, const uint64_t *coords,
         azri_entry e;
         int rc;
 
-        if (n == UINT64_MAX)
+        if (n == UINT64_MAX || v->rows[k].pending)
             continue;
         azri_entry_get(&e, s, in->entries, n);
         if (e.head.flags & AZRI_ENTRY_DELETED) {

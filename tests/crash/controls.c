@@ -63,11 +63,6 @@ static bool stopped_reader_recovery(void)
     return stop_reader_recovery(OP_WRITE_8, &plain, NULL);
 }
 
-static bool between_rows(void)
-{
-    return stop_reader_between_rows(&plain, NULL);
-}
-
 static bool foreign(void)
 {
     return replace_foreign(&plain, NULL);
@@ -99,7 +94,6 @@ static const control controls[] = {
     CONTROL(BUMP, stopped_reader),
     CONTROL(C2, stopped_reader),
     CONTROL(RECOVERY_BUMP, stopped_reader_recovery),
-    CONTROL(P2, between_rows),
     CONTROL(CHUNK_LOCKS, stopped_writer),
     CONTROL(HOLD_LOCKS, stopped_delete),
     CONTROL(SLOT, stopped_recovery),

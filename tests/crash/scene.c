@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_S 10 /* a child that takes longer hangs */
+#define PATIENCE_S 60 /* a child that takes longer hangs */
 
 /* ---------------------------------------------------------------- names --- */
 

@@ -85,7 +85,7 @@ static bool be_prober(void *arg)
     outcome *o = probe_outcome();
     azr_stats stats = {.struct_size = sizeof stats};
 
-    (void)alarm(5);
+    (void)alarm(30);
     if (p->uid != 0 && (setresgid(p->uid, p->uid, p->uid) != 0 ||
                         setresuid(p->uid, p->uid, p->uid) != 0))
         return complain("setresuid");

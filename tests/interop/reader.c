@@ -3,9 +3,10 @@
  * Reads arrays that a manifest lists, ours or those of other implementations,
  * and compares shape, elements and (where the manifest has them) attributes.
  *
- *   reader DIRECTORY
+ *   reader DIRECTORY [RESULTS]
  *
- * Last line: `N passed, N failed`.
+ * RESULTS gets a line for each array: its id, a tab, and what was wrong or
+ * nothing. Last line: `N passed, N failed`.
  */
 #include "interop_common.h"
 
@@ -127,34 +128,54 @@ done:
     return is_good;
 }
 
+typedef struct counts {
+    unsigned passed, failed;
+} counts;
+
+static void check_line(counts *n, FILE *results, const char *dir, char *line)
+{
+    char why[TEXT_MAX] = "";
+    json_object *o = json_tokener_parse(line);
+
+    if (!o)
+        die("a line of the manifest is not JSON: %.100s", line);
+    if (check(why, dir, o)) {
+        n->passed++;
+        why[0] = '\0';
+    } else {
+        n->failed++;
+        if (!results)
+            printf("FAILED %s (%s): %s\n", text_member(o, "id"),
+                   text_member(o, "path"), why);
+    }
+    if (results && fprintf(results, "%s\t%s\n", text_member(o, "id"), why) < 0)
+        die("cannot write the results");
+    (void)json_object_put(o);
+}
+
 int main(int argc, char **argv)
 {
-    char name[TEXT_MAX], why[TEXT_MAX], *text, *rest, *line;
-    unsigned passed = 0, failed = 0;
+    char name[TEXT_MAX], *text, *rest, *line;
+    FILE *results = NULL;
+    counts n = {0, 0};
     size_t size;
 
-    if (argc != 2)
-        die("usage: reader DIRECTORY");
+    if (argc != 2 && argc != 3)
+        die("usage: reader DIRECTORY [RESULTS]");
+    if (argc == 3) {
+        results = fopen(argv[2], "w");
+        if (!results)
+            die("cannot write %s", argv[2]);
+    }
     text_of(name, "%s/manifest.jsonl", argv[1]);
     rest = text = (char *)read_whole(name, &size);
     while ((line = strsep(&rest, "\n"))) {
-        json_object *o;
-
-        if (!*line)
-            continue;
-        o = json_tokener_parse(line);
-        if (!o)
-            die("%s: a line is not JSON: %.100s", name, line);
-        if (check(why, argv[1], o)) {
-            passed++;
-        } else {
-            failed++;
-            printf("FAILED %s (%s): %s\n", text_member(o, "id"),
-                   text_member(o, "path"), why);
-        }
-        (void)json_object_put(o);
+        if (*line)
+            check_line(&n, results, argv[1], line);
     }
     free(text);
-    printf("%u passed, %u failed\n", passed, failed);
-    return failed == 0 && passed > 0 ? 0 : 1;
+    if (results && fclose(results) != 0)
+        die("cannot write %s", argv[2]);
+    printf("%u passed, %u failed\n", n.passed, n.failed);
+    return n.failed == 0 && n.passed > 0 ? 0 : 1;
 }

@@ -2,9 +2,9 @@
 /*
  * Writes every array of the matrix for other implementations to read.
  *
- *   writer DIRECTORY
+ *   writer DIRECTORY [EVERY]
  *
- * makes DIRECTORY/manifest.jsonl, a line each; `path` and the files with the
+ * (EVERY 7: each seventh array alone) makes DIRECTORY/manifest.jsonl, a line each; `path` and the files with the
  * expected elements (C order, little-endian) are relative to DIRECTORY. Arrays of
  * kind `pending` hold a committed transaction whose owner was killed before it
  * had renamed anything: `raw` and `shape` are what a plain reader must see,
@@ -26,7 +26,7 @@
 typedef struct writing {
     const char *dir;
     FILE *manifest;
-    size_t count;
+    size_t seen, every, count;
 } writing;
 
 /* --------------------------------------------------------------- the end --- */
@@ -316,14 +316,17 @@ static void write_cell(const cell *c, void *arg)
     static const char *const whats[] = {"",       "-write",  "-append",
                                         "-erase", "-shrink", "-attribute"};
     writing *w = arg;
+    uint8_t *values;
+    azr_array *a = NULL;
     char name[TEXT_MAX], path[TEXT_MAX], raw[TEXT_MAX], after[TEXT_MAX];
     azr_error err = AZR_ERROR_INIT;
     azr_selection all = azr_select_all(c->shape->rank);
     size_t nbytes =
         element_count(c->shape->shape, c->shape->rank) * c->dtype->nbytes;
-    uint8_t *values = cell_values(c, c->shape->shape, 0);
-    azr_array *a = NULL;
 
+    if (w->seen++ % w->every != 0)
+        return;
+    values = cell_values(c, c->shape->shape, 0);
     text_of(name, "arrays/%04zu", w->count++);
     text_of(path, "%s/%s", w->dir, name);
     create(&a, c, path);
@@ -360,9 +363,12 @@ int main(int argc, char **argv)
     writing w = {0};
     char path[TEXT_MAX];
 
-    if (argc != 2)
-        die("usage: writer DIRECTORY (which is not there yet)");
+    if (argc != 2 && argc != 3)
+        die("usage: writer DIRECTORY (which is not there yet) [EVERY]");
     w.dir = argv[1];
+    w.every = argc == 3 ? strtoul(argv[2], NULL, 10) : 1;
+    if (w.every == 0)
+        die("EVERY is %s, need a number", argv[2]);
     make_directory(w.dir);
     text_of(path, "%s/arrays", w.dir);
     make_directory(path);

@@ -7,16 +7,16 @@
 #include "stress.h"
 
 #include <errno.h>
-#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define OLD  UINT64_C(1)
-#define NEW  UINT64_C(2)
-#define LAST UINT64_C(3)
+#define OLD   UINT64_C(1)
+#define NEW   UINT64_C(2)
+#define LAST  UINT64_C(3)
 #define CHUNK 8
 
 static char g_path[256];
@@ -197,6 +197,93 @@ static void killed_writer(const place *p, const char *dir)
     azr_array_close(a);
 }
 
+/* ------------------------------------------- beside what the dead have left --- */
+
+static int read_twice(azr_txn *t, void *arg, azr_error *err)
+{
+    azr_array *a = arg;
+    uint64_t v[CHUNK], w[CHUNK];
+    azr_selection left = chunks(0, 1), right = chunks(1, 1);
+    int64_t shape;
+    int rc = azr_txn_read(t, a, &left, v, sizeof v, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_read(t, a, &right, w, sizeof w, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_shape(t, a, &shape, err);
+    if (rc == AZR_OK && (v[0] != NEW || w[0] != NEW))
+        return -1;
+    return rc;
+}
+
+/* Who may only read finds the committed row of a dead writer for as long as no
+ * writer comes: his transactions must get through all the same. */
+static void reads_beside_dead(const char *dir)
+{
+    azr_txn_options options = AZR_TXN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    char stop_at[] = "row.committed";
+    azr_array *a, *reader;
+    pid_t pid;
+
+    (void)snprintf(g_path, sizeof g_path, "%s/dead.zarr", dir);
+    stress_create(g_path, 1, (int64_t[]){4 * CHUNK}, (int64_t[]){CHUNK}, 0);
+    a = stress_open(g_path, AZR_OPEN_WRITE, 300);
+    CHECK_OK(put(a, 0, 4, OLD, &err), err);
+    azr_array_close(a);
+    reader = stress_open(g_path, 0, 1000);
+    pid = stress_spawn(writer, stop_at);
+    await_stop(pid);
+    CHECK(kill(pid, SIGKILL) == 0, "kill: %s", strerror(errno));
+    stress_join_killed(pid);
+    options.timeout_ms = 1000;
+    CHECK_OK(azr_txn_run(read_twice, reader, &options, &err), err);
+    azr_array_close(reader);
+}
+
+static void appender(void *arg)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = stress_open(g_path, AZR_OPEN_WRITE, 60000);
+    uint64_t v[CHUNK];
+
+    for (int i = 0; i < CHUNK; i++)
+        v[i] = NEW;
+    g_stop_at = arg;
+    stress_sys = azri_sys_posix;
+    stress_sys.store64 = stopping_store64;
+    stress_hook();
+    CHECK_OK(azr_array_append(a, 0, CHUNK, v, sizeof v, NULL, &err), err);
+    azr_array_close(a);
+}
+
+/* An append is committed, but its document still stands in the row. What a reader
+ * sees of it a writer may write. */
+static void write_beyond_dead(const char *dir)
+{
+    azr_array_info info = {.struct_size = sizeof info};
+    azr_error err = AZR_ERROR_INIT;
+    char stop_at[] = "row.committed";
+    azr_array *reader, *a;
+    pid_t pid;
+
+    (void)snprintf(g_path, sizeof g_path, "%s/append.zarr", dir);
+    stress_create(g_path, 1, (int64_t[]){4 * CHUNK}, (int64_t[]){CHUNK}, 0);
+    a = stress_open(g_path, AZR_OPEN_WRITE, 1000);
+    reader = stress_open(g_path, 0, 1000);
+    pid = stress_spawn(appender, stop_at);
+    await_stop(pid);
+    CHECK(kill(pid, SIGKILL) == 0, "kill: %s", strerror(errno));
+    stress_join_killed(pid);
+    CHECK_OK(azr_array_info_get(reader, &info, &err), err);
+    CHECK(info.shape[0] == 5 * CHUNK, "the committed append does not show");
+    CHECK(get(reader, 4, 1) == NEW, "nor what it appended");
+    CHECK_OK(put(a, 4, 1, LAST, &err), err);
+    CHECK(get(reader, 4, 1) == LAST, "the write beyond does not show");
+    azr_array_close(reader);
+    azr_array_close(a);
+}
+
 /* ------------------------------------------------------------ quiet read --- */
 
 static char g_calls[4096];
@@ -338,7 +425,7 @@ static void quiet_read(const char *dir)
  * stripe counters (there are more chunks than counters) and the hull of their
  * offsets: nobody touches what is read, so the read must not starve.
  */
-#define WIDE 4096
+#define WIDE 2048
 
 typedef struct strangers {
     _Atomic uint64_t writes;
@@ -366,9 +453,22 @@ static void stranger(void *arg)
     azr_array_close(a);
 }
 
+static uint64_t g_values[WIDE];
+
+/* Twice the same, so that the reads have to agree. */
+static int read_half(azr_txn *t, void *arg, azr_error *err)
+{
+    int64_t start[2] = {0, 0}, count[2] = {2, WIDE / 2};
+    azr_selection sel = azr_select_box(2, start, count, NULL);
+    int rc = azr_txn_read(t, arg, &sel, g_values, sizeof g_values, err);
+
+    return rc < 0 ? rc
+                  : azr_txn_read(t, arg, &sel, g_values, sizeof g_values, err);
+}
+
 static int no_starvation(const char *dir, uint64_t seed)
 {
-    static uint64_t values[WIDE];
+    azr_txn_options options = AZR_TXN_OPTIONS_INIT;
     int64_t start[2] = {0, 0}, count[2] = {2, WIDE / 2};
     azr_selection sel = azr_select_box(2, start, count, NULL);
     azr_error err = AZR_ERROR_INIT;
@@ -379,18 +479,20 @@ static int no_starvation(const char *dir, uint64_t seed)
     (void)snprintf(g_path, sizeof g_path, "%s/wide.zarr", dir);
     stress_create(g_path, 2, (int64_t[]){2, WIDE}, (int64_t[]){1, 1}, 0);
     a = stress_open(g_path, AZR_OPEN_WRITE, 10000);
-    memset(values, 1, sizeof values);
-    CHECK_OK(azr_array_write(a, &sel, values, sizeof values, &err), err);
+    memset(g_values, 1, sizeof g_values);
+    CHECK_OK(azr_array_write(a, &sel, g_values, sizeof g_values, &err), err);
     g_strangers = stress_shared(sizeof *g_strangers);
     for (int i = 0; i < 6; i++)
         pids[i] = stress_spawn(stranger, &seed);
-    for (reads = 0; reads < 10; reads++) {
+    for (reads = 0; reads < 5; reads++) {
         uint64_t before = atomic_load(&g_strangers->writes);
 
-        CHECK_OK(azr_array_read(a, &sel, values, sizeof values, &err), err);
+        CHECK_OK(azr_array_read(a, &sel, g_values, sizeof g_values, &err), err);
         while (atomic_load(&g_strangers->writes) == before)
             (void)sched_yield(); /* traffic, or it proves nothing */
     }
+    options.timeout_ms = 10000;
+    CHECK_OK(azr_txn_run(read_half, a, &options, &err), err);
     atomic_store(&g_strangers->stop, 1);
     for (int i = 0; i < 6; i++)
         stress_join(pids[i]);
@@ -411,6 +513,8 @@ int main(int argc, char **argv)
         stopped_writer(&places[i], dir);
         killed_writer(&places[i], dir);
     }
+    reads_beside_dead(dir);
+    write_beyond_dead(dir);
     quiet_read(dir);
     (void)no_starvation(dir, args.seed);
     stress_cleanup(dir);
