@@ -153,12 +153,12 @@ struct demo_run {
 };
 
 size_t demo_shared_nbytes(const struct demo_options *o);
-/* Writers come first: `index` below o->writers. */
-int demo_worker(int index, void *run);
+/* `arg` of these is the demo_run. Writers come first: `index` below o->writers. */
+int demo_worker(int index, void *arg);
 /* In a process of its own: make the array of this run. */
-int demo_create(int index, void *run);
+int demo_create(int index, void *arg);
 /* In a process of its own: finish what the dead left, read all, check all. */
-int demo_last_look(int index, void *run);
+int demo_last_look(int index, void *arg);
 
 /* Why such a run proves nothing, or NULL. */
 const char *demo_enough(uint64_t in_flight, uint64_t writes, uint64_t reads);

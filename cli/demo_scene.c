@@ -360,7 +360,7 @@ static void set_dimension(const struct demo_scene *s, struct demo_site *site,
 {
     int64_t far = s->chunks[d] / 2 < MAX_REACH ? s->chunks[d] / 2 : MAX_REACH;
     int64_t near = s->chunks[d] / 8 < 4 ? s->chunks[d] / 8 : 4;
-    int64_t reach[DEMO_BOXES + 2][2];
+    int64_t reach[DEMO_BOXES + 2][2] = {{0}};
 
     far = far > 0 ? far : 1;
     near = near > 0 ? near : 1;

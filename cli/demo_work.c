@@ -9,7 +9,7 @@
 
 size_t demo_shared_nbytes(const struct demo_options *o)
 {
-    size_t slots = (size_t)(o->writers * o->threads + o->readers);
+    size_t slots = (size_t)o->writers * (size_t)o->threads + (size_t)o->readers;
 
     return sizeof(struct demo_shared) + slots * sizeof(struct load_slot);
 }
@@ -184,7 +184,7 @@ int demo_worker(int index, void *arg)
     int first =
         writes ? index * o->threads : o->writers * (o->threads - 1) + index;
     int n = writes ? o->threads : 1;
-    struct hand hands[DEMO_MAX_THREADS];
+    struct hand hands[DEMO_MAX_THREADS] = {{.run = run}};
     azr_error err = AZR_ERROR_INIT;
     azr_array *array = NULL;
 
