@@ -83,12 +83,31 @@ static int sync_parent(const char *parent, void *arg, azr_error *err)
     return azri_fsync_dir(a->d->dir, parent, err);
 }
 
+void azri_kept_close(azri_kept *k)
+{
+    while (k->n > 0)
+        azri_close(k->fds[--k->n]);
+}
+
+/* If it cannot be kept the rename is only slower. */
+static void keep(azri_kept *k, int dir, const char *key)
+{
+    int fd;
+
+    if (k->n == AZRI_KEPT_MAX)
+        azri_kept_close(k);
+    fd = azri_sys->openat(dir, key, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd >= 0)
+        k->fds[k->n++] = fd;
+}
+
 static int put_in_place(const azri_apply *a, int tx, const char *name,
                         const char *key, azr_error *err)
 {
     azri_apply with = *a;
     int rc;
 
+    keep(a->kept, a->d->dir, key);
     if (azri_sys->renameat2(tx, name, a->d->dir, key, 0) == 0)
         return AZR_OK;
     if (errno != ENOENT)

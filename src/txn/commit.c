@@ -528,6 +528,7 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
 {
     azri_apply a = {
         .d = t->d,
+        .kept = &t->kept,
         .s = t->s,
         .id = t->id,
         .flags = w->flags,

@@ -155,8 +155,10 @@ static int unseal(azri_domain *d, uint32_t i, uint64_t word, azr_error *err)
 static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
                         azr_recovery *count, azr_error *err)
 {
+    azri_kept kept = {.n = 0};
     azri_apply a = {
         .d = d,
+        .kept = &kept,
         .s = azri_domain_state(d),
         .id = azri_word_id(in->word),
         .flags = in->flags,
@@ -171,6 +173,7 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     if (AZRI_GUARD(RECOVERY_BUMP))
         azri_apply_bump(&a);         /* [F-bump] */
     rc = azri_apply_rename(&a, err); /* [F-rename] */
+    azri_kept_close(&kept);
     if (rc == AZR_OK && azri_domain_durability(d) == AZR_DURABILITY_POWER)
         rc = azri_apply_sync(&a, err); /* [F-sync] */
     if (rc < 0)

@@ -663,6 +663,7 @@ void azri_txn_end(azri_txn *t)
         }
         unlock_all(t);
     }
+    azri_kept_close(&t->kept);
     delist(t);
     azri_free(t->entries);
     azri_free(t->staged);
