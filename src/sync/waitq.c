@@ -8,11 +8,13 @@
 
 #define NET_NS     INT64_C(50000000)   /* a lost wake-up costs this much */
 #define TURN_NS    UINT64_C(200000000) /* who waited longer is not overtaken */
-#define COURTESY   2                   /* nets slept through before we go on */
+#define STALE_NS   UINT64_C(200000000) /* so long without a look: stopped */
+#define YIELD_NS   INT64_C(1000000000) /* to one waiter, while the lock is free */
 #define MOST_WOKEN 64
 
-/* Tickets of waiters that did not move when they could have: stopped processes.
- * Believing them again would cost each operation the courtesy anew. */
+/* Tickets of waiters that were alive, and did not take what was free for a whole
+ * second: they want more than that, and somebody who does not move has the rest.
+ * Believing them again would cost each operation that second anew. */
 static _Atomic uint64_t g_ignored[16];
 static _Atomic uint32_t g_ignored_at;
 
@@ -63,11 +65,21 @@ static bool overlaps_any(const azri_range *r, const azri_range *list, size_t n)
     return false;
 }
 
+/* Somebody who sleeps wakes every 50 ms to look. */
+static bool is_stale(azri_wait_slot *s, uint64_t now)
+{
+    uint64_t alive = atomic_load(&s->alive_ns);
+
+    return now > alive && now - alive > STALE_NS;
+}
+
 /* Ticket of a waiter that should have `r` before us; 0: nobody. */
 static uint64_t ahead_of_us(const azri_waitq *q, const azri_wait_slot *me,
                             const azri_range *r, const azri_range *held,
                             size_t held_count, uint64_t before)
 {
+    uint64_t now = (uint64_t)azri_now_ns();
+
     if (atomic_load(q->waiting) == 0)
         return 0;
     for (uint32_t i = 0; i < q->count; i++) {
@@ -78,7 +90,8 @@ static uint64_t ahead_of_us(const azri_waitq *q, const azri_wait_slot *me,
         if (s == me || !waits_for(s, &theirs, &ticket))
             continue;
         if (ticket < before && azri_range_conflicts(&theirs, r) &&
-            !overlaps_any(&theirs, held, held_count) && !is_ignored(ticket))
+            !overlaps_any(&theirs, held, held_count) && !is_ignored(ticket) &&
+            !is_stale(s, now))
             return ticket;
     }
     return 0;
@@ -87,12 +100,15 @@ static uint64_t ahead_of_us(const azri_waitq *q, const azri_wait_slot *me,
 /* [Q-register] Before the try, so that whoever unlocks after our try was refused
  * finds us. */
 static void enlist(const azri_waitq *q, azri_wait_slot *me, const azri_range *r,
-                   uint64_t ticket)
+                   uint64_t now)
 {
+    uint64_t ticket = atomic_load(&me->ticket);
+
     /* the count first: who dies in between leaves it too high, which does no
      * harm; too low would let others sleep */
     azri_sys->bump64("wait.count", q->waiting);
-    azri_sys->store64("wait.ticket", &me->ticket, ticket);
+    azri_sys->store64("wait.alive", &me->alive_ns, now);
+    azri_sys->store64("wait.ticket", &me->ticket, ticket ? ticket : now);
     azri_sys->store64("wait.since", &me->since_ns, (uint64_t)azri_wall_ns());
     azri_sys->store64("wait.first", &me->first, r->first);
     azri_sys->store64("wait.last", &me->last,
@@ -183,8 +199,9 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
                          azr_error *err)
 {
     uint64_t ticket = atomic_load(&me->ticket);
+    uint64_t yields_to = 0;
+    int64_t since = 0;
     bool woken = false;
-    int nets = 0;
 
     for (;;) {
         uint32_t seen = atomic_load(&me->wake);
@@ -194,7 +211,12 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
         int64_t slice;
         int rc;
 
-        if (ahead != 0 && nets >= COURTESY && !azri_ofd_busy(fd, r)) {
+        if (ahead != yields_to) {
+            yields_to = ahead;
+            since = azri_now_ns();
+        }
+        if (ahead != 0 && azri_now_ns() - since > YIELD_NS &&
+            !azri_ofd_busy(fd, r)) {
             ignore(ahead);
             continue;
         }
@@ -213,8 +235,7 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
             wake_after(q, me, r, 1, ticket);
         /* [Q-sleep] */
         woken = azri_sys->futex_wait(&me->wake, seen, &ts) == 0;
-        if (!woken)
-            nets++;
+        azri_sys->store64("wait.alive", &me->alive_ns, (uint64_t)azri_now_ns());
     }
 }
 

@@ -11,8 +11,9 @@
  *
  * This takes the place of the gates of file systems without shared memory; why
  * that is as good, and the numbers, stand in docs/locking.md; proofs/waitq.pml
- * is the model. All of it is courtesy: correctness rests on kernel locks alone,
- * and nothing here is believed for longer than 100 ms.
+ * is the model. All of it is courtesy: correctness rests on kernel locks alone.
+ * A waiter says every 50 ms that it is alive, and is believed for 0.2 s after
+ * that; and nobody yields a free lock to the same waiter for more than a second.
  */
 #ifndef AZRI_SYNC_WAITQ_H
 #define AZRI_SYNC_WAITQ_H
@@ -29,13 +30,15 @@
 typedef struct azri_wait_slot {
     _Atomic uint64_t first;
     _Atomic uint64_t last;     /* | AZRI_WAIT_EXCLUSIVE */
-    _Atomic uint64_t ticket;   /* CLOCK_MONOTONIC ns: smaller waits longer */
+    _Atomic uint64_t ticket;   /* CLOCK_MONOTONIC ns: smaller waits longer;
+                                  the owner may set 0 between two waits */
     _Atomic uint64_t since_ns; /* CLOCK_REALTIME, for status */
     _Atomic uint64_t holds_first;
     _Atomic uint64_t holds_last; /* | EXCLUSIVE; hull of the W ranges held */
     _Atomic uint32_t holds_flags;
     _Atomic uint32_t wake; /* futex */
-    uint64_t reserved;
+    _Atomic uint64_t
+        alive_ns; /* CLOCK_MONOTONIC of its last look at the lock */
 } azri_wait_slot;
 
 #define AZRI_HOLDS_META           1u
@@ -56,7 +59,8 @@ typedef struct azri_waitq {
 
 azri_wait_slot *azri_waitq_slot(const azri_waitq *q, uint32_t i);
 
-/* Lock `r` on `fd` with slot `me`. `held`: what the caller holds already (a
+/* Lock `r` on `fd` with slot `me`, whose ticket, if it has one from an earlier
+ * wait, keeps its age. `held`: what the caller holds already (a
  * waiter for any of it is not waited for). AZR_OK, AZR_EBUSY and AZR_ECANCELED
  * without a message, or an error. */
 AZR_CHECKED int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,

@@ -152,7 +152,7 @@ static int rename_entry(const azri_apply *a, uint64_t i, const azri_entry *e,
     rc = azri_domain_tx(a->d, &tx, err);
     if (rc < 0)
         return rc;
-    azri_staged_name(name, a->id, i);
+    azri_staged_name(name, a->row, a->id, i);
     return put_in_place(a, tx, name, key, err);
 }
 
@@ -171,7 +171,7 @@ int azri_apply_check(const azri_apply *a, azr_error *err)
         azri_entry_get(&e, a->s, a->entries, i);
         if (e.head.flags & AZRI_ENTRY_DELETED)
             continue;
-        azri_staged_name(name, a->id, i);
+        azri_staged_name(name, a->row, a->id, i);
         rc = check_staged(tx, name, &e, err);
         if (rc != AZR_ENOTFOUND)
             continue;
@@ -258,6 +258,6 @@ void azri_apply_rest(const azri_apply *a)
 
     if (!(a->flags & AZRI_WHAT_RECORD) || azri_domain_tx(a->d, &tx, NULL) < 0)
         return;
-    azri_record_name(name, a->id);
+    azri_record_name(name, a->row, a->id);
     (void)azri_sys->unlinkat(tx, name, 0);
 }

@@ -190,16 +190,10 @@ static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
 {
     char name[AZRI_STAGED_NAME_MAX];
     struct stat st;
-    int tx, fd, rc;
+    int fd, rc;
 
-    azri_staged_name(name, t->id, i);
-    rc = azri_domain_tx(t->d, &tx, err);
-    if (rc < 0)
-        return rc;
-    rc = azri_open_at(&fd, tx, name, O_WRONLY | O_CREAT | O_EXCL, mode, err);
-    if (rc == AZR_ENOTFOUND)
-        return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
-                             "'%s/.azr/tx' was removed", t->d->path);
+    azri_staged_name(name, t->row, t->id, i);
+    rc = azri_staged_create(&fd, t->d, name, mode, err);
     if (rc < 0)
         return rc;
     t->staged[i].exists = true;
@@ -337,11 +331,9 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
 {
     char name[AZRI_STAGED_NAME_MAX];
     azri_record_head h;
-    int tx, fd = -1;
-    int rc = azri_domain_tx(t->d, &tx, err);
+    int fd = -1;
+    int rc;
 
-    if (rc < 0)
-        return rc;
     memset(&h, 0, sizeof h);
     memcpy(h.magic, AZRI_RECORD_MAGIC, 8);
     h.id = t->id;
@@ -353,9 +345,8 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
     w->record_nbytes = sizeof h + body;
     w->record_crc = azri_crc32c(azri_crc32c(0, &h, sizeof h), t->entries, body);
 
-    azri_record_name(name, t->id);
-    rc = azri_open_at(&fd, tx, name, O_WRONLY | O_CREAT | O_EXCL,
-                      t->d->dir_mode & 0666, err);
+    azri_record_name(name, t->row, t->id);
+    rc = azri_staged_create(&fd, t->d, name, t->d->dir_mode & 0666, err);
     if (rc == AZR_OK)
         rc = azri_pwrite_full(fd, &h, sizeof h, 0, name, err);
     if (rc == AZR_OK)
@@ -440,12 +431,8 @@ static int check_foreign(azri_txn *t, azr_error *err)
  * beside this one and be applied after it. */
 static int sync_staged(azri_txn *t, azr_error *err)
 {
-    int tx;
-    int rc = azri_domain_tx(t->d, &tx, err);
+    int rc = azri_staged_sync(t->d, t->row, err);
 
-    if (rc < 0)
-        return rc;
-    rc = azri_fsync_fd(tx, ".azr/tx", err);
     for (size_t at = 0; rc == AZR_OK && at < t->made.nbytes;) {
         const char *parent = (const char *)t->made.data + at;
 
@@ -530,6 +517,7 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
         .d = t->d,
         .kept = &t->kept,
         .s = t->s,
+        .row = t->row,
         .id = t->id,
         .flags = w->flags,
         .count = t->count,
@@ -615,10 +603,10 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
     if (rc == AZR_OK)
         rc = write_staged(t, t->count, text, t->d->dir_mode & 0666,
                           t->d->dir_gid, err);
-    azri_staged_name(name, t->id, t->count);
+    azri_staged_name(name, t->row, t->id, t->count);
     t->count++; /* so that azri_txn_end removes it if it stays */
     if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
-        rc = azri_fsync_fd(tx, ".azr/tx", err);
+        rc = azri_staged_sync(t->d, t->row, err);
     if (rc < 0)
         return rc;
     /* [C-document] exclusive: the loser of a race finds the winner's */

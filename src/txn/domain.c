@@ -113,7 +113,7 @@ static int allocate(azri_domain **out, const char *path, unsigned flags,
         return azri_fail_nomem(err, sizeof *d);
     d->dir = -1;
     atomic_init(&d->tx, -1);
-    atomic_init(&d->slot_hint, azri_process_id() * 2654435761u);
+    atomic_init(&d->slot_hint, 0);
     d->flags = flags;
     (void)pthread_mutex_init(&d->mutex, NULL);
     d->path = azri_strdup(path);

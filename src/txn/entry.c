@@ -57,57 +57,6 @@ void azri_entry_key(char *out, const azri_state *s, const azri_entry *e)
     }
 }
 
-/* By hand: names are made several times for each object of each commit. */
-static char *put_id(char *out, uint64_t id)
-{
-    for (int shift = 52; shift >= 0; shift -= 4)
-        *out++ = "0123456789abcdef"[id >> shift & 15];
-    *out++ = '.';
-    return out;
-}
-
-void azri_staged_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id, uint64_t n)
-{
-    char digits[20];
-    int count = 0;
-
-    out = put_id(out, id);
-    do {
-        digits[count++] = (char)('0' + n % 10);
-        n /= 10;
-    } while (n > 0);
-    while (count > 0)
-        *out++ = digits[--count];
-    *out = '\0';
-}
-
-void azri_record_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id)
-{
-    out = put_id(out, id);
-    *out++ = 'r';
-    *out = '\0';
-}
-
-bool azri_staged_id(uint64_t *id_out, const char *name)
-{
-    uint64_t id = 0;
-
-    for (int i = 0; i < 14; i++) {
-        char c = name[i];
-        unsigned v;
-
-        if (c >= '0' && c <= '9')
-            v = (unsigned)(c - '0');
-        else if (c >= 'a' && c <= 'f')
-            v = (unsigned)(c - 'a') + 10;
-        else
-            return false;
-        id = id << 4 | v;
-    }
-    *id_out = id;
-    return name[14] == '.' && name[15] != '\0';
-}
-
 /* ------------------------------------------------------------- records --- */
 
 static int check_record(const azri_record_head *h, const azri_state *s,
@@ -131,8 +80,8 @@ static int corrupt_record(const char *name, const char *why, azr_error *err)
                          name, why);
 }
 
-static int load_record(azri_intent *out, azri_domain *d, const azri_what *what,
-                       uint64_t id, azr_error *err)
+static int load_record(azri_intent *out, azri_domain *d, uint32_t i,
+                       const azri_what *what, uint64_t id, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     char name[AZRI_STAGED_NAME_MAX];
@@ -140,7 +89,7 @@ static int load_record(azri_intent *out, azri_domain *d, const azri_what *what,
     azri_record_head h;
     int tx, rc;
 
-    azri_record_name(name, id);
+    azri_record_name(name, i, id);
     rc = azri_domain_tx(d, &tx, err);
     if (rc < 0)
         return rc;
@@ -275,7 +224,7 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
         return AZR_OK;
 
     if (what.flags & AZRI_WHAT_RECORD) {
-        rc = load_record(out, d, &what, azri_word_id(word), err);
+        rc = load_record(out, d, i, &what, azri_word_id(word), err);
     } else {
         out->entries = azri_alloc(what.entries_nbytes);
         if (!out->entries)

@@ -55,6 +55,7 @@ static int grow_locked(azri_domain *d, azri_state *s, int fd,
     int rc;
 
     /* [T-meta] */
+    atomic_store(&q.spare->ticket, 0);
     rc = azri_waitq_lock(&q, q.spare, fd, &meta, NULL, 0, patience, err);
     if (rc < 0)
         return rc;

@@ -22,7 +22,7 @@ static int move_to_lost(const char *name, unsigned char d_type, void *arg)
 
     (void)d_type;
     (void)snprintf(from, sizeof from, ".azr/tx/%.255s", name);
-    (void)snprintf(to, sizeof to, ".azr/lost/%.255s", name);
+    (void)snprintf(to, sizeof to, ".azr/lost/%.255s", azri_staged_base(name));
     (void)azri_sys->renameat2(d->dir, from, d->dir, to, 0);
     return 0;
 }
@@ -45,13 +45,13 @@ static int clear_tx(azri_domain *d, uint32_t *lost_out, azr_error *err)
                                NULL, NULL, err);
 
     if (rc == AZR_OK)
-        rc = azri_list(d->dir, ".azr/tx", count_one, &n, err);
+        rc = azri_list_staged(d, count_one, &n, err);
     if (rc < 0 || n == 0)
         return rc;
     rc = azri_make_parents(d->dir, ".azr/lost/x", d->dir_mode, d->dir_gid, NULL,
                            NULL, err);
     if (rc == AZR_OK)
-        rc = azri_list(d->dir, ".azr/tx", move_to_lost, d, err);
+        rc = azri_list_staged(d, move_to_lost, d, err);
     if (lost_out)
         *lost_out = n;
     return rc;

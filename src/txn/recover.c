@@ -62,19 +62,20 @@ static int sweep_one(const char *name, unsigned char d_type, void *arg)
         (void)azri_sys->unlinkat(tx, name, 0);
         return 0;
     }
-    (void)snprintf(to, sizeof to, ".azr/lost/%s", name);
+    (void)snprintf(to, sizeof to, ".azr/lost/%s", azri_staged_base(name));
     (void)azri_sys->renameat2(tx, name, s->d->dir, to, 0);
     return 0;
 }
 
 /* All staged files of a transaction: away, or to lost/ for a person to see. */
-static uint32_t sweep_files(azri_domain *d, uint64_t id, bool to_lost)
+static uint32_t sweep_files(azri_domain *d, uint32_t i, uint64_t id,
+                            bool to_lost)
 {
     sweep s = {d, id, to_lost, 0};
 
     if (to_lost && make_lost(d) < 0)
         s.to_lost = false;
-    azri_ignore(azri_list(d->dir, ".azr/tx", sweep_one, &s, NULL));
+    azri_ignore(azri_list_lane(d, i, sweep_one, &s, NULL));
     return s.count;
 }
 
@@ -108,7 +109,7 @@ static void roll_back(azri_domain *d, uint32_t i, uint64_t id,
                       azr_recovery *count)
 {
     clear_row(d, i, id); /* [F-active] */
-    (void)sweep_files(d, id, false);
+    (void)sweep_files(d, i, id, false);
     count->cleared++;
     azri_log(AZR_LOG_INFO, "'%s': transaction %014llx of a dead owner undone",
              d->path, (unsigned long long)id);
@@ -120,7 +121,7 @@ static void give_up(azri_domain *d, uint32_t i, uint64_t id,
                     azr_recovery *count, azr_error *why)
 {
     clear_row(d, i, id);
-    count->lost += sweep_files(d, id, true);
+    count->lost += sweep_files(d, i, id, true);
     count->cleared++;
     azri_log(AZR_LOG_WARNING,
              "'%s': transaction %014llx was cut short by a restart: %s; what "
@@ -160,6 +161,7 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
         .d = d,
         .kept = &kept,
         .s = azri_domain_state(d),
+        .row = i,
         .id = azri_word_id(in->word),
         .flags = in->flags,
         .count = in->count,
@@ -359,7 +361,7 @@ int azri_collect_rubbish(azri_domain *d, azr_recovery *count, azr_error *err)
     id_list l = {NULL, 0, 0};
     rubbish r = {&l, -1, 0};
     /* [G-list] */
-    int rc = azri_list(d->dir, ".azr/tx", note_id, &l, err);
+    int rc = azri_list_staged(d, note_id, &l, err);
 
     if (rc == AZR_ENOMEM)
         rc = azri_fail_nomem(err, l.capacity * sizeof *l.ids);
@@ -369,7 +371,7 @@ int azri_collect_rubbish(azri_domain *d, azr_recovery *count, azr_error *err)
     if (rc == AZR_OK && l.n > 0)
         rc = azri_domain_tx(d, &r.tx, err);
     if (rc == AZR_OK && l.n > 0)
-        rc = azri_list(d->dir, ".azr/tx", remove_rubbish, &r, err);
+        rc = azri_list_staged(d, remove_rubbish, &r, err);
     count->rubbish += r.count;
     AZRI_COUNT(rubbish_removed, r.count);
     azri_free(l.ids);

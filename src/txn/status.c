@@ -109,7 +109,7 @@ static void describe_row(azr_row_info *info, azri_domain *d, int fd, uint32_t i,
         info->objects = (uint32_t)in.count;
         info->touches_metadata = (in.flags & AZRI_WHAT_METADATA) != 0;
     }
-    azri_ignore(azri_list(d->dir, ".azr/tx", count_staged, &staged, NULL));
+    azri_ignore(azri_list_lane(d, i, count_staged, &staged, NULL));
     info->staged = staged.n;
 }
 

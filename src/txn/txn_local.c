@@ -142,6 +142,7 @@ static int take_row(azri_txn *t, azr_error *err)
         return rc;
     /* [W1-row] *who* is complete before ACTIVE names it */
     sign(t);
+    atomic_store(&azri_state_row(t->s, t->row)->wait.ticket, 0);
     azri_sys->store64("row.active", azri_state_word(t->s, t->row),
                       azri_word(t->id, AZRI_ACTIVE));
     t->has_row = true;
@@ -639,10 +640,10 @@ static void remove_staged(azri_txn *t)
     for (uint64_t i = 0; i < t->count; i++) {
         if (!t->staged[i].exists)
             continue;
-        azri_staged_name(name, t->id, i);
+        azri_staged_name(name, t->row, t->id, i);
         (void)azri_sys->unlinkat(tx, name, 0);
     }
-    azri_record_name(name, t->id);
+    azri_record_name(name, t->row, t->id);
     if (t->count > 0)
         (void)azri_sys->unlinkat(tx, name, 0);
 }

@@ -40,7 +40,8 @@ struct azri_domain {
     _Atomic bool ready;
     _Atomic bool poisoned;
     _Atomic uint32_t slot_hint;
-    uint64_t ids[32]; /* random, not yet used; under mutex */
+    _Atomic uint32_t lanes_synced; /* bits: their names are on the disk */
+    uint64_t ids[32];              /* random, not yet used; under mutex */
     uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
     azri_lock_table *table;        /* NULL: kernel locks alone */
@@ -154,6 +155,30 @@ AZR_CHECKED int azri_state_rebuild(azri_domain *d, const azri_grid *grid,
                                    int durability, uint32_t *lost_out,
                                    azr_error *err);
 
+/* ---- staged.c: names and lists of what stands in tx/ ---- */
+#define AZRI_LANES           16u
+#define AZRI_STAGED_NAME_MAX 40
+/* Below tx/: "<id>.<n>", "<id>.r", after "<lane>/" if it is not the first. */
+void azri_staged_name(char out[AZRI_STAGED_NAME_MAX], uint32_t row, uint64_t id,
+                      uint64_t n);
+void azri_record_name(char out[AZRI_STAGED_NAME_MAX], uint32_t row,
+                      uint64_t id);
+/* Id of such a name; false if it is none of ours. */
+bool azri_staged_id(uint64_t *id_out, const char *name);
+/* Such a name without its lane. */
+const char *azri_staged_base(const char *name);
+/* `fn` gets names below tx/: of all lanes, or of that of a row. */
+AZR_CHECKED int azri_list_staged(azri_domain *d, azri_list_fn fn, void *arg,
+                                 azr_error *err);
+AZR_CHECKED int azri_list_lane(azri_domain *d, uint32_t row, azri_list_fn fn,
+                               void *arg, azr_error *err);
+/* A new file in tx/, its lane made if need be. */
+AZR_CHECKED int azri_staged_create(int *fd_out, azri_domain *d,
+                                   const char *name, mode_t mode,
+                                   azr_error *err);
+/* Power: the names of that row's staged files are on stable storage. */
+AZR_CHECKED int azri_staged_sync(azri_domain *d, uint32_t row, azr_error *err);
+
 /* ---- entry.c: entries, rows' parts, records ---- */
 typedef struct azri_entry {
     azri_entry_head head;
@@ -167,13 +192,6 @@ void azri_entry_put(uint8_t *list, const azri_state *s, uint64_t i,
                     const azri_entry *e);
 /* Store key of an entry (AZRI_KEY_MAX). */
 void azri_entry_key(char *out, const azri_state *s, const azri_entry *e);
-/* "<id>.<n>", "<id>.r" */
-#define AZRI_STAGED_NAME_MAX 40
-void azri_staged_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id, uint64_t n);
-void azri_record_name(char out[AZRI_STAGED_NAME_MAX], uint64_t id);
-/* Id of a name in tx/; false if it is none of ours. */
-bool azri_staged_id(uint64_t *id_out, const char *name);
-
 /* What a transaction means to change, read from its row (and record). */
 typedef struct azri_intent {
     uint64_t word;
@@ -232,8 +250,9 @@ typedef struct azri_apply {
     azri_domain *d;
     azri_kept *kept; /* the caller closes them */
     const azri_state *s;
-    uint64_t id;
+    uint32_t row;
     uint32_t flags;
+    uint64_t id;
     uint64_t count;
     const uint8_t *entries;
     bool missing_ok; /* a staged object that is gone has been renamed */

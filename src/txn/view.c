@@ -505,13 +505,13 @@ uint64_t azri_view_meta_counter(const azri_view *v)
 
 /* --------------------------------------------------------------- opens --- */
 
-static int open_staged(azri_view *v, const azri_intent *in, uint64_t n,
+static int open_staged(azri_view *v, uint32_t row, uint64_t id, uint64_t n,
                        azr_object *out, azr_error *err)
 {
     char name[AZRI_STAGED_NAME_MAX];
     char key[AZRI_STAGED_NAME_MAX + 16];
 
-    azri_staged_name(name, azri_word_id(in->word), n);
+    azri_staged_name(name, row, id, n);
     (void)snprintf(key, sizeof key, ".azr/tx/%s", name);
     return v->d->store->ops->open(v->d->store, key, out, err);
 }
@@ -539,7 +539,9 @@ static int open_through(azri_view *v, unsigned kind, const uint64_t *coords,
             *deleted_out = true;
             return AZR_OK;
         }
-        rc = open_staged(v, in, n, out, err); /* [R2-staged] */
+        /* [R2-staged] */
+        rc =
+            open_staged(v, v->rows[k].row, azri_word_id(in->word), n, out, err);
         if (rc == AZR_OK)
             AZRI_COUNT(reads_through, 1);
         return rc;

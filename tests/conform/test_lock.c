@@ -613,11 +613,13 @@ static void test_waitq_timeout_and_cancel(void **state)
     free_queue(u);
 }
 
-/* Enlisted long ago, and it does not move: stopped. */
-static void enlist_stopped(queue *u, uint64_t age_ns)
+/* Enlisted so long ago; it says that it is alive until `more_ns` from now, and
+ * never takes its turn. */
+static void enlist_idle(queue *u, uint64_t age_ns, int64_t more_ns)
 {
     azri_wait_slot *s = &u->slots[1];
 
+    atomic_store(&s->alive_ns, (uint64_t)(azri_now_ns() + more_ns));
     atomic_store(&s->ticket, (uint64_t)azri_now_ns() - age_ns);
     atomic_store(&s->first, 0);
     atomic_store(&s->last, 99 | AZRI_WAIT_EXCLUSIVE);
@@ -645,11 +647,49 @@ static void test_waitq_courtesy(void **state)
     int64_t begun = azri_now_ns();
 
     (void)state;
-    enlist_stopped(u, (uint64_t)SECOND);
+    enlist_idle(u, (uint64_t)SECOND, 30 * SECOND);
     assert_true(had_to_wait(u, NULL, 0));
-    assert_true(azri_now_ns() - begun >= 50000000);
+    assert_true(azri_now_ns() - begun >= SECOND);
     assert_int_equal(azri_ofd_unlock(u->file, 5, 5, NULL), AZR_OK);
     assert_false(had_to_wait(u, NULL, 0));
+    free_queue(u);
+}
+
+/* Stopped: it has not said for a while that it is alive. Waited for until that is
+ * known, and never after. */
+static void test_waitq_stopped(void **state)
+{
+    queue *u = new_queue();
+    int64_t begun = azri_now_ns();
+
+    (void)state;
+    enlist_idle(u, (uint64_t)SECOND, 0);
+    assert_true(had_to_wait(u, NULL, 0));
+    assert_true(azri_now_ns() - begun >= SECOND / 5);
+    assert_int_equal(azri_ofd_unlock(u->file, 5, 5, NULL), AZR_OK);
+    assert_false(had_to_wait(u, NULL, 0));
+    free_queue(u);
+}
+
+/* A ticket from an earlier wait of the same transaction keeps its age. */
+static void test_waitq_keeps_age(void **state)
+{
+    azri_range r = range(5, 5, true);
+    _Atomic int turn = 0;
+    queue *u = new_queue();
+    sleeper s = {.u = u,
+                 .r = r,
+                 .patience = azri_patience_from(100, NULL),
+                 .turn = &turn};
+
+    (void)state;
+    atomic_store(&u->slots[0].ticket, 77);
+    assert_int_equal(azri_ofd_try(u->file, &r, NULL), AZR_OK);
+    start_sleeper(&s);
+    join_sleeper(&s);
+    assert_int_equal(s.rc, AZR_EBUSY);
+    assert_int_equal(atomic_load(&u->slots[0].ticket), 77);
+    assert_true(atomic_load(&u->slots[0].alive_ns) > 77);
     free_queue(u);
 }
 
@@ -660,7 +700,7 @@ static void test_waitq_no_circle(void **state)
     azri_range held = range(50, 50, true);
 
     (void)state;
-    enlist_stopped(u, (uint64_t)SECOND);
+    enlist_idle(u, (uint64_t)SECOND, 30 * SECOND);
     assert_false(had_to_wait(u, &held, 1));
     free_queue(u);
 }
@@ -671,7 +711,7 @@ static void test_waitq_forget(void **state)
     queue *u = new_queue();
 
     (void)state;
-    enlist_stopped(u, 0);
+    enlist_idle(u, 0, 0);
     azri_waitq_forget(&u->q, &u->slots[1]);
     azri_waitq_forget(&u->q, &u->slots[1]);
     assert_int_equal(atomic_load(&u->waiting), 0);
@@ -697,6 +737,8 @@ int main(void)
         cmocka_unit_test(test_waitq_order),
         cmocka_unit_test(test_waitq_timeout_and_cancel),
         cmocka_unit_test(test_waitq_courtesy),
+        cmocka_unit_test(test_waitq_stopped),
+        cmocka_unit_test(test_waitq_keeps_age),
         cmocka_unit_test(test_waitq_no_circle),
         cmocka_unit_test(test_waitq_forget),
     };

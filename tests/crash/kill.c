@@ -59,7 +59,7 @@ static bool be_victim(void *arg)
     tap_arm(v->action, v->at, v->after, 0);
     ok = op_run(j->at, a, j->o, &j->k);
     tap_disarm();
-    if (opens && j->o != OP_TABLE)
+    if (opens && j->o != OP_TABLE && j->o != OP_LANE)
         azr_array_close(a);
     return ok;
 }

@@ -24,13 +24,21 @@
 /* ---------------------------------------------------------------- names --- */
 
 static const char *const op_names[OP_COUNT] = {
-    [OP_WRITE_1] = "write-1",     [OP_WRITE_2] = "write-2",
-    [OP_WRITE_8] = "write-8",     [OP_RECORD] = "record-40",
-    [OP_DELETE] = "delete",       [OP_APPEND] = "append",
-    [OP_GROW] = "grow",           [OP_SHRINK] = "shrink",
-    [OP_ATTRIBUTE] = "attribute", [OP_FILL] = "fill",
-    [OP_UPDATE] = "update",       [OP_TABLE] = "table",
-    [OP_CREATE] = "create",       [OP_CREATE_ATTRIBUTES] = "create-attributes",
+    [OP_WRITE_1] = "write-1",
+    [OP_WRITE_2] = "write-2",
+    [OP_WRITE_8] = "write-8",
+    [OP_RECORD] = "record-40",
+    [OP_DELETE] = "delete",
+    [OP_APPEND] = "append",
+    [OP_GROW] = "grow",
+    [OP_SHRINK] = "shrink",
+    [OP_ATTRIBUTE] = "attribute",
+    [OP_FILL] = "fill",
+    [OP_UPDATE] = "update",
+    [OP_TABLE] = "table",
+    [OP_LANE] = "lane",
+    [OP_CREATE] = "create",
+    [OP_CREATE_ATTRIBUTES] = "create-attributes",
     [OP_RECOVER] = "recover",
 };
 
@@ -256,7 +264,9 @@ bool op_prepare(azr_array *a, op o)
     azri_patience patience = azri_patience_from(0, NULL);
     azr_error err = AZR_ERROR_INIT;
 
-    for (unsigned i = 0; o == OP_TABLE && i < AZRI_ROWS_AT_FIRST; i++) {
+    unsigned taken = o == OP_TABLE ? AZRI_ROWS_AT_FIRST : o == OP_LANE;
+
+    for (unsigned i = 0; i < taken; i++) {
         azri_txn *t = NULL; /* ends with the process */
         int rc = azri_txn_begin(&t, a->d, &patience, &err);
 
@@ -331,7 +341,7 @@ static int (*const op_calls[OP_COUNT])(azr_array *, azr_error *) = {
 
 static const int64_t op_boxes[OP_COUNT][2] = {
     [OP_WRITE_1] = {4, 8},  [OP_WRITE_2] = {2, 6},  [OP_TABLE] = {2, 6},
-    [OP_WRITE_8] = {0, 32}, [OP_RECORD] = {0, 160},
+    [OP_WRITE_8] = {0, 32}, [OP_RECORD] = {0, 160}, [OP_LANE] = {0, 40},
 };
 
 bool op_run(const char *path, azr_array *a, op o, const kind *k)
@@ -366,6 +376,8 @@ static bool is_expected(const char *name, bool is_dir)
     static const char *const files[] = {"zarr.json", ".zarray", ".zattrs",
                                         ".azr/state"};
 
+    if (is_dir && strncmp(name, ".azr/tx/", 8) == 0) /* a lane */
+        return strspn(name + 8, "123456789abcdef") == 1 && name[9] == '\0';
     if (is_dir)
         return strcmp(name, "c") == 0 || strcmp(name, ".azr") == 0 ||
                strcmp(name, ".azr/tx") == 0;

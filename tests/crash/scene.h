@@ -27,6 +27,7 @@ typedef enum op {
     OP_FILL,
     OP_UPDATE, /* reads what it writes */
     OP_TABLE,  /* a write for which the row table must grow */
+    OP_LANE, /* ten chunks from the second row: a lane is made, and a record */
     OP_CREATE,
     OP_CREATE_ATTRIBUTES, /* version 2: two documents */
     OP_RECOVER,           /* open for writing */

@@ -22,7 +22,8 @@ static bool is_wanted(tier t, op o, const kind *k)
         return false;
     if (t == QUICK && (k->zstd || k->power != (k->format == 3)))
         return false;
-    if (t == QUICK && (o == OP_RECORD || o == OP_TABLE || o == OP_WRITE_8))
+    if (t == QUICK &&
+        (o == OP_RECORD || o == OP_TABLE || o == OP_LANE || o == OP_WRITE_8))
         return false;
     /* what is in a chunk does not change the steps: once for each format */
     if (t == DEFAULT && k->zstd && !k->power && o != OP_WRITE_2)
