@@ -229,6 +229,8 @@ static int open_domain(azr_array *a, const char *path, azr_error *err)
     if (rc == AZR_ENOTFOUND)
         return azri_fail(err, rc, "no Zarr array at '%s': no such directory",
                          path);
+    if (rc == AZR_OK)
+        azri_domain_set_threads(a->d, a->options.threads);
     return rc;
 }
 
@@ -369,6 +371,8 @@ int azri_array_create(azr_array **out, const char *path,
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
     rc = azri_domain_create(&a->d, path, domain_flags(&writing),
                             spec->durability, err);
+    if (rc == AZR_OK)
+        azri_domain_set_threads(a->d, a->options.threads);
     if (rc == AZR_OK)
         rc = create_in(a, spec, &text, &zattrs, err);
     if (rc == AZR_OK)

@@ -36,8 +36,9 @@ static int open_stored(const stager *s, const char *key, azr_object *o,
 }
 
 /* The chunk buffer as it stands now, for a piece that covers part of it. [W3-read] */
-static int load_stored(const stager *s, azri_coder *coder, const char *key,
-                       uint8_t **chunk, azri_seen *what, azr_error *err)
+static int load_stored(const stager *s, azri_coder *coder, uint64_t i,
+                       const char *key, uint8_t **chunk, azri_seen *what,
+                       azr_error *err)
 {
     azr_object o = AZR_OBJECT_INIT;
     azri_source from = {azri_domain_store(s->a->d), &o, key};
@@ -45,7 +46,9 @@ static int load_stored(const stager *s, azri_coder *coder, const char *key,
 
     if (rc == AZR_OK)
         rc = azri_chunk_load(s->g, coder, &from, chunk, err);
-    if (o.handle >= 0)
+    if (o.handle >= 0 && s->t)
+        azri_txn_keep(s->t, i, &o);
+    else if (o.handle >= 0)
         from.store->ops->close(from.store, &o);
     return rc;
 }
@@ -79,9 +82,10 @@ static int fresh_chunk(const stager *s, azri_coder *coder,
 }
 
 /* Merge a piece into its chunk buffer; *chunk may be the caller's own memory. */
-static int merge_piece(const stager *s, azri_coder *coder, const char *key,
-                       const azri_piece *piece, const uint8_t **chunk_out,
-                       azri_seen *what, azr_error *err)
+static int merge_piece(const stager *s, azri_coder *coder, uint64_t i,
+                       const char *key, const azri_piece *piece,
+                       const uint8_t **chunk_out, azri_seen *what,
+                       azr_error *err)
 {
     size_t item = s->g->meta->dtype->nbytes;
     uint8_t *chunk = NULL;
@@ -94,7 +98,7 @@ static int merge_piece(const stager *s, azri_coder *coder, const char *key,
             return AZR_OK;
     }
     rc = piece->whole ? fresh_chunk(s, coder, piece, &chunk, err)
-                      : load_stored(s, coder, key, &chunk, what, err);
+                      : load_stored(s, coder, i, key, &chunk, what, err);
     if (rc < 0)
         return rc;
     azri_gather(s->p, piece, s->src, chunk, azri_chain_strides(s->g->chain),
@@ -133,7 +137,7 @@ static int write_piece(const stager *s, azri_coder *coder, uint64_t i,
     int rc;
 
     (void)azri_key_format(key, &s->g->meta->keying, piece->coords);
-    rc = merge_piece(s, coder, key, piece, &chunk, &what, err);
+    rc = merge_piece(s, coder, i, key, piece, &chunk, &what, err);
     if (rc < 0)
         return rc;
     if (s->before)

@@ -64,9 +64,22 @@ int azri_ofd_unlock(int fd, uint64_t first, uint64_t last, azr_error *err)
     return azri_fail_errno(err, AZR_SUB_LOCK, errno, "unlock .azr/state");
 }
 
-bool azri_ofd_busy(int fd, const azri_range *r)
+bool azri_ofd_conflict(int fd, const azri_range *r, azri_range *theirs)
 {
     struct flock fl = flock_of(r, type_of(r));
 
-    return call(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+    if (call(fd, F_OFD_GETLK, &fl) != 0 || fl.l_type == F_UNLCK)
+        return false;
+    theirs->first = (uint64_t)fl.l_start;
+    theirs->last =
+        fl.l_len > 0 ? (uint64_t)(fl.l_start + fl.l_len - 1) : UINT64_MAX;
+    theirs->exclusive = fl.l_type == F_WRLCK;
+    return true;
+}
+
+bool azri_ofd_busy(int fd, const azri_range *r)
+{
+    azri_range theirs;
+
+    return azri_ofd_conflict(fd, r, &theirs);
 }

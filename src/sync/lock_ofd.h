@@ -33,5 +33,7 @@ AZR_CHECKED int azri_ofd_unlock(int fd, uint64_t first, uint64_t last,
                                 azr_error *err);
 /* Would azri_ofd_try be refused? False also when that cannot be told. */
 bool azri_ofd_busy(int fd, const azri_range *r);
+/* The same, and a lock that stands against it. */
+bool azri_ofd_conflict(int fd, const azri_range *r, azri_range *theirs);
 
 #endif

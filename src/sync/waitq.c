@@ -10,7 +10,12 @@
 #define TURN_NS    UINT64_C(200000000) /* who waited longer is not overtaken */
 #define STALE_NS   UINT64_C(200000000) /* so long without a look: stopped */
 #define YIELD_NS   INT64_C(1000000000) /* to one waiter, while the lock is free */
+#define POLLS_NS   UINT64_C(20000000) /* so long without a look: it does not */
 #define MOST_WOKEN 64
+
+/* How long a waiter that was overtaken sleeps until it looks by itself. */
+static const int64_t g_naps_ns[] = {1000000, 1000000, 2000000, 4000000};
+#define NAPS (int)(sizeof g_naps_ns / sizeof g_naps_ns[0])
 
 /* Tickets of waiters that were alive, and did not take what was free for a whole
  * second: they want more than that, and somebody who does not move has the rest.
@@ -66,11 +71,21 @@ static bool overlaps_any(const azri_range *r, const azri_range *list, size_t n)
 }
 
 /* Somebody who sleeps wakes every 50 ms to look. */
-static bool is_stale(azri_wait_slot *s, uint64_t now)
+static bool is_older(const azri_wait_slot *s, uint64_t now, uint64_t age)
 {
     uint64_t alive = atomic_load(&s->alive_ns);
 
-    return now > alive && now - alive > STALE_NS;
+    return now > alive && now - alive > age;
+}
+
+static bool is_stale(const azri_wait_slot *s, uint64_t now)
+{
+    return is_older(s, now, STALE_NS);
+}
+
+bool azri_waitq_alive(const azri_wait_slot *slot)
+{
+    return !is_stale(slot, (uint64_t)azri_now_ns());
 }
 
 /* Ticket of a waiter that should have `r` before us; 0: nobody. */
@@ -127,10 +142,21 @@ void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)
     }
 }
 
+typedef struct release {
+    const azri_range *ranges;
+    size_t n;
+    const azri_range *taken; /* again, by somebody; NULL: nothing known */
+} release;
+
+static bool helps(const release *rel, const azri_range *r)
+{
+    return overlaps_any(r, rel->ranges, rel->n) &&
+           !(rel->taken && azri_range_conflicts(r, rel->taken));
+}
+
 /* The longest waiter after `after` that the release helps; NULL: none left. */
 static azri_wait_slot *next_waiter(const azri_waitq *q,
-                                   const azri_wait_slot *me,
-                                   const azri_range *released, size_t n,
+                                   const azri_wait_slot *me, const release *rel,
                                    uint64_t *after, azri_range *r)
 {
     azri_wait_slot *best = NULL;
@@ -143,8 +169,7 @@ static azri_wait_slot *next_waiter(const azri_waitq *q,
 
         if (s == me || !waits_for(s, &theirs, &ticket))
             continue;
-        if (ticket > *after && ticket < best_ticket &&
-            overlaps_any(&theirs, released, n)) {
+        if (ticket > *after && ticket < best_ticket && helps(rel, &theirs)) {
             best = s;
             best_ticket = ticket;
             *r = theirs;
@@ -154,11 +179,23 @@ static azri_wait_slot *next_waiter(const azri_waitq *q,
     return best;
 }
 
-/* Wake whom the release of `released` helps, of those who came after ticket
- * `after`. Who is woken and refused all the same passes it on, so that a waiter
- * who still lacks another lock does not swallow it. */
+static bool is_awake(const azri_wait_slot *s)
+{
+    return (atomic_load(&s->holds_flags) & AZRI_WAIT_POLLS) != 0 &&
+           !is_older(s, (uint64_t)azri_now_ns(), POLLS_NS);
+}
+
+/* [Q-wake] False: nobody asleep there (it is about to try, or dead), and the next
+ * one must not wait for it. */
+static bool wake(azri_wait_slot *s)
+{
+    atomic_fetch_add(&s->wake, 1);
+    return azri_sys->futex_wake(&s->wake, 1) > 0;
+}
+
+/* Wake whom the release helps, of those who came after ticket `after`. */
 static void wake_after(const azri_waitq *q, const azri_wait_slot *me,
-                       const azri_range *released, size_t n, uint64_t after)
+                       const release *rel, uint64_t after)
 {
     azri_range woken[MOST_WOKEN];
     size_t count = 0;
@@ -167,7 +204,7 @@ static void wake_after(const azri_waitq *q, const azri_wait_slot *me,
         return;
     while (count < MOST_WOKEN) {
         azri_range r = {0, 0, false};
-        azri_wait_slot *s = next_waiter(q, me, released, n, &after, &r);
+        azri_wait_slot *s = next_waiter(q, me, rel, &after, &r);
         bool stands_against = false;
 
         if (!s)
@@ -176,12 +213,23 @@ static void wake_after(const azri_waitq *q, const azri_wait_slot *me,
             stands_against |= azri_range_conflicts(&r, &woken[i]);
         if (stands_against)
             continue;
-        /* [Q-wake] Nobody asleep there (it is about to try, or dead): the next
-         * one must not wait for it. */
-        atomic_fetch_add(&s->wake, 1);
-        if (azri_sys->futex_wake(&s->wake, 1) > 0)
+        if (is_awake(s) || wake(s))
             woken[count++] = r;
     }
+}
+
+/* We were woken, and refused all the same. The wake-up is for the next one then,
+ * lest a waiter who still lacks another lock swallow it; but not for one against
+ * whom stands what stands against us: if somebody overtook us, his release wakes. */
+static void pass_on(const azri_waitq *q, const azri_wait_slot *me, int fd,
+                    const azri_range *r)
+{
+    azri_range theirs;
+    release rel = {r, 1, NULL};
+
+    if (azri_ofd_conflict(fd, r, &theirs))
+        rel.taken = &theirs;
+    wake_after(q, me, &rel, atomic_load(&me->ticket));
 }
 
 /* Tickets below this one are not overtaken by the holder of `ticket`. */
@@ -190,6 +238,35 @@ static uint64_t whose_turn(uint64_t ticket)
     uint64_t turn = (uint64_t)azri_now_ns() - TURN_NS;
 
     return ticket < turn ? ticket : turn;
+}
+
+/*
+ * Nap 0 is sleep until woken. Who was woken, and overtaken all the same, would be
+ * woken for nothing by the next release too, and the one after: a system call and
+ * two switches of context for each. So it says that it looks by itself, does so
+ * for 8 ms, and then sleeps again. Returns how long to sleep at most.
+ */
+static int64_t set_nap(azri_wait_slot *me, int nap)
+{
+    uint32_t flags = atomic_load(&me->holds_flags);
+    uint32_t wanted =
+        nap > 0 ? flags | AZRI_WAIT_POLLS : flags & ~(uint32_t)AZRI_WAIT_POLLS;
+
+    if (wanted != flags)
+        atomic_store(&me->holds_flags, wanted);
+    return nap > 0 ? g_naps_ns[nap - 1] : NET_NS;
+}
+
+static bool sleep_until_woken(const azri_patience *patience, azri_wait_slot *me,
+                              uint32_t seen, int64_t most_ns)
+{
+    int64_t slice = azri_patience_slice(patience, most_ns);
+    struct timespec ts = {slice / 1000000000, slice % 1000000000};
+    /* [Q-sleep] */
+    bool woken = azri_sys->futex_wait(&me->wake, seen, &ts) == 0;
+
+    azri_sys->store64("wait.alive", &me->alive_ns, (uint64_t)azri_now_ns());
+    return woken;
 }
 
 /* Enlisted; until we have the lock or give up. */
@@ -202,13 +279,14 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
     uint64_t yields_to = 0;
     int64_t since = 0;
     bool woken = false;
+    int nap = 0;
 
     for (;;) {
+        /* no longer looking by ourselves: said before the try */
+        int64_t most_ns = set_nap(me, nap);
         uint32_t seen = atomic_load(&me->wake);
         uint64_t ahead =
             ahead_of_us(q, me, r, held, held_count, whose_turn(ticket));
-        struct timespec ts;
-        int64_t slice;
         int rc;
 
         if (ahead != yields_to) {
@@ -228,14 +306,14 @@ static int wait_enlisted(const azri_waitq *q, azri_wait_slot *me, int fd,
         rc = azri_patience_check(patience);
         if (rc < 0)
             return rc;
-        slice = azri_patience_slice(patience, NET_NS);
-        ts.tv_sec = slice / 1000000000;
-        ts.tv_nsec = slice % 1000000000;
-        if (woken) /* it did not help us: it may help the next one */
-            wake_after(q, me, r, 1, ticket);
-        /* [Q-sleep] */
-        woken = azri_sys->futex_wait(&me->wake, seen, &ts) == 0;
-        azri_sys->store64("wait.alive", &me->alive_ns, (uint64_t)azri_now_ns());
+        if (woken) {
+            pass_on(q, me, fd, r);
+            nap = 1;
+            most_ns = set_nap(me, nap);
+        }
+        woken = sleep_until_woken(patience, me, seen, most_ns);
+        if (nap > 0)
+            nap = nap < NAPS ? nap + 1 : 0;
     }
 }
 
@@ -258,6 +336,7 @@ int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
     AZRI_COUNT(lock_waits, 1);
     enlist(q, me, r, now);
     rc = wait_enlisted(q, me, fd, r, held, held_count, patience, err);
+    (void)set_nap(me, 0);
     azri_waitq_forget(q, me);
     if (rc < 0)
         azri_waitq_wake(q, me, r, 1); /* a wake-up meant for us: pass it on */
@@ -268,5 +347,7 @@ int azri_waitq_lock(const azri_waitq *q, azri_wait_slot *me, int fd,
 void azri_waitq_wake(const azri_waitq *q, const azri_wait_slot *me,
                      const azri_range *released, size_t n)
 {
-    wake_after(q, me, released, n, 0);
+    release rel = {released, n, NULL};
+
+    wake_after(q, me, &rel, 0);
 }

@@ -45,6 +45,7 @@ typedef struct azri_wait_slot {
 #define AZRI_HOLDS_META_EXCLUSIVE 2u
 #define AZRI_HOLDS_DOC            4u
 #define AZRI_HOLDS_DOC_EXCLUSIVE  8u
+#define AZRI_WAIT_POLLS           65536u /* looks by itself: need not be woken */
 
 /* A view of all slots: slot i stands at base + i * stride, the last one (of
  * `count`) at `spare`. */
@@ -57,6 +58,8 @@ typedef struct azri_waitq {
         *waiting; /* hint: slots that wait; too high does no harm */
 } azri_waitq;
 
+/* Has its owner looked at a lock in the last 0.2 s? Only a hint. */
+bool azri_waitq_alive(const azri_wait_slot *slot);
 azri_wait_slot *azri_waitq_slot(const azri_waitq *q, uint32_t i);
 
 /* Lock `r` on `fd` with slot `me`, whose ticket, if it has one from an earlier

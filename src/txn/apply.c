@@ -3,6 +3,7 @@
  * the work of a dead one. Everything here may be done twice. */
 #include "base/hash.h"
 #include "base/stats.h"
+#include "runtime/pool.h"
 #include "txn/txn_local.h"
 
 #include <errno.h>
@@ -83,22 +84,41 @@ static int sync_parent(const char *parent, void *arg, azr_error *err)
     return azri_fsync_dir(a->d->dir, parent, err);
 }
 
-void azri_kept_close(azri_kept *k)
+#define CLOSE_TOGETHER ((uint64_t)4 << 20)
+
+static int close_one(void *arg, uint64_t i, int worker, azr_error *err)
 {
-    while (k->n > 0)
-        azri_close(k->fds[--k->n]);
+    const azri_kept *k = arg;
+
+    (void)worker;
+    (void)err;
+    azri_close(k->fds[i]);
+    return AZR_OK;
+}
+
+void azri_kept_close(const azri_domain *d, azri_kept *k)
+{
+    uint64_t n = (uint64_t)k->n;
+    int width = k->nbytes < CLOSE_TOGETHER ? 1 : azri_pool_width(d->threads, n);
+
+    azri_ignore(azri_pool_run(width, n, close_one, k, NULL));
+    k->n = 0;
+    k->nbytes = 0;
 }
 
 /* If it cannot be kept the rename is only slower. */
-static void keep(azri_kept *k, int dir, const char *key)
+static void keep(const azri_apply *a, const char *key, uint64_t nbytes)
 {
+    azri_kept *k = a->kept;
     int fd;
 
     if (k->n == AZRI_KEPT_MAX)
-        azri_kept_close(k);
-    fd = azri_sys->openat(dir, key, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
-    if (fd >= 0)
-        k->fds[k->n++] = fd;
+        azri_kept_close(a->d, k);
+    fd = azri_sys->openat(a->d->dir, key, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+    if (fd < 0)
+        return;
+    k->fds[k->n++] = fd;
+    k->nbytes += nbytes;
 }
 
 static int put_in_place(const azri_apply *a, int tx, const char *name,
@@ -107,7 +127,6 @@ static int put_in_place(const azri_apply *a, int tx, const char *name,
     azri_apply with = *a;
     int rc;
 
-    keep(a->kept, a->d->dir, key);
     if (azri_sys->renameat2(tx, name, a->d->dir, key, 0) == 0)
         return AZR_OK;
     if (errno != ENOENT)
@@ -153,6 +172,8 @@ static int rename_entry(const azri_apply *a, uint64_t i, const azri_entry *e,
     if (rc < 0)
         return rc;
     azri_staged_name(name, a->row, a->id, i);
+    if (!a->staged || a->staged[i].kept.handle < 0)
+        keep(a, key, e->head.nbytes);
     return put_in_place(a, tx, name, key, err);
 }
 

@@ -21,6 +21,9 @@
 /* fallocate before a large write: nothing is left for the rename to flush. */
 #define ALLOCATE_FROM ((size_t)1 << 20)
 
+/* Descriptors that one transaction may hold before it commits. */
+#define KEPT_FOR_MERGING 16u
+
 /* ------------------------------------------------------------- entries --- */
 
 int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
@@ -34,6 +37,8 @@ int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
     t->staged = azri_calloc((size_t)room, sizeof *t->staged);
     if (!t->entries || !t->staged)
         return azri_fail_nomem(err, (size_t)room * each);
+    for (uint64_t i = 0; i < room; i++)
+        t->staged[i].kept.handle = -1;
     for (uint64_t i = 0; i < n; i++) {
         azri_entry e;
 
@@ -185,11 +190,28 @@ static int examine_victim(azri_txn *t, const char *key, azr_error *err)
     return rc < 0 ? rc : check_parent(t, parent, err);
 }
 
+/* Permission bits and group of a new file. What came out right for one file of a
+ * transaction does for the next one that wants the same: it is in the same
+ * directory, under the same umask. */
+static int own(azri_txn *t, int fd, mode_t mode, gid_t gid, const char *name,
+               azr_error *err)
+{
+    uint64_t wanted = ((uint64_t)mode << 32 | gid) + 1;
+    struct stat st;
+
+    if (atomic_load(&t->comes_out) == wanted)
+        return AZR_OK;
+    if (azri_sys->fstat(fd, &st) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", name);
+    if ((st.st_mode & 07777) == mode && st.st_gid == gid)
+        atomic_store(&t->comes_out, wanted);
+    return azri_fix_owner(fd, &st, mode, gid, name, err);
+}
+
 static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
                         gid_t gid, azr_error *err)
 {
     char name[AZRI_STAGED_NAME_MAX];
-    struct stat st;
     int fd, rc;
 
     azri_staged_name(name, t->row, t->id, i);
@@ -200,10 +222,8 @@ static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
     if (bytes.nbytes >= ALLOCATE_FROM)
         (void)azri_sys->fallocate(fd, 0, 0, (off_t)bytes.nbytes);
     rc = azri_pwrite_full(fd, bytes.data, bytes.nbytes, 0, name, err);
-    if (rc == AZR_OK && azri_sys->fstat(fd, &st) != 0)
-        rc = azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", name);
     if (rc == AZR_OK)
-        rc = azri_fix_owner(fd, &st, mode, gid, name, err);
+        rc = own(t, fd, mode, gid, name, err);
     if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER &&
         AZRI_GUARD(SYNC_STAGED))
         rc = azri_fdatasync_fd(fd, name, err);
@@ -248,6 +268,18 @@ static int stage(azri_txn *t, uint64_t i, azri_span bytes, azr_error *err)
     azri_entry_put(t->entries, t->s, i, &e);
     AZRI_COUNT(bytes_written, bytes.nbytes);
     return AZR_OK;
+}
+
+void azri_txn_keep(azri_txn *t, uint64_t i, azr_object *o)
+{
+    azr_object *kept = &t->staged[i].kept;
+
+    if (kept->handle >= 0 ||
+        atomic_fetch_add(&t->kept_count, 1) >= KEPT_FOR_MERGING)
+        t->d->store->ops->close(t->d->store, o);
+    else
+        *kept = *o;
+    o->handle = -1;
 }
 
 int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
@@ -351,13 +383,8 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
         rc = azri_pwrite_full(fd, &h, sizeof h, 0, name, err);
     if (rc == AZR_OK)
         rc = azri_pwrite_full(fd, t->entries, body, sizeof h, name, err);
-    if (rc == AZR_OK) {
-        struct stat st;
-
-        if (azri_sys->fstat(fd, &st) == 0)
-            rc = azri_fix_owner(fd, &st, t->d->dir_mode & 0666, t->d->dir_gid,
-                                name, err);
-    }
+    if (rc == AZR_OK)
+        rc = own(t, fd, t->d->dir_mode & 0666, t->d->dir_gid, name, err);
     if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
         rc = azri_fdatasync_fd(fd, name, err);
     azri_close(fd);
@@ -522,6 +549,7 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
         .flags = w->flags,
         .count = t->count,
         .entries = t->entries,
+        .staged = t->staged,
     };
     int rc;
 

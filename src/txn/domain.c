@@ -115,6 +115,7 @@ static int allocate(azri_domain **out, const char *path, unsigned flags,
     atomic_init(&d->tx, -1);
     atomic_init(&d->slot_hint, 0);
     d->flags = flags;
+    d->uid = azri_user_id();
     (void)pthread_mutex_init(&d->mutex, NULL);
     d->path = azri_strdup(path);
     if (!d->path)
@@ -140,6 +141,11 @@ static int open_directory(azri_domain *d, azr_error *err)
     if (rc == AZR_OK)
         rc = azri_store_fs_new(&d->store, d->dir, err);
     return rc;
+}
+
+void azri_domain_set_threads(azri_domain *d, int threads)
+{
+    d->threads = threads;
 }
 
 int azri_domain_open(azri_domain **out, const char *path, unsigned flags,

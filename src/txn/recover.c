@@ -175,7 +175,7 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     if (AZRI_GUARD(RECOVERY_BUMP))
         azri_apply_bump(&a);         /* [F-bump] */
     rc = azri_apply_rename(&a, err); /* [F-rename] */
-    azri_kept_close(&kept);
+    azri_kept_close(d, &kept);
     if (rc == AZR_OK && azri_domain_durability(d) == AZR_DURABILITY_POWER)
         rc = azri_apply_sync(&a, err); /* [F-sync] */
     if (rc < 0)

@@ -37,6 +37,8 @@ AZR_CHECKED int azri_domain_open(azri_domain **out, const char *path,
 AZR_CHECKED int azri_domain_create(azri_domain **out, const char *path,
                                    unsigned flags, int durability,
                                    azr_error *err);
+/* As azri_pool_width; before the domain is shared. */
+void azri_domain_set_threads(azri_domain *d, int threads);
 void azri_domain_close(azri_domain *d);
 /* For writing: class of the file system, a try of its locks, `state`, `tx`. */
 AZR_CHECKED int azri_domain_ready(azri_domain *d, const azri_grid *grid,
@@ -163,6 +165,9 @@ typedef struct azri_seen {
 /* Step 3. Entries in C order of coordinates, documents last. */
 AZR_CHECKED int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
                                  const void *arg, azr_error *err);
+/* The object that entry i replaces, opened for merging: kept open until the end if
+ * it is one of the first few, else closed. Takes it over; as azri_txn_stage. */
+void azri_txn_keep(azri_txn *t, uint64_t i, azr_object *o);
 /* Stage bytes for entry i; several threads, different i. */
 AZR_CHECKED int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
                                const azri_seen *seen, azr_error *err);

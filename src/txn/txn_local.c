@@ -72,7 +72,7 @@ static void sign(azri_txn *t)
     who.id = t->id;
     azri_boot_id(who.boot);
     who.pid = t->pid;
-    who.uid = azri_user_id();
+    who.uid = t->d->uid;
     who.start_ns = azri_wall_ns();
     azri_host_name(who.host);
     azri_who_seal(&who);
@@ -494,6 +494,8 @@ static bool is_old(const azri_state *s, uint32_t i)
 {
     int64_t start;
 
+    if (azri_waitq_alive(&azri_state_row(s, i)->wait))
+        return false;
     azri_part_get(&start, &azri_state_row(s, i)->who.start_ns, sizeof start);
     return azri_wall_ns() - start > ACTIVE_IS_OLD_NS;
 }
@@ -648,6 +650,18 @@ static void remove_staged(azri_txn *t)
         (void)azri_sys->unlinkat(tx, name, 0);
 }
 
+/* After the locks are gone: closing gives back the space of what was replaced. */
+static void close_kept(azri_txn *t)
+{
+    uint64_t n = atomic_load(&t->kept_count) > 0 ? t->count : 0;
+
+    for (uint64_t i = 0; i < n; i++) {
+        if (t->staged[i].kept.handle >= 0)
+            t->d->store->ops->close(t->d->store, &t->staged[i].kept);
+    }
+    azri_kept_close(t->d, &t->kept);
+}
+
 void azri_txn_end(azri_txn *t)
 {
     if (!t)
@@ -664,7 +678,7 @@ void azri_txn_end(azri_txn *t)
         }
         unlock_all(t);
     }
-    azri_kept_close(&t->kept);
+    close_kept(t);
     delist(t);
     azri_free(t->entries);
     azri_free(t->staged);

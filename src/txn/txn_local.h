@@ -32,6 +32,8 @@ struct azri_domain {
     char *path;
     int dir;
     unsigned flags;
+    uint32_t uid;    /* of who opened it: for people */
+    int threads;     /* for azri_pool_width */
     mode_t dir_mode; /* permission bits of the array's directory */
     gid_t dir_gid;
     azr_store *store;
@@ -236,14 +238,16 @@ void azri_slot_release(const azri_state *s, int fd, uint32_t i);
  * the file system's renames, and everybody else's renames would wait: with 30
  * processes on two cores, 2 to 4 times fewer writes a second (docs/performance.md).
  */
-#define AZRI_KEPT_MAX 16
+#define AZRI_KEPT_MAX 64
 
 typedef struct azri_kept {
     int n;
     int fds[AZRI_KEPT_MAX];
+    uint64_t nbytes; /* about: of what replaced them */
 } azri_kept;
 
-void azri_kept_close(azri_kept *k);
+/* On several threads if it is much: giving back pages takes time. */
+void azri_kept_close(const azri_domain *d, azri_kept *k);
 
 /* Steps 6 and 7 for entries in memory: owner and recovery do the same. */
 typedef struct azri_apply {
@@ -255,6 +259,7 @@ typedef struct azri_apply {
     uint64_t id;
     uint64_t count;
     const uint8_t *entries;
+    const struct azri_staged *staged; /* NULL in recovery */
     bool missing_ok; /* a staged object that is gone has been renamed */
 } azri_apply;
 AZR_CHECKED int azri_apply_check(const azri_apply *a, azr_error *err);
@@ -305,16 +310,19 @@ struct azri_txn {
     uint64_t count; /* entries, documents included */
     uint64_t chunk_count;
     uint8_t *entries;
-    struct azri_staged *staged; /* per entry */
-    azri_kept kept;             /* what the commit replaced */
-    azri_buf made;              /* directories that got a new entry (power) */
+    struct azri_staged *staged;  /* per entry */
+    azri_kept kept;              /* what the commit replaced */
+    _Atomic uint64_t comes_out;  /* mode and group of new files; 0: unknown */
+    _Atomic uint32_t kept_count; /* of those opened for merging */
+    azri_buf made;               /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
     azri_txn *next, **link;
 };
 
 typedef struct azri_staged {
     azri_seen seen;
-    bool exists; /* a file in tx/ has its name */
+    azr_object kept; /* what it replaces, if that is open */
+    bool exists;     /* a file in tx/ has its name */
 } azri_staged;
 
 #endif

@@ -705,6 +705,28 @@ static void test_waitq_no_circle(void **state)
     free_queue(u);
 }
 
+/* Who says that it looks by itself is not woken, unless it has not looked. */
+static void test_waitq_napping(void **state)
+{
+    queue *u = new_queue();
+    azri_range all = range(0, 99, true);
+    azri_wait_slot *s = &u->slots[1];
+
+    (void)state;
+    enlist_idle(u, 0, 0);
+    atomic_store(&s->holds_flags, AZRI_WAIT_POLLS);
+    azri_waitq_wake(&u->q, NULL, &all, 1);
+    assert_int_equal(atomic_load(&s->wake), 0);
+    enlist_idle(u, 0, -SECOND);
+    azri_waitq_wake(&u->q, NULL, &all, 1);
+    assert_int_equal(atomic_load(&s->wake), 1);
+    atomic_store(&s->holds_flags, 0);
+    enlist_idle(u, 0, 0);
+    azri_waitq_wake(&u->q, NULL, &all, 1);
+    assert_int_equal(atomic_load(&s->wake), 2);
+    free_queue(u);
+}
+
 /* A waiter of a dead process: forgotten once, and counted down once. */
 static void test_waitq_forget(void **state)
 {
@@ -740,6 +762,7 @@ int main(void)
         cmocka_unit_test(test_waitq_stopped),
         cmocka_unit_test(test_waitq_keeps_age),
         cmocka_unit_test(test_waitq_no_circle),
+        cmocka_unit_test(test_waitq_napping),
         cmocka_unit_test(test_waitq_forget),
     };
 
