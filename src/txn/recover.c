@@ -212,6 +212,11 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
         give_up(d, i, id, count, &why);
         rc = AZR_OK;
     }
+    if (rc == AZR_ECONFLICT) /* whoever changed it has no lock, or nobody has */
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_LOCK,
+                             "'%s': row %u changed while its lock was ours: "
+                             "locks do not work here",
+                             d->path, i);
     if (rc < 0 && err && err->code == 0)
         *err = why;
     return rc;

@@ -154,6 +154,7 @@ static bool bystander_write(bystander *b)
     if (write(b->go[1], "", 1) != 1)
         return complain("pipe");
     status = child_wait(b->pid);
+    b->pid = -1;
     for (int i = 0; i < 2; i++) {
         (void)close(b->go[i]);
         (void)close(b->done[i]);
@@ -295,7 +296,7 @@ static bool tell(const job *j, unsigned at, bool after, unsigned trial)
 bool job_kill(job *j, unsigned at, bool after, unsigned trial)
 {
     bool with_long = trial % 3 == 2 && !op_creates(j->o) && j->o != OP_RECOVER;
-    bystander b;
+    bystander b = {.pid = -1};
     bool ok;
 
     scene_error()[0] = '\0';
@@ -304,8 +305,11 @@ bool job_kill(job *j, unsigned at, bool after, unsigned trial)
     ok = ok &&
          died_there(j, child_wait(job_start(j, TAP_KILL, at, after)), at) &&
          look_around(j, judge(j, at, after), trial, with_long ? &b : NULL);
-    if (!ok)
+    if (!ok) {
+        if (b.pid > 0)
+            (void)kill(b.pid, SIGKILL); /* it would wait for its turn */
         return tell(j, at, after, trial);
+    }
     tree_remove(j->at);
     return true;
 }
