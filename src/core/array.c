@@ -283,8 +283,10 @@ static int refuse_existing(azr_array *a, azr_error *err)
 static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
                    const azri_buf *zattrs, azr_error *err)
 {
-    int rc = refuse_existing(a, err);
+    int rc = azri_domain_check(a->d, true, err); /* refitted by another? */
 
+    if (rc == AZR_OK)
+        rc = refuse_existing(a, err);
     if (rc == AZR_OK && a->format == 2) {
         if (zattrs->nbytes > 0)
             rc = azri_txn_publish(t, ".zattrs", azri_buf_span(zattrs), false,
@@ -323,6 +325,28 @@ static int clear_ground(azr_array *a, const azri_meta *m, azr_error *err)
     return rc < 0 ? rc : azri_list_chunks(a, m, refuse_chunk, NULL, a, err);
 }
 
+static int may_refit(void *arg, azr_error *err)
+{
+    return refuse_existing(arg, err);
+}
+
+/* AZR_ECONFLICT without a message: `state` was of another array, begin again. */
+static int ready_for_creation(azr_array *a, const azri_grid *grid,
+                              int durability, azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azr_error why = AZR_ERROR_INIT;
+    int rc = azri_domain_ready(a->d, grid, durability, &patience, &why);
+
+    if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE) {
+        rc = azri_domain_refit(a->d, grid, durability, may_refit, a, err);
+        return rc < 0 ? rc : AZR_ECONFLICT;
+    }
+    if (rc < 0 && err)
+        *err = why;
+    return rc;
+}
+
 static int create_in(azr_array *a, const azr_array_spec *spec,
                      const azri_buf *text, const azri_buf *zattrs,
                      azr_error *err)
@@ -339,7 +363,7 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc < 0)
         return rc;
     azri_grid_of(&grid, meta);
-    rc = azri_domain_ready(a->d, &grid, spec->durability, &patience, err);
+    rc = ready_for_creation(a, &grid, spec->durability, err);
     if (rc == AZR_OK)
         rc = clear_ground(a, meta, err);
     azri_meta_free(meta);
@@ -353,36 +377,49 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     return rc;
 }
 
+static int try_create(azr_array **out, const char *path,
+                      const azr_array_spec *spec,
+                      const azr_open_options *options, const azri_buf *text,
+                      const azri_buf *zattrs, azr_error *err)
+{
+    azr_array *a = NULL;
+    int rc = array_new(&a, options, err);
+
+    if (rc < 0)
+        return rc;
+    set_format(a, spec->zarr_format == 2 ? 2 : 3);
+    rc = azri_domain_create(&a->d, path, domain_flags(options),
+                            spec->durability, err);
+    if (rc == AZR_OK)
+        azri_domain_set_threads(a->d, a->options.threads);
+    if (rc == AZR_OK)
+        rc = create_in(a, spec, text, zattrs, err);
+    if (rc == AZR_OK)
+        rc = first_ground(a, err);
+    if (rc == AZR_OK)
+        *out = a;
+    else
+        azri_array_close(a);
+    return rc;
+}
+
 int azri_array_create(azr_array **out, const char *path,
                       const azr_array_spec *spec,
                       const azr_open_options *options, azr_error *err)
 {
     azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
     azr_open_options writing = *options;
-    azr_array *a = NULL;
-    int rc;
+    int rc = azri_meta_compose(&text, &zattrs, spec, err);
 
     writing.flags |= AZR_OPEN_WRITE;
-    rc = azri_meta_compose(&text, &zattrs, spec, err);
     if (rc == AZR_OK)
-        rc = array_new(&a, &writing, err);
-    if (rc != AZR_OK)
-        goto done;
-    set_format(a, spec->zarr_format == 2 ? 2 : 3);
-    rc = azri_domain_create(&a->d, path, domain_flags(&writing),
-                            spec->durability, err);
-    if (rc == AZR_OK)
-        azri_domain_set_threads(a->d, a->options.threads);
-    if (rc == AZR_OK)
-        rc = create_in(a, spec, &text, &zattrs, err);
-    if (rc == AZR_OK)
-        rc = first_ground(a, err);
-    if (rc < 0)
-        goto done;
-    *out = a;
-    a = NULL;
-done:
-    azri_array_close(a);
+        rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
+    if (rc == AZR_ECONFLICT)
+        rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
+    if (rc == AZR_ECONFLICT)
+        rc =
+            azri_fail(err, AZR_EBUSY,
+                      "'%s': another process creates another array here", path);
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `state` without a valid header: a power loss ate it (or somebody wrote into
- * it). It is built anew in place, header last, by who holds INIT, META, DOC and
- * every SLOT, so while no participant is at work.
+ * it). Or with the header of an array that is gone, found by who creates another
+ * one there. It is built anew in place, header last, by who holds INIT, META, DOC
+ * and every SLOT, so while no participant is at work.
  */
 #include "base/log.h"
 #include "txn/txn_local.h"
@@ -100,57 +101,102 @@ static int durability_left(int fd, int otherwise)
     return word == AZR_DURABILITY_POWER ? AZR_DURABILITY_POWER : otherwise;
 }
 
-static int rebuild_locked(azri_domain *d, int fd, const azri_grid *grid,
-                          int durability, uint32_t *lost_out, azr_error *err)
+static bool fits(const azri_header *h, const azri_keying *k)
+{
+    return h->zarr_format == k->zarr_format &&
+           h->key_encoding == (uint8_t)k->encoding &&
+           h->separator == (uint8_t)k->separator && h->rank == k->rank;
+}
+
+typedef struct rebuild {
+    azri_domain *d;
+    int fd;
+    const azri_grid *grid;
+    int durability;
+    azri_may_fn may; /* refit: may the old one go? NULL: it is damaged */
+    void *arg;
+} rebuild;
+
+/* *done: somebody else was first. */
+static int look_again(rebuild *r, bool *done, azr_error *err)
 {
     azri_header h;
     struct stat st;
     int rc;
 
-    if (azri_sys->fstat(fd, &st) != 0)
+    *done = false;
+    if (azri_sys->fstat(r->fd, &st) != 0)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
     if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
                              "'%s/.azr/state' is not a file of its own",
-                             d->path);
+                             r->d->path);
     if ((uint64_t)st.st_size >= IMAGE_NBYTES) {
-        rc = azri_pread_full(fd, &h, sizeof h, 0, ".azr/state", err);
+        rc = azri_pread_full(r->fd, &h, sizeof h, 0, ".azr/state", err);
         if (rc < 0)
             return rc;
         if (azri_state_header_valid(&h)) /* [B-recheck] another was first */
-            return AZR_OK;
+            *done = !r->may || fits(&h, &r->grid->keying);
     }
-    durability = durability_left(fd, durability);
-    rc = clear_tx(d, lost_out, err);
+    return r->may && !*done ? r->may(r->arg, err) : AZR_OK;
+}
+
+static int rebuild_locked(rebuild *r, uint32_t *lost_out, azr_error *err)
+{
+    bool done;
+    int rc = look_again(r, &done, err);
+
+    if (rc < 0 || done)
+        return rc;
+    if (!r->may)
+        r->durability = durability_left(r->fd, r->durability);
+    rc = clear_tx(r->d, lost_out, err);
     if (rc == AZR_OK)
-        rc = write_image(fd, grid, durability, err);
+        rc = write_image(r->fd, r->grid, r->durability, err);
     if (rc == AZR_OK)
         azri_log(AZR_LOG_WARNING,
-                 "'%s': .azr/state had no valid header and was built anew; "
-                 "unfinished transactions stand in .azr/lost",
-                 d->path);
+                 "'%s': .azr/state %s and was built anew; unfinished "
+                 "transactions stand in .azr/lost",
+                 r->d->path,
+                 r->may ? "was of an array that is gone"
+                        : "had no valid header");
+    return rc;
+}
+
+static int rebuild_state(rebuild *r, uint32_t *lost_out, azr_error *err)
+{
+    /* [B-locks] INIT, META, DOC, the gates and every SLOT are neighbours */
+    azri_range all = {AZRI_LOCK_BASE, AZRI_LOCK_SLOT + AZRI_WORDS - 1, true};
+    int rc = azri_open_at(&r->fd, r->d->dir, ".azr/state", O_RDWR | O_NOFOLLOW,
+                          0, err);
+
+    if (rc < 0)
+        return rc;
+    rc = azri_ofd_try(r->fd, &all, err);
+    if (rc == AZR_EBUSY)
+        rc = azri_fail_sub(err, AZR_EBUSY, AZR_SUB_STATE,
+                           "'%s/.azr/state' is %s, and in use: close its "
+                           "users, then %s",
+                           r->d->path, r->may ? "of another array" : "damaged",
+                           r->may ? "try again" : "run `azr recover`");
+    if (rc == AZR_OK)
+        rc = rebuild_locked(r, lost_out, err);
+    azri_close(r->fd);
     return rc;
 }
 
 int azri_state_rebuild(azri_domain *d, const azri_grid *grid, int durability,
                        uint32_t *lost_out, azr_error *err)
 {
-    /* [B-locks] INIT, META, DOC, the gates and every SLOT are neighbours */
-    azri_range all = {AZRI_LOCK_BASE, AZRI_LOCK_SLOT + AZRI_WORDS - 1, true};
-    int fd = -1;
-    int rc =
-        azri_open_at(&fd, d->dir, ".azr/state", O_RDWR | O_NOFOLLOW, 0, err);
+    rebuild r = {d, -1, grid, durability, NULL, NULL};
 
-    if (rc < 0)
-        return rc;
-    rc = azri_ofd_try(fd, &all, err);
-    if (rc == AZR_EBUSY)
-        rc = azri_fail_sub(err, AZR_EBUSY, AZR_SUB_STATE,
-                           "'%s/.azr/state' is damaged, and in use: close its "
-                           "users, then run `azr recover`",
-                           d->path);
-    if (rc == AZR_OK)
-        rc = rebuild_locked(d, fd, grid, durability, lost_out, err);
-    azri_close(fd);
-    return rc;
+    return rebuild_state(&r, lost_out, err);
+}
+
+int azri_domain_refit(azri_domain *d, const azri_grid *grid, int durability,
+                      azri_may_fn may, void *arg, azr_error *err)
+{
+    rebuild r = {d, -1, grid, durability, may, arg};
+
+    return rebuild_state(&r, NULL, err);
 }

@@ -189,6 +189,14 @@ AZR_CHECKED int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
 AZR_CHECKED int azri_txn_unpublish(azri_txn *t, const char *key,
                                    azr_error *err);
 
+/* Creation found the `state` of an array that is gone: made anew for `grid`, while
+ * nobody else uses it. `may`, called under all locks, says whether it is gone. The
+ * domain keeps the old map: close it, and open it again. */
+typedef int (*azri_may_fn)(void *arg, azr_error *err);
+AZR_CHECKED int azri_domain_refit(azri_domain *d, const azri_grid *grid,
+                                  int durability, azri_may_fn may, void *arg,
+                                  azr_error *err);
+
 /* ---------------------------------------------------------- the others --- */
 
 /* Finish or clear every dead row, collect rubbish. */
