@@ -32,7 +32,7 @@ static const struct cli_usage usage = {
 struct words {
     const char *durability;
     int baseline, kernel_locks, readers, seed;
-    int64_t ms;
+    int64_t ms, least_ms;
 };
 
 static int check(struct demo_options *o, const struct words *w)
@@ -47,7 +47,10 @@ static int check(struct demo_options *o, const struct words *w)
         return cli_usage_error(o->cli, "--durability %s: process or power",
                                w->durability);
     o->fixed_time = w->ms >= 0;
-    o->seconds = o->fixed_time ? (double)w->ms / 1e3 : 4.0;
+    o->seconds = (double)(o->fixed_time      ? w->ms
+                          : w->least_ms >= 0 ? w->least_ms
+                                             : 4000) /
+                 1e3;
     o->threads = o->cli->threads > 0 ? o->cli->threads : 1;
     o->readers = w->readers > 0     ? w->readers
                  : o->procs / 3 > 0 ? o->procs / 3
@@ -162,13 +165,15 @@ static int make_scratch(const struct demo_options *o, char *path, size_t room)
 int cmd_demo(struct cli *cli, int argc, char **argv)
 {
     struct demo_options o = {.cli = cli, .procs = 30};
-    struct words w = {.durability = "process", .ms = -1};
+    struct words w = {.durability = "process", .ms = -1, .least_ms = -1};
     const struct cli_option options[] = {
         {CLI_NUMBER, 'n', "procs", &o.procs, "N", "processes (30)"},
         {CLI_NUMBER, 0, "readers", &w.readers, "N",
          "how many of them read (a third)"},
         {CLI_SECONDS, 0, "seconds", &w.ms, "S",
-         "how long each half lasts (4, and on until it proves something)"},
+         "how long each half lasts, proof or no proof"},
+        {CLI_SECONDS, 0, "min-seconds", &w.least_ms, "S",
+         "the least that it lasts (4): on until it proves something"},
         {CLI_TEXT, 0, "dir", &o.dir, "DIR",
          "where the scratch arrays stand ($TMPDIR, /dev/shm, here)"},
         {CLI_TEXT, 0, "array", &o.array, "PATH",

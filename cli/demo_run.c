@@ -21,6 +21,7 @@
 #define BLIND_KILLS      10
 #define AIMED_KILLS      30
 #define LATER_EVERY_MS   400
+#define SOON_MS          30
 #define BASELINE_MAX_S   60
 #define OURS_MAX_S       30
 #define TICK_MS          5
@@ -134,16 +135,20 @@ static int kill_aimed(struct crew *c)
 }
 
 /* Set the time of the next kill, if there are to be `kills` in the ordered time;
- * who is late hurries. */
+ * who is late hurries, but gives the writers time to do something. */
 static void schedule(const struct crew *c, uint64_t *next, int kills)
 {
     double ms = c->run->o->seconds * 1e3 / kills;
     uint64_t now = load_now_ns();
+    uint64_t later = LATER_EVERY_MS;
 
-    if (c->run->seconds <= c->run->o->seconds)
+    if (c->run->seconds <= c->run->o->seconds) {
         *next = (*next ? *next : now) + (uint64_t)(ms * 1e6);
-    else if (c->run->in_flight >= ENOUGH_IN_FLIGHT)
-        *next = now + LATER_EVERY_MS * UINT64_C(1000000);
+        return;
+    }
+    if (kills == AIMED_KILLS && c->run->in_flight < ENOUGH_IN_FLIGHT)
+        later = SOON_MS;
+    *next = now + later * UINT64_C(1000000);
 }
 
 static int kill_some(struct crew *c, uint64_t now)
