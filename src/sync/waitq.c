@@ -14,7 +14,7 @@
 #define MOST_WOKEN 64
 
 /* How long a waiter that was overtaken sleeps until it looks by itself. */
-static const int64_t g_naps_ns[] = {1000000, 1000000, 2000000, 4000000};
+static const int64_t g_naps_ns[] = {100000, 200000, 400000, 800000};
 #define NAPS (int)(sizeof g_naps_ns / sizeof g_naps_ns[0])
 
 /* Tickets of waiters that were alive, and did not take what was free for a whole
@@ -244,7 +244,7 @@ static uint64_t whose_turn(uint64_t ticket)
  * Nap 0 is sleep until woken. Who was woken, and overtaken all the same, would be
  * woken for nothing by the next release too, and the one after: a system call and
  * two switches of context for each. So it says that it looks by itself, does so
- * for 8 ms, and then sleeps again. Returns how long to sleep at most.
+ * for 1.5 ms, and then sleeps again. Returns how long to sleep at most.
  */
 static int64_t set_nap(azri_wait_slot *me, int nap)
 {
