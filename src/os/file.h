@@ -59,6 +59,10 @@ bool azri_is_directory(int dir, const char *path, unsigned char d_type);
 AZR_CHECKED int azri_list(int dir, const char *path, azri_list_fn fn, void *arg,
                           azr_error *err);
 
+/* Absolute path of an open directory, without links (`out`: 4096 bytes).
+ * AZR_ENOTFOUND (no message): /proc does not tell, or it is longer. */
+AZR_CHECKED int azri_path_of(int dir, char out[4096]);
+
 AZR_CHECKED int azri_random(void *out, size_t n, azr_error *err);
 
 #endif

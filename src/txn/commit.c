@@ -373,9 +373,13 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
     h.count = t->count;
     h.entry_nbytes = (uint32_t)azri_entry_nbytes(t->s);
     h.flags = w->flags;
+    h.others = t->others;
     w->flags |= AZRI_WHAT_RECORD;
-    w->record_nbytes = sizeof h + body;
+    w->record_nbytes = sizeof h + body + t->refs.nbytes;
     w->record_crc = azri_crc32c(azri_crc32c(0, &h, sizeof h), t->entries, body);
+    if (t->refs.nbytes > 0)
+        w->record_crc =
+            azri_crc32c(w->record_crc, t->refs.data, t->refs.nbytes);
 
     azri_record_name(name, t->row, t->id);
     rc = azri_staged_create(&fd, t->d, name, t->d->dir_mode & 0666, err);
@@ -383,6 +387,9 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
         rc = azri_pwrite_full(fd, &h, sizeof h, 0, name, err);
     if (rc == AZR_OK)
         rc = azri_pwrite_full(fd, t->entries, body, sizeof h, name, err);
+    if (rc == AZR_OK && t->refs.nbytes > 0)
+        rc = azri_pwrite_full(fd, t->refs.data, t->refs.nbytes, sizeof h + body,
+                              name, err);
     if (rc == AZR_OK)
         rc = own(t, fd, t->d->dir_mode & 0666, t->d->dir_gid, name, err);
     if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
@@ -404,9 +411,11 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
         return azri_fail(err, AZR_EINVAL, "%llu objects in one transaction",
                          (unsigned long long)t->count);
     w->flags = (touches_metadata(t) ? AZRI_WHAT_METADATA : 0) |
-               (t->doc_first ? AZRI_WHAT_DOC_FIRST : 0);
+               (t->doc_first ? AZRI_WHAT_DOC_FIRST : 0) | t->several;
+    w->home_row = t->home_row;
+    memcpy(w->home_id, t->home_id, sizeof w->home_id);
     hull_of(t, w);
-    if (body <= sizeof w->entries) {
+    if (body <= sizeof w->entries && t->several == 0) {
         memcpy(w->entries, t->entries, body);
         w->entries_nbytes = (uint32_t)body;
     } else {
@@ -575,9 +584,37 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
     return AZR_OK;
 }
 
-int azri_txn_commit(azri_txn *t, azr_error *err)
+/* Steps 4: all that can fail, of one array. */
+static int make_ready(azri_txn *t, azri_what *w, azr_error *err)
+{
+    int rc = complete_what(t, w, err);
+
+    if (rc == AZR_OK)
+        rc = check_foreign(t, err);
+    if (rc < 0)
+        return rc;
+    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
+        return sync_staged(t, err);
+    note_unsynced(t);
+    return AZR_OK;
+}
+
+/* (6) to (8) of one array. */
+static bool apply_or_warn(azri_txn *t, const azri_what *w)
 {
     azr_error warning = AZR_ERROR_INIT;
+
+    if (apply_own(t, w, &warning) == AZR_OK)
+        return true;
+    azri_log(AZR_LOG_WARNING,
+             "'%s': transaction %014llx is committed, but not applied yet: "
+             "%s; the next participant goes on",
+             t->d->path, (unsigned long long)t->id, warning.message);
+    return false;
+}
+
+int azri_txn_commit(azri_txn *t, azr_error *err)
+{
     azri_what what;
     int rc;
 
@@ -587,16 +624,7 @@ int azri_txn_commit(azri_txn *t, azr_error *err)
                          "this transaction belongs to process %u", t->pid);
     if (t->count == 0)
         return AZR_OK;
-    rc = complete_what(t, &what, err);
-    if (rc < 0)
-        return rc;
-    rc = check_foreign(t, err);
-    if (rc < 0)
-        return rc;
-    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
-        rc = sync_staged(t, err);
-    else
-        note_unsynced(t);
+    rc = make_ready(t, &what, err);
     if (rc < 0)
         return rc;
     if (AZRI_GUARD(ROW)) {
@@ -605,12 +633,128 @@ int azri_txn_commit(azri_txn *t, azr_error *err)
             return rc;
     }
     t->committed = true;
-    if (apply_own(t, &what, &warning) < 0)
-        azri_log(AZR_LOG_WARNING,
-                 "'%s': transaction %014llx is committed, but not applied yet: "
-                 "%s; the next participant goes on",
-                 t->d->path, (unsigned long long)t->id, warning.message);
+    (void)apply_or_warn(t, &what);
     return AZR_OK;
+}
+
+/* ------------------------------------------------------ several arrays --- */
+
+/* The home names the others, and they name the home: their rows and records say
+ * so before any word promises it. */
+static int introduce(azri_txn **parts, size_t n, azr_error *err)
+{
+    azri_txn *home = parts[0];
+    int rc = azri_refs_put(&home->refs, home, parts + 1, n - 1, err);
+
+    home->several = AZRI_WHAT_HOME;
+    home->others = (uint32_t)(n - 1);
+    for (size_t k = 1; k < n && rc == AZR_OK; k++) {
+        azri_txn *t = parts[k];
+
+        t->several = AZRI_WHAT_HAS_HOME;
+        t->others = 1;
+        t->home_row = home->row;
+        memcpy(t->home_id, home->s->header.array_id, sizeof t->home_id);
+        rc = azri_refs_put(&t->refs, t, &home, 1, err);
+    }
+    return rc;
+}
+
+/* [W5-prepare] From here on the home row says whether this one counts. */
+static int prepare_row(azri_txn *t, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    if (!AZRI_GUARD(PREPARED))
+        return AZR_OK;
+    set_word(t, "row.prepared", AZRI_PREPARED);
+    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
+        rc = azri_fdatasync_fd(t->s->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&t->d->poisoned, true);
+    return rc;
+}
+
+static int commit_several(azri_txn **parts, size_t n, azri_what *what,
+                          azr_error *err)
+{
+    bool applied = true;
+    int rc = introduce(parts, n, err);
+
+    for (size_t k = 0; k < n && rc == AZR_OK; k++)
+        rc = make_ready(parts[k], &what[k], err);
+    for (size_t k = 1; k < n && rc == AZR_OK; k++)
+        rc = prepare_row(parts[k], err);
+    if (rc < 0)
+        return rc; /* azri_txn_end rolls all of them back */
+    rc = commit_row(parts[0], err);
+    for (size_t k = 1; k < n; k++)
+        parts[k]->committed = true; /* or, as the home's, unknown */
+    if (rc < 0)
+        return rc;
+    for (size_t k = 1; k < n; k++)
+        set_word(parts[k], "other.committed", AZRI_COMMITTED); /* [W5-others] */
+    if (!AZRI_GUARD(OTHERS))
+        (void)apply_or_warn(parts[0], &what[0]);
+    for (size_t k = 1; k < n; k++)
+        applied &= apply_or_warn(parts[k], &what[k]);
+    /* the home row stands until the others are cleared */
+    if (applied && AZRI_GUARD(OTHERS))
+        (void)apply_or_warn(parts[0], &what[0]);
+    return AZR_OK;
+}
+
+/* What one commit can join. */
+static int check_parts(azri_txn **parts, size_t n, azr_error *err)
+{
+    const azri_txn *home = parts[0];
+
+    for (size_t k = 0; k < n; k++) {
+        const azri_txn *t = parts[k];
+
+        assert(t->has_row && !t->committed && t->has_meta && t->id == home->id);
+        if (!azri_txn_is_owner(t))
+            return azri_fail(err, AZR_EINVAL,
+                             "this transaction belongs to process %u", t->pid);
+        if (t->s->dev != home->s->dev)
+            return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
+                                 "'%s' and '%s' are on two file systems: one "
+                                 "transaction cannot write both",
+                                 home->d->path, t->d->path);
+        if (azri_domain_durability(t->d) != azri_domain_durability(home->d))
+            return azri_fail(err, AZR_EUNSUPPORTED,
+                             "'%s' and '%s' differ in durability: one "
+                             "transaction cannot write both",
+                             home->d->path, t->d->path);
+    }
+    return AZR_OK;
+}
+
+int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
+{
+    azri_txn **written = azri_calloc(n, sizeof *written);
+    azri_what *what = azri_calloc(n, sizeof *what);
+    size_t count = 0;
+    int rc = AZR_OK;
+
+    if (!written || !what) {
+        rc = azri_fail_nomem(err, n * sizeof *what);
+        goto done;
+    }
+    for (size_t k = 0; k < n; k++) {
+        if (parts[k]->count > 0)
+            written[count++] = parts[k];
+    }
+    if (count == 1)
+        rc = azri_txn_commit(written[0], err);
+    else if (count > 1)
+        rc = check_parts(written, count, err);
+    if (count > 1 && rc == AZR_OK)
+        rc = commit_several(written, count, what, err);
+done:
+    azri_free(what);
+    azri_free(written);
+    return rc;
 }
 
 /* ------------------------------------------------------------ creation --- */

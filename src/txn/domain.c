@@ -170,6 +170,36 @@ int azri_domain_open(azri_domain **out, const char *path, unsigned flags,
     return AZR_OK;
 }
 
+int azri_domain_open_beside(azri_domain **out, const azri_domain *beside,
+                            const char *path, azr_error *err)
+{
+    char name[AZRI_REF_PATH_MAX + 512];
+    azri_domain *d = NULL;
+    bool has = false;
+    int rc;
+
+    (void)snprintf(name, sizeof name, "%.500s/%s", beside->path, path);
+    rc = allocate(&d, name, AZRI_DOMAIN_KERNEL_LOCKS, err);
+    if (rc < 0)
+        return rc;
+    d->threads = beside->threads;
+    rc = azri_open_at(&d->dir, beside->dir, path, O_RDONLY | O_DIRECTORY, 0,
+                      err);
+    if (rc == AZR_OK)
+        rc = learn_directory(d, err);
+    if (rc == AZR_OK)
+        rc = azri_domain_has_state(d, &has, err);
+    if (rc == AZR_OK && !has)
+        rc = AZR_ENOTFOUND;
+    if (rc < 0) {
+        azri_domain_close(d);
+        return rc;
+    }
+    enlist(d);
+    *out = d;
+    return AZR_OK;
+}
+
 /* Power: the array's own name. */
 static int sync_name_of(const char *path, azr_error *err)
 {
@@ -348,6 +378,29 @@ int azri_domain_durability(azri_domain *d)
                        AZR_DURABILITY_POWER
                ? AZR_DURABILITY_POWER
                : AZR_DURABILITY_PROCESS;
+}
+
+int azri_domain_compare(azri_domain *a, azri_domain *b)
+{
+    const azri_state *x = azri_domain_state(a), *y = azri_domain_state(b);
+
+    if (x->dev != y->dev)
+        return x->dev < y->dev ? -1 : 1;
+    if (x->ino != y->ino)
+        return x->ino < y->ino ? -1 : 1;
+    return 0;
+}
+
+bool azri_domain_same_device(azri_domain *a, azri_domain *b)
+{
+    return azri_domain_state(a)->dev == azri_domain_state(b)->dev;
+}
+
+bool azri_domain_has_rows(azri_domain *d)
+{
+    const azri_state *s = azri_domain_state(d);
+
+    return s && s->writable;
 }
 
 void azri_domain_array_id(const azri_domain *d, uint8_t out[16])

@@ -59,17 +59,20 @@ void azri_entry_key(char *out, const azri_state *s, const azri_entry *e)
 
 /* ------------------------------------------------------------- records --- */
 
+#define WHAT_SEVERAL (AZRI_WHAT_HOME | AZRI_WHAT_HAS_HOME)
+
 static int check_record(const azri_record_head *h, const azri_state *s,
                         uint64_t id, uint64_t count, uint64_t nbytes)
 {
+    bool several = (h->flags & WHAT_SEVERAL) != 0;
     uint64_t body;
 
     return memcmp(h->magic, AZRI_RECORD_MAGIC, 8) == 0 && h->id == id &&
            memcmp(h->array_id, s->header.array_id, 16) == 0 &&
            h->count == count && h->entry_nbytes == azri_entry_nbytes(s) &&
-           h->others == 0 &&
+           (h->others != 0) == several &&
            !__builtin_mul_overflow(count, azri_entry_nbytes(s), &body) &&
-           body + sizeof *h == nbytes;
+           (several ? body < nbytes - sizeof *h : body + sizeof *h == nbytes);
 }
 
 static int corrupt_record(const char *name, const char *why, azr_error *err)
@@ -108,12 +111,17 @@ static int load_record(azri_intent *out, azri_domain *d, uint32_t i,
         goto done;
     }
     memcpy(&h, file.data, sizeof h);
-    if (!check_record(&h, s, id, what->count, file.nbytes)) {
+    if (!check_record(&h, s, id, what->count, file.nbytes) ||
+        ((h.flags ^ what->flags) & WHAT_SEVERAL) != 0) {
         rc = corrupt_record(name, "it is of another transaction or array", err);
         goto done;
     }
     memmove(file.data, file.data + sizeof h, file.nbytes - sizeof h);
     out->entries = file.data;
+    out->others = h.others;
+    out->refs = out->entries + (size_t)h.count * azri_entry_nbytes(s);
+    out->refs_nbytes =
+        file.nbytes - sizeof h - (size_t)(out->refs - out->entries);
     file.data = NULL;
 done:
     azri_buf_dispose(&file);
@@ -126,6 +134,54 @@ void azri_intent_dispose(azri_intent *in)
 {
     azri_free(in->entries);
     in->entries = NULL;
+    in->refs = NULL;
+    in->others = 0;
+}
+
+/* A path of a record leads to another array, which has to carry the id that
+ * stands beside it; nothing else is ever done there than what its own row says. */
+int azri_intent_ref(azri_ref *out, const azri_intent *in, uint32_t k,
+                    azr_error *err)
+{
+    const uint8_t *p = in->refs;
+    size_t left = in->refs_nbytes, nbytes = 0;
+    azri_ref_head h;
+
+    for (uint32_t i = 0; k < in->others && i <= k; i++) {
+        p += nbytes;
+        left -= nbytes;
+        if (left < sizeof h)
+            goto bad;
+        memcpy(&h, p, sizeof h);
+        if (h.path_nbytes == 0 || h.path_nbytes >= AZRI_REF_PATH_MAX)
+            goto bad;
+        nbytes = sizeof h + (h.path_nbytes + 7u) / 8u * 8u;
+        if (left < nbytes)
+            goto bad;
+    }
+    if (k >= in->others || p[sizeof h] == '/' ||
+        memchr(p + sizeof h, '\0', h.path_nbytes))
+        goto bad;
+    memcpy(out->array_id, h.array_id, sizeof out->array_id);
+    out->row = h.row;
+    memcpy(out->path, p + sizeof h, h.path_nbytes);
+    out->path[h.path_nbytes] = '\0';
+    return AZR_OK;
+bad:
+    return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                         "transaction %014llx: other array %u is not a "
+                         "relative path",
+                         (unsigned long long)azri_word_id(in->word), k);
+}
+
+bool azri_row_of_this_boot(const azri_state *s, uint32_t i)
+{
+    azri_who who;
+    uint8_t boot[16];
+
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_boot_id(boot);
+    return memcmp(who.boot, boot, sizeof boot) == 0;
 }
 
 static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
@@ -138,6 +194,11 @@ static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
     if (__builtin_mul_overflow((uint64_t)w->count,
                                (uint64_t)azri_entry_nbytes(s), &body))
         return false;
+    if (w->flags & WHAT_SEVERAL)
+        return (w->flags & AZRI_WHAT_RECORD) &&
+               (w->flags & WHAT_SEVERAL) != WHAT_SEVERAL &&
+               body <= RECORD_MAX &&
+               w->record_nbytes > body + sizeof(azri_record_head);
     if (w->flags & AZRI_WHAT_RECORD)
         return w->record_nbytes == body + sizeof(azri_record_head);
     return body == w->entries_nbytes;
@@ -220,6 +281,8 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
     out->first = what.first;
     out->last = what.last;
     out->count = what.count;
+    out->home_row = what.home_row;
+    memcpy(out->home_id, what.home_id, sizeof out->home_id);
     if (!with_entries)
         return AZR_OK;
 

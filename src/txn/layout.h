@@ -104,7 +104,7 @@ typedef struct azri_who {
 #define AZRI_WHAT_METADATA 1u /* touches metadata: overlaps everything */
 #define AZRI_WHAT_RECORD   2u /* entries stand in tx/<id>.r */
 #define AZRI_WHAT_HOME     4u /* home row of a transaction over several arrays */
-#define AZRI_WHAT_HAS_HOME 8u
+#define AZRI_WHAT_HAS_HOME 8u /* one of the others: home_row, home_id */
 #define AZRI_WHAT_DOC_FIRST                                                    \
     16u /* documents are renamed before chunks (shrink) */
 
@@ -157,9 +157,21 @@ typedef struct azri_record_head {
     uint64_t count;
     uint32_t entry_nbytes;
     uint32_t flags;  /* as azri_what.flags */
-    uint32_t others; /* arrays that follow the entries; 0 in this release */
+    uint32_t others; /* references to other arrays, after the entries */
     uint32_t zero;
 } azri_record_head;
+
+/* Another array of the same transaction: in a home row's record each of the
+ * others, in theirs the home. */
+typedef struct azri_ref_head {
+    uint8_t array_id[16];
+    uint32_t row;
+    uint32_t path_nbytes;
+    /* followed by the path from this array's directory to that one's, with
+     * zeros up to a multiple of 8 bytes */
+} azri_ref_head;
+
+#define AZRI_REF_PATH_MAX 4096u /* with its NUL */
 
 static_assert(sizeof(azri_header) == 256, "layout");
 static_assert(sizeof(azri_changing) == 320, "layout");
@@ -169,6 +181,7 @@ static_assert(sizeof(azri_what) == 320, "layout");
 static_assert(sizeof(azri_row) == AZRI_ROW_NBYTES, "layout");
 static_assert(sizeof(azri_entry_head) == 16, "layout");
 static_assert(sizeof(azri_record_head) == 56, "layout");
+static_assert(sizeof(azri_ref_head) == 24, "layout");
 
 /* Lock bytes: offsets of `state` far beyond its end. */
 #define AZRI_LOCK_BASE  (UINT64_C(1) << 40)

@@ -81,15 +81,6 @@ static uint32_t sweep_files(azri_domain *d, uint32_t i, uint64_t id,
 
 /* ------------------------------------------------------------ one row --- */
 
-static bool of_this_boot(const azri_state *s, uint32_t i)
-{
-    const azri_who *who = &azri_state_row(s, i)->who;
-    uint8_t boot[16];
-
-    azri_boot_id(boot);
-    return memcmp(who->boot, boot, sizeof boot) == 0;
-}
-
 static void clear_row(azri_domain *d, uint32_t i, uint64_t id)
 {
     azri_state *s = azri_domain_state(d);
@@ -188,17 +179,34 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     return AZR_OK;
 }
 
+static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
+                         azr_recovery *count, azr_error *err);
+
+static bool is_strict(azri_domain *d, uint32_t i)
+{
+    return azri_row_of_this_boot(azri_domain_state(d), i) ||
+           azri_domain_durability(d) == AZR_DURABILITY_POWER;
+}
+
+/* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
 static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
                             azr_recovery *count, azr_error *err)
 {
-    azri_state *s = azri_domain_state(d);
     uint64_t id = azri_word_id(word);
     azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
-    bool strict =
-        of_this_boot(s, i) || azri_domain_durability(d) == AZR_DURABILITY_POWER;
+    bool strict = is_strict(d, i);
     int rc = azri_intent_read(&in, d, i, word, true, &why);
 
+    if (rc == AZR_OK && (in.flags & AZRI_WHAT_HOME) && AZRI_GUARD(OTHERS)) {
+        rc = finish_others(d, i, &in, count, &why);
+        if (rc < 0) { /* ours has to stand until theirs are decided */
+            azri_intent_dispose(&in);
+            if (why.code != 0 && err && err->code == 0)
+                *err = why;
+            return rc;
+        }
+    }
     if (rc == AZR_OK)
         rc = roll_forward(d, i, &in, count, &why);
     else if (rc == AZR_ENOTFOUND && strict) {
@@ -222,7 +230,180 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
     return rc;
 }
 
-int azri_row_finish(azri_domain *d, uint32_t i, azr_recovery *count,
+/* -------------------------------------------------------- several arrays --- */
+
+/* A row of the transaction of a committed home row, in array `o`, on whose
+ * descriptor its SLOT byte is held. */
+static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
+                        azri_domain *home, uint32_t home_row,
+                        azr_recovery *count, azr_error *err)
+{
+    const azri_state *s = azri_domain_state(o);
+    uint64_t word = atomic_load(azri_state_word(s, row));
+    azri_intent in = {0};
+    bool ours;
+    int rc;
+
+    if (azri_word_state(word) == AZRI_FREE || azri_word_id(word) != id)
+        return AZR_OK;                          /* finished before */
+    if (azri_word_state(word) == AZRI_ACTIVE) { /* what a restart may leave */
+        roll_back(o, row, id, count);
+        return AZR_OK;
+    }
+    rc = azri_intent_read(&in, o, row, word, false, err);
+    if (rc < 0)
+        return rc;
+    ours =
+        (in.flags & AZRI_WHAT_HAS_HOME) && in.home_row == home_row &&
+        memcmp(in.home_id, azri_domain_state(home)->header.array_id, 16) == 0;
+    if (!ours)
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                             "'%s': row %u carries transaction %014llx of "
+                             "'%s', but does not name it as its home",
+                             o->path, row, (unsigned long long)id, home->path);
+    return finish_committed(o, row, word, count, err);
+}
+
+/* [F-others] A home row is cleared last: before it those of the same transaction
+ * in all the arrays that its record names. */
+static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
+                         azr_recovery *count, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++) {
+        azri_domain *o = NULL;
+        azri_ref r;
+        int fd = -1;
+
+        rc = azri_intent_ref(&r, in, k, err);
+        if (rc == AZR_OK)
+            rc = azri_ref_open(&o, d, &r, true, err);
+        if (rc == AZR_OK)
+            rc = azri_domain_take_fd(o, &fd, err);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, r.row, err);
+        if (rc == AZR_OK) {
+            rc = finish_other(o, r.row, azri_word_id(in->word), d, i, count,
+                              err);
+            azri_slot_release(azri_domain_state(o), fd, r.row);
+        }
+        if (fd >= 0)
+            azri_domain_give_fd(o, fd);
+        azri_domain_close(o);
+    }
+    return rc;
+}
+
+/* The home row, whose SLOT byte is held, is it committed? SEALED becomes it. */
+static int settle_home(azri_domain *h, uint32_t row, uint64_t id, bool *out,
+                       azr_error *err)
+{
+    uint64_t word = atomic_load(azri_state_word(azri_domain_state(h), row));
+    azri_intent in = {0};
+    int rc;
+
+    *out = false;
+    if (azri_word_id(word) != id)
+        return AZR_OK;
+    *out = azri_word_state(word) == AZRI_COMMITTED;
+    if (azri_word_state(word) != AZRI_SEALED)
+        return AZR_OK;
+    rc = azri_intent_read(&in, h, row, word, false, NULL);
+    if (rc < 0)
+        return AZR_OK; /* torn by a power loss: never committed */
+    rc = unseal(h, row, word, err);
+    *out = rc == AZR_OK;
+    return rc;
+}
+
+static bool decides_still(const azri_domain *h, uint32_t row, uint64_t id)
+{
+    uint64_t word = atomic_load(azri_state_word(atomic_load(&h->state), row));
+
+    return azri_word_id(word) == id && azri_word_state(word) != AZRI_FREE;
+}
+
+/*
+ * Whether a PREPARED row took effect its home row says, to who holds the SLOT
+ * byte of that one, taken before its own: then no owner lives who could still
+ * commit. Both are tried, and given back if one is busy. A home row that is FREE,
+ * or another transaction's, has decided already (home rows are cleared last), and
+ * the SLOT byte of a stranger is not waited for.
+ */
+static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
+                           const azri_ref *home, azr_recovery *count,
+                           azr_error *err)
+{
+    const azri_state *s = azri_domain_state(d);
+    uint64_t id = azri_word_id(word);
+    azri_domain *h = NULL;
+    bool committed = false;
+    int home_fd = -1;
+    int rc = azri_ref_open(&h, d, home, true, err);
+
+    if (rc < 0)
+        return rc;
+    if (decides_still(h, home->row, id)) {
+        azri_slot_release(s, fd, i);
+        rc = azri_domain_take_fd(h, &home_fd, err);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(home_fd, home->row, err); /* [F-home] */
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, i, err);
+        if (rc == AZR_OK && atomic_load(azri_state_word(s, i)) != word)
+            rc = AZR_EBUSY; /* somebody has finished it in between */
+        if (rc == AZR_OK)
+            rc = settle_home(h, home->row, id, &committed, err);
+    }
+    if (!AZRI_GUARD(HOME_NO))
+        committed = true;
+    if (rc == AZR_OK && committed)
+        rc = finish_committed(d, i, word, count, err);
+    else if (rc == AZR_OK)
+        roll_back(d, i, id, count);
+    if (home_fd >= 0) {
+        azri_slot_release(azri_domain_state(h), home_fd, home->row);
+        azri_domain_give_fd(h, home_fd);
+    }
+    azri_domain_close(h);
+    return rc;
+}
+
+static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
+                           azr_recovery *count, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    azri_intent in = {0};
+    azri_ref home;
+    int rc = azri_intent_read(&in, d, i, word, false, NULL);
+
+    if (rc < 0) { /* torn by a power loss: its home never committed */
+        roll_back(d, i, azri_word_id(word), count);
+        return AZR_OK;
+    }
+    rc = azri_intent_read(&in, d, i, word, true, &why);
+    if (rc == AZR_ENOTFOUND)
+        rc = azri_fail_sub(&why, AZR_ECORRUPT, AZR_SUB_RECORD,
+                           ".azr/state: row %u is prepared, but its record is "
+                           "gone",
+                           i);
+    if (rc == AZR_OK)
+        rc = azri_intent_ref(&home, &in, 0, &why);
+    azri_intent_dispose(&in);
+    if (rc == AZR_ECORRUPT && !is_strict(d, i)) {
+        give_up(d, i, azri_word_id(word), count, &why);
+        return AZR_OK;
+    }
+    if (rc < 0) {
+        if (err && err->code == 0)
+            *err = why;
+        return rc;
+    }
+    return decide_prepared(d, fd, i, word, &home, count, err);
+}
+
+int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
                     azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
@@ -254,11 +435,12 @@ int azri_row_finish(azri_domain *d, uint32_t i, azr_recovery *count,
             return AZR_OK;
         }
         return finish_committed(d, i, word, count, err);
+    case AZRI_PREPARED:
+        return finish_prepared(d, fd, i, word, count, err);
     default:
         return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT,
-                             ".azr/state: row %u is in state %u (a transaction "
-                             "over several arrays?), this library cannot "
-                             "finish it",
+                             ".azr/state: row %u is in state %u, this library "
+                             "cannot finish it",
                              i, azri_word_state(word));
     }
 }
@@ -399,6 +581,23 @@ static int remove_unborn_state(const char *name, unsigned char d_type,
     return 0;
 }
 
+/* A row whose transaction somebody else is finishing, in another array, is left
+ * to him. */
+static int finish_or_count(azri_domain *d, int fd, uint32_t i,
+                           azr_recovery *out, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    int rc = azri_row_finish(d, fd, i, out, &why);
+
+    if (rc == AZR_EBUSY && why.code == 0) {
+        out->busy++;
+        return AZR_OK;
+    }
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
+    return rc;
+}
+
 int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
@@ -420,7 +619,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
             continue;
         }
         if (rc == AZR_OK)
-            rc = azri_row_finish(d, i, out, err);
+            rc = finish_or_count(d, fd, i, out, err);
         azri_slot_release(s, fd, i);
     }
     if (rc == AZR_OK)

@@ -60,6 +60,11 @@ azr_store *azri_domain_store(azri_domain *d);
 const char *azri_domain_path(const azri_domain *d);
 int azri_domain_dir(const azri_domain *d); /* descriptor; the domain's */
 int azri_domain_durability(azri_domain *d);
+/* Order of arrays, below, at or above 0; 0: the same one. Both have a `state`. */
+int azri_domain_compare(azri_domain *a, azri_domain *b);
+bool azri_domain_same_device(azri_domain *a, azri_domain *b);
+/* Can rows be taken in it? Without: it has no `state`, or we may not write it. */
+bool azri_domain_has_rows(azri_domain *d);
 void azri_domain_array_id(const azri_domain *d, uint8_t out[16]);
 /* The same array's row table fits this rank and keying? AZR_ECORRUPT (STATE). */
 AZR_CHECKED int azri_domain_match(azri_domain *d, const azri_keying *k,
@@ -129,6 +134,12 @@ typedef struct azri_txn azri_txn;
 /* Take a row (step 1). */
 AZR_CHECKED int azri_txn_begin(azri_txn **out, azri_domain *d,
                                const azri_patience *patience, azr_error *err);
+/* The same in another array, as a part of the transaction `first`: with its id,
+ * to be committed with it. Arrays in the order of azri_domain_compare, at each
+ * level of locks too: all rows, all META, all DOC, all chunks. */
+AZR_CHECKED int azri_txn_join(azri_txn **out, azri_domain *d,
+                              const azri_txn *first,
+                              const azri_patience *patience, azr_error *err);
 /* Roll back what is not committed; release; free. NULL allowed. */
 void azri_txn_end(azri_txn *t);
 azri_domain *azri_txn_domain(const azri_txn *t);
@@ -181,6 +192,9 @@ AZR_CHECKED int azri_txn_stage_document(azri_txn *t, unsigned kind,
                                         azr_error *err);
 /* Steps 4 to 8. AZR_ECONFLICT (FOREIGN), AZR_EUNKNOWN, … */
 AZR_CHECKED int azri_txn_commit(azri_txn *t, azr_error *err);
+/* Of all parts at once. Those without entries only hold their locks. */
+AZR_CHECKED int azri_txn_commit_all(azri_txn *const *parts, size_t n,
+                                    azr_error *err);
 
 /* Creation, under META exclusive. Put `text` under `key` at once; `exclusive`:
  * AZR_EEXISTS (no message) if there is something. */

@@ -94,7 +94,7 @@ static int claim(azri_txn *t, uint32_t i, bool finish_dead, azr_error *err)
     if (azri_word_state(atomic_load(word)) == AZRI_FREE)
         return AZR_OK;
     if (finish_dead)
-        rc = azri_row_finish(t->d, i, &count, err);
+        rc = azri_row_finish(t->d, t->fd, i, &count, err);
     else
         rc = AZR_EBUSY;
     if (rc < 0)
@@ -149,8 +149,9 @@ static int take_row(azri_txn *t, azr_error *err)
     return AZR_OK;
 }
 
-int azri_txn_begin(azri_txn **out, azri_domain *d,
-                   const azri_patience *patience, azr_error *err)
+/* `id` 0: a new one. */
+static int begin(azri_txn **out, azri_domain *d, uint64_t id,
+                 const azri_patience *patience, azr_error *err)
 {
     azri_txn *t;
     int rc;
@@ -175,7 +176,8 @@ int azri_txn_begin(azri_txn **out, azri_domain *d,
         return rc;
     }
     enlist(t);
-    rc = new_id(d, &t->id, err);
+    t->id = id;
+    rc = id == 0 ? new_id(d, &t->id, err) : AZR_OK;
     if (rc == AZR_OK)
         rc = take_row(t, err);
     if (rc < 0) {
@@ -184,6 +186,18 @@ int azri_txn_begin(azri_txn **out, azri_domain *d,
     }
     *out = t;
     return AZR_OK;
+}
+
+int azri_txn_begin(azri_txn **out, azri_domain *d,
+                   const azri_patience *patience, azr_error *err)
+{
+    return begin(out, d, 0, patience, err);
+}
+
+int azri_txn_join(azri_txn **out, azri_domain *d, const azri_txn *first,
+                  const azri_patience *patience, azr_error *err)
+{
+    return begin(out, d, first->id, patience, err);
 }
 
 azri_domain *azri_txn_domain(const azri_txn *t)
@@ -585,9 +599,15 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
         }
         rc = AZRI_GUARD(SLOT) ? azri_slot_try(t->fd, i, err) : AZR_OK;
         if (rc == AZR_OK) { /* [W2-finish] its owner is dead */
-            rc = azri_row_finish(t->d, i, &count, err);
+            azr_error why = AZR_ERROR_INIT;
+
+            rc = azri_row_finish(t->d, t->fd, i, &count, &why);
             azri_slot_release(t->s, t->fd, i);
-            return rc;
+            if (rc < 0 && why.code != 0 && err && err->code == 0)
+                *err = why;
+            if (rc != AZR_EBUSY || why.code != 0)
+                return rc;
+            /* a row of the same transaction in another array is busy */
         }
         if (rc != AZR_EBUSY)
             return rc;
@@ -683,6 +703,7 @@ void azri_txn_end(azri_txn *t)
     azri_free(t->entries);
     azri_free(t->staged);
     azri_buf_dispose(&t->made);
+    azri_buf_dispose(&t->refs);
     (void)pthread_mutex_destroy(&t->made_mutex);
     azri_free(t);
 }

@@ -152,6 +152,11 @@ void azri_domain_give_fd(azri_domain *d, int fd); /* unlocked */
 void azri_domain_drop_fd(azri_domain *d, int fd); /* closes, and so unlocks */
 AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
 
+/* The array at `path`, from the directory of `d`, with its `state`.
+ * AZR_ENOTFOUND (no message): there is none. */
+AZR_CHECKED int azri_domain_open_beside(azri_domain **out, const azri_domain *d,
+                                        const char *path, azr_error *err);
+
 /* ---- rebuild.c ---- */
 AZR_CHECKED int azri_state_rebuild(azri_domain *d, const azri_grid *grid,
                                    int durability, uint32_t *lost_out,
@@ -201,6 +206,11 @@ typedef struct azri_intent {
     uint64_t first, last; /* W hull */
     uint64_t count;
     uint8_t *entries; /* count entries of azri_entry_nbytes, sorted */
+    uint32_t others;  /* references, behind the entries */
+    uint32_t home_row;
+    uint8_t home_id[16];
+    const uint8_t *refs; /* within `entries` */
+    size_t refs_nbytes;
 } azri_intent;
 
 void azri_intent_dispose(azri_intent *in);
@@ -219,6 +229,16 @@ uint64_t azri_intent_find(const azri_intent *in, const azri_state *s,
 /* Does it name a chunk whose W offset lies in one of the ranges? */
 bool azri_intent_overlaps(const azri_intent *in, const azri_state *s,
                           const azri_range *ranges, size_t n);
+/* Reference k of a row's record. AZR_ECORRUPT: it is not one. */
+typedef struct azri_ref {
+    uint8_t array_id[16];
+    uint32_t row;
+    char path[AZRI_REF_PATH_MAX];
+} azri_ref;
+AZR_CHECKED int azri_intent_ref(azri_ref *out, const azri_intent *in,
+                                uint32_t k, azr_error *err);
+/* Was the owner of row i at work since this host was started? */
+bool azri_row_of_this_boot(const azri_state *s, uint32_t i);
 void azri_who_seal(azri_who *who);
 bool azri_who_valid(const azri_who *who);
 /* The owner as text, for messages. */
@@ -227,8 +247,10 @@ void azri_owner_text(char *out, size_t nbytes, const azri_state *s, uint32_t i);
 /* ---- recover.c ---- */
 /* Row i, whose SLOT byte the caller holds on `fd`: finish or clear it, by its
  * word as it is now. The SLOT byte stays held. */
-AZR_CHECKED int azri_row_finish(azri_domain *d, uint32_t i, azr_recovery *count,
-                                azr_error *err);
+/* … AZR_EBUSY (no message): one of the same transaction in another array is
+ * somebody else's just now, try again; the SLOT byte may be lost then. */
+AZR_CHECKED int azri_row_finish(azri_domain *d, int fd, uint32_t i,
+                                azr_recovery *count, azr_error *err);
 /* Try SLOT[i] on fd: AZR_OK, AZR_EBUSY (no message). */
 AZR_CHECKED int azri_slot_try(int fd, uint32_t i, azr_error *err);
 void azri_slot_release(const azri_state *s, int fd, uint32_t i);
@@ -270,6 +292,24 @@ void azri_apply_rest(const azri_apply *a);
 /* Remove staged objects that no row names. */
 AZR_CHECKED int azri_collect_rubbish(azri_domain *d, azr_recovery *count,
                                      azr_error *err);
+
+/* ---- several.c: the other arrays of a transaction ---- */
+/* The array that `r`, of a row of `d`, means. An error says which it is. */
+AZR_CHECKED int azri_ref_open(azri_domain **out, azri_domain *d,
+                              const azri_ref *r, bool for_writing,
+                              azr_error *err);
+/* What the home row of a PREPARED row says, read now. */
+typedef enum azri_home {
+    AZRI_HOME_NO,     /* not committed */
+    AZRI_HOME_SEALED, /* may be committed any time, if its owner is dead */
+    AZRI_HOME_YES
+} azri_home;
+AZR_CHECKED int azri_home_ask(azri_home *out, azri_domain *d,
+                              const azri_intent *in, azr_error *err);
+/* The references that the record of `t` gets; `home` is among neither. */
+AZR_CHECKED int azri_refs_put(azri_buf *out, const azri_txn *t,
+                              azri_txn *const *others, size_t n,
+                              azr_error *err);
 
 /* ---- grow.c ---- */
 AZR_CHECKED int azri_table_grow(azri_domain *d, const azri_patience *patience,
@@ -316,6 +356,11 @@ struct azri_txn {
     _Atomic uint32_t kept_count; /* of those opened for merging */
     azri_buf made;               /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
+    uint32_t several; /* AZRI_WHAT_HOME or …_HAS_HOME, or 0: one array */
+    azri_buf refs;    /* … and what its record says of the other arrays */
+    uint32_t others;
+    uint32_t home_row;
+    uint8_t home_id[16];
     azri_txn *next, **link;
 };
 

@@ -241,12 +241,7 @@ static bool counters_stand(const azri_view *v, const azri_state *s)
 
 static bool of_another_boot(const azri_state *s, uint32_t i)
 {
-    azri_who who;
-    uint8_t boot[16];
-
-    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
-    azri_boot_id(boot);
-    return memcmp(who.boot, boot, sizeof boot) != 0;
+    return !azri_row_of_this_boot(s, i);
 }
 
 /* A committed row counts; so does a SEALED one of another boot: its renames may
@@ -257,6 +252,33 @@ static bool counts(const azri_state *s, uint32_t i, uint64_t word)
 
     return state == AZRI_COMMITTED ||
            (state == AZRI_SEALED && of_another_boot(s, i));
+}
+
+/*
+ * A PREPARED row counts exactly while its home row is COMMITTED with the same id;
+ * the home's word is read after its own. If that says no, and the row has gone on
+ * meanwhile, the answer is of no use: AZR_ECONFLICT, look at the row again.
+ */
+static int ask_home(azri_view *v, const azri_state *s, uint32_t i,
+                    const azri_intent *in, azri_home *out, azr_error *err)
+{
+    int rc = azri_home_ask(out, v->d, in, err);
+
+    atomic_thread_fence(memory_order_seq_cst);
+    if ((rc < 0 || *out != AZRI_HOME_YES) &&
+        atomic_load(azri_state_word(s, i)) != in->word) {
+        azri_error_reset(err);
+        return AZR_ECONFLICT;
+    }
+    return rc;
+}
+
+/* What items remember of a row: that it was PREPARED once is no change. */
+static uint64_t naming_word(uint64_t word)
+{
+    return azri_word_state(word) == AZRI_PREPARED
+               ? azri_word(azri_word_id(word), AZRI_COMMITTED)
+               : word;
 }
 
 static bool concerns(const azri_view *v, const azri_intent *in)
@@ -297,9 +319,49 @@ static bool name_items(azri_view *v, const azri_state *s, const azri_intent *in,
             continue;
         any = true;
         if (!pending)
-            item->named_now = item->named_now == 0 ? in->word : MOVED;
+            item->named_now =
+                item->named_now == 0 ? naming_word(in->word) : MOVED;
     }
     return any;
+}
+
+/* Read what row i means to change, as `word` has it. *out: it concerns us, as far
+ * as its own word tells. AZR_ECONFLICT: look at it again. */
+static int read_row(azri_view *v, const azri_state *s, uint32_t i,
+                    uint64_t word, seen_row *r, bool *out, azr_error *err)
+{
+    uint32_t state = azri_word_state(word);
+    azri_home home = AZRI_HOME_YES;
+    int rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
+
+    *out = false;
+    if (rc == AZR_ECORRUPT && state == AZRI_SEALED) {
+        azri_error_reset(err); /* torn by a power loss: never committed */
+        return AZR_OK;
+    }
+    if (rc == AZR_ENOTFOUND && state != AZRI_PREPARED) {
+        /* the record goes last, so all of it is under its keys; the row is
+         * noted, without objects, since the second look finds it too */
+        azri_error_reset(err);
+        r->intent.count = 0;
+        rc = AZR_OK;
+    }
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                             "'%s': row %u is prepared, but its record is gone",
+                             v->d->path, i);
+    if (rc < 0)
+        return rc;
+    if (state == AZRI_PREPARED && concerns(v, &r->intent)) {
+        rc = ask_home(v, s, i, &r->intent, &home, err);
+        if (rc == AZR_OK && home == AZRI_HOME_SEALED && is_still(v))
+            r->pending = r->watched = true;
+    }
+    *out = rc == AZR_OK && concerns(v, &r->intent) &&
+           (home == AZRI_HOME_YES || r->pending);
+    if (rc < 0)
+        azri_intent_dispose(&r->intent);
+    return rc;
 }
 
 /* Row i as it is now: into the list if it concerns us. */
@@ -308,13 +370,15 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
 {
     for (;;) {
         uint64_t word = atomic_load(azri_state_word(s, i));
+        bool counted =
+            counts(s, i, word) || azri_word_state(word) == AZRI_PREPARED;
+        bool pending =
+            is_still(v) && !counted && azri_word_state(word) == AZRI_SEALED;
+        bool noted;
         seen_row *r;
-        bool pending;
         int rc;
 
-        pending = is_still(v) && !counts(s, i, word) &&
-                  azri_word_state(word) == AZRI_SEALED;
-        if (!pending && !counts(s, i, word))
+        if (!pending && !counted)
             return AZR_OK;
         r = room_for_row(v, err);
         if (!r)
@@ -322,23 +386,13 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
         r->row = i;
         r->pending = pending;
         r->watched = pending || (is_still(v) && of_another_boot(s, i));
-        rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
+        rc = read_row(v, s, i, word, r, &noted, err);
         if (rc == AZR_ECONFLICT)
             continue;
-        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
-            azri_error_reset(err); /* torn by a power loss: never committed */
-            return AZR_OK;
-        }
-        if (rc < 0 && rc != AZR_ENOTFOUND)
+        if (rc < 0)
             return rc;
-        if (rc == AZR_ENOTFOUND) {
-            /* the record goes last, so all of it is under its keys; the row is
-             * noted, without objects, since the second look finds it too */
-            azri_error_reset(err);
-            r->intent.count = 0;
-        }
-        if (!concerns(v, &r->intent) ||
-            (!name_items(v, s, &r->intent, pending) && is_still(v) &&
+        if (!noted ||
+            (!name_items(v, s, &r->intent, r->pending) && is_still(v) &&
              !(r->intent.flags & AZRI_WHAT_METADATA))) {
             azri_intent_dispose(&r->intent);
             return AZR_OK;
@@ -374,23 +428,60 @@ static const seen_row *seen_before(const azri_view *v, uint32_t i,
                                    uint64_t word)
 {
     for (size_t k = 0; k < v->row_count; k++) {
-        if (v->rows[k].row == i && v->rows[k].intent.word == word)
+        if (v->rows[k].row == i &&
+            naming_word(v->rows[k].intent.word) == naming_word(word))
             return &v->rows[k];
     }
     return NULL;
 }
 
 /* Under lock: did somebody commit for a dead owner, or give up his work? */
-static int pending_stand(const azri_view *v, const azri_state *s)
+static int pending_stand(azri_view *v, const azri_state *s, azr_error *err)
 {
     for (size_t k = 0; k < v->row_count; k++) {
         const seen_row *r = &v->rows[k];
+        azri_home home = AZRI_HOME_SEALED;
+        int rc = AZR_OK;
 
-        if (r->watched &&
-            atomic_load(azri_state_word(s, r->row)) != r->intent.word)
+        if (!r->watched)
+            continue;
+        if (atomic_load(azri_state_word(s, r->row)) != r->intent.word)
             return AZR_ECONFLICT;
+        if (r->pending && azri_word_state(r->intent.word) == AZRI_PREPARED)
+            rc = ask_home(v, s, r->row, &r->intent, &home, err);
+        if (rc < 0 || home != AZRI_HOME_SEALED)
+            return rc < 0 ? rc : AZR_ECONFLICT;
     }
     return AZR_OK;
+}
+
+/* Does a row that the look has not noted count now? AZR_ECONFLICT: it does, or it
+ * has changed under us. */
+static int is_new(azri_view *v, const azri_state *s, uint32_t i, uint64_t word,
+                  azr_error *err)
+{
+    bool prepared = azri_word_state(word) == AZRI_PREPARED;
+    azri_home home = AZRI_HOME_YES;
+    azri_intent in = {0};
+    bool ours;
+    int rc;
+
+    if (!prepared && !counts(s, i, word))
+        return AZR_OK;
+    rc = azri_intent_read(&in, v->d, i, word, prepared, err);
+    if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+        azri_error_reset(err);
+        return AZR_OK;
+    }
+    if (rc < 0)
+        return rc == AZR_ENOTFOUND ? AZR_ECONFLICT : rc;
+    ours = concerns(v, &in);
+    if (ours && prepared)
+        rc = ask_home(v, s, i, &in, &home, err);
+    azri_intent_dispose(&in);
+    if (rc < 0)
+        return rc;
+    return ours && home == AZRI_HOME_YES ? AZR_ECONFLICT : AZR_OK;
 }
 
 /* AZR_OK: the same rows as at the look. */
@@ -405,7 +496,6 @@ static int rows_stand(azri_view *v, azri_state *s, azr_error *err)
 
     for (uint32_t i = 0; i < rows; i++) {
         uint64_t word = atomic_load(azri_state_word(s, i));
-        azri_intent in = {0};
         int rc;
 
         if (azri_word_state(word) == AZRI_FREE)
@@ -414,17 +504,9 @@ static int rows_stand(azri_view *v, azri_state *s, azr_error *err)
             found++;
             continue;
         }
-        if (!counts(s, i, word))
-            continue;
-        rc = azri_intent_read(&in, v->d, i, word, false, err);
-        if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
-            azri_error_reset(err);
-            continue;
-        }
+        rc = is_new(v, s, i, word, err);
         if (rc < 0)
             return rc;
-        if (concerns(v, &in))
-            return AZR_ECONFLICT;
     }
     return found == v->row_count ? AZR_OK : AZR_ECONFLICT;
 }
@@ -482,7 +564,7 @@ int azri_view_check(azri_view *v, azr_error *err)
         return has ? AZR_ECONFLICT : AZR_OK;
     }
     if (is_still(v)) {
-        rc = pending_stand(v, s);
+        rc = pending_stand(v, s, err);
         return rc < 0 ? rc : azri_domain_check(v->d, false, err);
     }
     if (AZRI_GUARD(P2)) {
