@@ -533,8 +533,10 @@ typedef struct azr_txn_options {
 
 /**
  * Begin a transaction: reads and writes of several selections, all or nothing.
- * Reads see the transaction's own writes. In this release all of them must be
- * on one array (AZR_EUNSUPPORTED otherwise).
+ * Reads see the transaction's own writes. They may be on several arrays, by one
+ * handle each (AZR_EINVAL otherwise). All that are written must be on one file
+ * system and of the same durability, and those that are only read beside them
+ * need a `.azr/state` that this process may write (AZR_EUNSUPPORTED otherwise).
  */
 AZR_API AZR_CHECKED int
 azr_txn_begin(azr_txn **out, const azr_txn_options *options, azr_error *err);

@@ -81,7 +81,7 @@ inline finish0(i) {
      S(true; d = rid[i];)
 #if M!=20
      if
-     :: IN(WS(d), 1) ->  /* the other arrays first */
+     :: IN(WS(d), 1) ->  /* the other arrays first [F-others] */
         j = 0;
         do
         :: j < NR ->
@@ -191,7 +191,7 @@ inline look1() {
 #else
           /* PREPARED, and the home row still carries the id: its SLOT first, then ours, both or none.  Otherwise it is decided: ours only */
        :: rst[i] == PREPARED && !MYI(i) && slot[i] == 0 && rst[rdy[rid[i]]] != FREE && rid[rdy[rid[i]]] == rid[i] && slot[rdy[rid[i]]] == 0 ->
-          h = rdy[rid[i]]; slot[h] = me; goto try1
+          h = rdy[rid[i]]; slot[h] = me; goto try1           /* [F-home] */
        :: rst[i] == PREPARED && !MYI(i) && slot[i] == 0 && !(rst[rdy[rid[i]]] != FREE && rid[rdy[rid[i]]] == rid[i]) ->
           h = rdy[rid[i]]; slot[i] = me; goto dead1
 #endif
@@ -293,7 +293,7 @@ lk:
        if
        :: (ncr < MAXC) -> DIE(me)
        :: F(1) -> goto give
-       :: d_step { !F(1) -> rst[r1] = PREPARED }
+       :: d_step { !F(1) -> rst[r1] = PREPARED }            /* [W5-prepare] */
        fi
      }
 #endif
@@ -308,7 +308,7 @@ lk:
        if
        :: (ncr < MAXC) -> DIE(me)
        :: F(1) -> goto give
-       :: d_step { !F(1) -> rst[r1] = COMMITTED }
+       :: d_step { !F(1) -> rst[r1] = COMMITTED }           /* [W5-others] */
        fi
      }
   :: WS(t) == 1 ->
@@ -419,7 +419,7 @@ inline opn(k,v) {
   fi
 }
 
-/* effective state of row i: COMMITTED, or PREPARED and the home row (read afterwards) COMMITTED with the same id */
+/* effective state of row i: COMMITTED, or PREPARED and the home row (read afterwards) COMMITTED with the same id [R1-home] */
 inline row(i,res) {
   atomic {
     if

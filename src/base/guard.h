@@ -24,10 +24,11 @@ typedef enum azri_guard {
     AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
     AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
     AZRI_GUARD_FINISH,      /* a dead committed row is rolled forward */
-    AZRI_GUARD_PREPARED, /* several arrays: PREPARED before the home commits */
-    AZRI_GUARD_HOME_NO,  /* a PREPARED row waits for its home's word */
-    AZRI_GUARD_HOME_YES, /* and counts from then on */
-    AZRI_GUARD_OTHERS    /* the home row is cleared after the others */
+    AZRI_GUARD_PREPARED,  /* several arrays: PREPARED before the home commits */
+    AZRI_GUARD_HOME_NO,   /* a PREPARED row waits for its home's word */
+    AZRI_GUARD_HOME_YES,  /* and counts from then on */
+    AZRI_GUARD_HOME_SLOT, /* … which it asks with its lock in hand */
+    AZRI_GUARD_OTHERS     /* the home row is cleared after the others */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

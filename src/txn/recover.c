@@ -347,7 +347,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (decides_still(h, home->row, id)) {
         azri_slot_release(s, fd, i);
         rc = azri_domain_take_fd(h, &home_fd, err);
-        if (rc == AZR_OK)
+        if (rc == AZR_OK && AZRI_GUARD(HOME_SLOT))
             rc = azri_slot_try(home_fd, home->row, err); /* [F-home] */
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, i, err);

@@ -11,10 +11,12 @@
  * must be noticed.
  */
 #include "base/guard.h"
+#include "core/array.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
-#include "txn/layout.h"
+#include "txn/txn_local.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,6 +54,9 @@ typedef struct trial {
 } trial;
 
 static values *g_seen;
+#ifndef AZRI_SABOTAGE
+static int *g_outcome; /* of what a child tried */
+#endif
 
 static void path_of(char out[256], const char *root, int k)
 {
@@ -338,15 +343,13 @@ static bool look(const trial *t, unsigned number, int *verdict,
     return true;
 }
 
-static bool look_around(trial *t, unsigned at, bool after, unsigned number)
+/* A writer of one of the arrays; then everybody opens all of them. */
+static bool look_after(trial *t, int verdict, unsigned number)
 {
     writer w = {t, (int)(number % (unsigned)t->arrays), number / 5 % 2 == 0};
     values marks[2] = {t->old, t->new};
-    int verdict = judge(t, at, after);
     char path[256];
 
-    if (!look(t, number, &verdict, marks, "reader"))
-        return false;
     if (!child_run("writer", be_writer, &w))
         return false;
     for (int i = 0; i < 2; i++)
@@ -361,6 +364,15 @@ static bool look_around(trial *t, unsigned at, bool after, unsigned number)
             return false;
     }
     return true;
+}
+
+static bool look_around(trial *t, unsigned at, bool after, unsigned number)
+{
+    values marks[2] = {t->old, t->new};
+    int verdict = judge(t, at, after);
+
+    return look(t, number, &verdict, marks, "reader") &&
+           look_after(t, verdict, number);
 }
 
 static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
@@ -392,6 +404,102 @@ static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
     return true;
 }
 
+#ifndef AZRI_SABOTAGE
+/* One call fails: an error, and nothing has changed; or success. What could not be
+ * synced at the commit is either. */
+static bool be_unlucky(void *arg)
+{
+    const victim *v = arg;
+    azr_array *a[MAX_ARRAYS] = {NULL};
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    scene_threads = 1;
+    if (!open_all(a, v->t, AZR_OPEN_WRITE))
+        return false;
+    tap_arm(TAP_FAIL, v->at, false, EIO);
+    rc = transfer(a, v->t->arrays, &err);
+    tap_disarm();
+    close_all(a);
+    *g_outcome = rc;
+    return true;
+}
+
+static bool fail_at(trial *t, unsigned at, unsigned number)
+{
+    victim v = {t, TAP_FAIL, at, false};
+    values marks[2] = {t->old, t->new};
+    int verdict, rc;
+
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    if (!child_run("unlucky", be_unlucky, &v))
+        return false;
+    rc = *g_outcome;
+    verdict = rc == AZR_OK ? 1 : rc == AZR_EUNKNOWN ? 0 : -1;
+    if (!look(t, number, &verdict, marks, "reader after a failure") ||
+        !look_after(t, verdict, number))
+        return false;
+    t->kills++;
+    tree_remove(t->at);
+    return true;
+}
+
+static bool sweep_failing(trial *t)
+{
+    static bool can_fail[TAP_POINTS];
+
+    memcpy(can_fail, tap_shared()->can_fail, sizeof can_fail);
+    for (unsigned at = 0; at < t->points; at++) {
+        char why[700];
+
+        if (!can_fail[at] || fail_at(t, at, at))
+            continue;
+        (void)snprintf(why, sizeof why, "%.650s", scene_error());
+        scene_error()[0] = '\0';
+        return complain("%s failed (%u): %s", t->names[at], at, why);
+    }
+    return true;
+}
+
+/* The same with the victim alive, but stopped: others read, and open for writing,
+ * beside it; only then it is killed. */
+static bool stop_at(trial *t, unsigned at, unsigned number)
+{
+    victim v = {t, TAP_STOP, at, true};
+    int status = 0, verdict = 0;
+    values marks[2] = {t->old, t->new};
+    pid_t pid;
+    bool ok;
+
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    pid = child_start(be_victim, &v);
+    while (waitpid(pid, &status, WUNTRACED) < 0)
+        continue;
+    ok = WIFSTOPPED(status) ||
+         complain("point %u was not visited (status %x)", at, (unsigned)status);
+    ok = ok && look(t, number, &verdict, marks, "reader beside") &&
+         child_run("openers beside", be_opener, t) &&
+         look(t, number + 1, &verdict, marks, "reader after openers");
+    (void)kill(pid, SIGKILL);
+    (void)child_wait(pid);
+    ok = ok && look_around(t, at, true, number);
+    t->kills++;
+    tree_remove(t->at);
+    return ok;
+}
+
+static bool sweep_stopped(trial *t)
+{
+    for (unsigned at = 0; at < t->points; at++) {
+        if (!stop_at(t, at, at))
+            return complain("stopped at %u (%s)", at, t->names[at]);
+    }
+    return true;
+}
+#endif
+
 static bool sweep(trial *t, unsigned step)
 {
     unsigned number = 0;
@@ -402,6 +510,74 @@ static bool sweep(trial *t, unsigned step)
                 return false;
         }
     }
+    return true;
+}
+
+/* ----------------------------------------------------------- parts of a death */
+
+/*
+ * The kernel closes the descriptors of a dying process one after the other, and
+ * for a while the SLOT byte of a PREPARED row is free while that of its home is
+ * still held. Here its owner even goes on and commits: nobody may have judged the
+ * row in between.
+ */
+static trial *g_parted;
+static azr_array *g_parts[MAX_ARRAYS];
+static bool g_parting_ok;
+
+static bool has_word(azri_domain *d, const _Atomic uint64_t *p)
+{
+    const azri_state *s = azri_domain_state(d);
+
+    return p >= azri_state_word(s, 0) && p < azri_state_word(s, AZRI_WORDS);
+}
+
+static void store_and_part(const char *what, _Atomic uint64_t *p,
+                           uint64_t value)
+{
+    azri_sys_posix.store64(what, p, value);
+    if (strcmp(what, "row.prepared") != 0)
+        return;
+    for (int k = 0; k < g_parted->arrays; k++) {
+        azri_domain *d = g_parts[k]->d;
+
+        for (int i = 0; has_word(d, p) && i < d->lent_count; i++)
+            g_parting_ok &= azri_ofd_unlock(d->lent[i], AZRI_LOCK_BASE,
+                                            AZRI_LOCK_LAST, NULL) == AZR_OK;
+    }
+    g_parting_ok &= child_run("openers", be_opener, g_parted);
+}
+
+static bool be_parted(void *arg)
+{
+    trial *t = arg;
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    scene_threads = 1;
+    g_parted = t;
+    g_parting_ok = true;
+    if (!open_all(g_parts, t, AZR_OPEN_WRITE))
+        return false;
+    tap_arm(TAP_COUNT, 0, false, 0);
+    tap_sys.store64 = store_and_part;
+    rc = transfer(g_parts, t->arrays, &err);
+    tap_disarm();
+    close_all(g_parts);
+    return rc < 0 ? failed("transfer", rc, &err) : g_parting_ok;
+}
+
+static bool die_in_parts(trial *t)
+{
+    values marks[2] = {t->old, t->new};
+    int verdict = 1;
+
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    if (!child_run("owner", be_parted, t) ||
+        !look(t, 0, &verdict, marks, "reader after a judge"))
+        return false;
+    tree_remove(t->at);
     return true;
 }
 
@@ -525,23 +701,83 @@ static bool sweep_nested(int arrays, bool power, unsigned outer, unsigned inner)
     return ok;
 }
 
+static bool sweep_calls(int arrays, bool power)
+{
+    static trial t;
+    bool ok = begin(&t, arrays, power) && count(&t) && sweep_failing(&t);
+
+    end(&t);
+    g_kills += t.kills;
+    (void)printf("%d arrays %-8s failing calls  %6lu%s\n", arrays,
+                 power ? "power" : "process", t.kills, ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
+    return ok;
+}
+
+static bool parts_of_a_death(void)
+{
+    static trial t;
+    bool ok = begin(&t, 3, false) && die_in_parts(&t);
+
+    end(&t);
+    (void)printf("3 arrays, a death in parts%s\n", ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
+    return ok;
+}
+
+/* Of a transfer, or of the recovery of one that was killed at its commit. */
+static bool sweep_beside(int arrays, bool power, bool recovery)
+{
+    static trial t, r;
+    bool ok = begin(&t, arrays, power);
+    int at = ok ? tap_find("row.committed", 0) : 0;
+    trial *of = recovery ? &r : &t;
+
+    if (recovery)
+        ok = ok && begin_recovery(&r, &t, (unsigned)at, arrays - 1);
+    ok = ok && sweep_stopped(of);
+    end(&t);
+    if (recovery)
+        end(&r);
+    g_kills += of->kills;
+    (void)printf("%d arrays %-8s beside %s %6lu stops%s\n", arrays,
+                 power ? "power" : "process",
+                 recovery ? "its recovery" : "it          ", of->kills,
+                 ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
-    void *p = mmap(NULL, sizeof *g_seen, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *p = mmap(NULL, sizeof *g_seen + sizeof *g_outcome,
+                   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bool ok;
 
     if (p == MAP_FAILED)
         return 2;
     g_seen = p;
+    p = g_seen + 1;
+    g_outcome = p;
     (void)scene_error();
     (void)tap_shared();
     ok = sweep_one(2, false, 1);
     ok &= sweep_one(2, true, quick ? 2 : 1);
     ok &= sweep_one(3, false, quick ? 3 : 1);
     ok &= sweep_nested(2, false, quick ? 7 : 1, quick ? 5 : 1);
+    ok &= sweep_calls(2, true);
+    ok &= parts_of_a_death();
+    ok &= sweep_beside(2, false, false);
+    ok &= sweep_beside(2, false, true);
     if (!quick) {
+        ok &= sweep_calls(3, false);
+        ok &= sweep_calls(3, true);
+        ok &= sweep_beside(3, true, false);
+        ok &= sweep_beside(3, true, true);
         ok &= sweep_one(3, true, 1);
         ok &= sweep_nested(2, true, 3, 2);
         ok &= sweep_nested(3, false, 4, 3);
@@ -559,10 +795,9 @@ typedef struct control {
 } control;
 
 static const control controls[] = {
-    {"PREPARED", AZRI_GUARD_PREPARED},
-    {"HOME_NO", AZRI_GUARD_HOME_NO},
-    {"HOME_YES", AZRI_GUARD_HOME_YES},
-    {"OTHERS", AZRI_GUARD_OTHERS},
+    {"PREPARED", AZRI_GUARD_PREPARED},   {"HOME_NO", AZRI_GUARD_HOME_NO},
+    {"HOME_YES", AZRI_GUARD_HOME_YES},   {"OTHERS", AZRI_GUARD_OTHERS},
+    {"HOME_SLOT", AZRI_GUARD_HOME_SLOT},
 };
 
 static bool try_one(const control *c)
@@ -571,7 +806,7 @@ static bool try_one(const control *c)
     bool passes, caught;
 
     azri_sabotage = AZRI_GUARD_NONE;
-    passes = begin(&t, 2, false) && sweep(&t, 3);
+    passes = begin(&t, 2, false) && sweep(&t, 9) && die_in_parts(&t);
     end(&t);
     if (!passes) {
         (void)printf("%-10s FAILED with every guard in place: %s\n", c->name,
@@ -579,7 +814,7 @@ static bool try_one(const control *c)
         return false;
     }
     azri_sabotage = c->value;
-    caught = begin(&t, 2, false) && !sweep(&t, 1);
+    caught = begin(&t, 2, false) && !(die_in_parts(&t) && sweep(&t, 1));
     azri_sabotage = AZRI_GUARD_NONE;
     end(&t);
     (void)printf("%-10s %s\n", c->name, caught ? "caught" : "NOT CAUGHT");
