@@ -325,6 +325,17 @@ static bool name_items(azri_view *v, const azri_state *s, const azri_intent *in,
     return any;
 }
 
+/* Parts that do not match their word: a power loss tore the row before anything was
+ * promised. A record that does not is another matter. */
+static bool is_torn(azri_view *v, uint32_t i, uint64_t word)
+{
+    uint32_t state = azri_word_state(word);
+    azri_intent in;
+
+    return (state == AZRI_SEALED || state == AZRI_PREPARED) &&
+           azri_intent_read(&in, v->d, i, word, false, NULL) == AZR_ECORRUPT;
+}
+
 /* Read what row i means to change, as `word` has it. *out: it concerns us, as far
  * as its own word tells. AZR_ECONFLICT: look at it again. */
 static int read_row(azri_view *v, const azri_state *s, uint32_t i,
@@ -335,8 +346,8 @@ static int read_row(azri_view *v, const azri_state *s, uint32_t i,
     int rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
 
     *out = false;
-    if (rc == AZR_ECORRUPT && state == AZRI_SEALED) {
-        azri_error_reset(err); /* torn by a power loss: never committed */
+    if (rc == AZR_ECORRUPT && is_torn(v, i, word)) {
+        azri_error_reset(err); /* never committed */
         return AZR_OK;
     }
     if (rc == AZR_ENOTFOUND && state != AZRI_PREPARED) {
@@ -469,7 +480,7 @@ static int is_new(azri_view *v, const azri_state *s, uint32_t i, uint64_t word,
     if (!prepared && !counts(s, i, word))
         return AZR_OK;
     rc = azri_intent_read(&in, v->d, i, word, prepared, err);
-    if (rc == AZR_ECORRUPT && azri_word_state(word) == AZRI_SEALED) {
+    if (rc == AZR_ECORRUPT && is_torn(v, i, word)) {
         azri_error_reset(err);
         return AZR_OK;
     }

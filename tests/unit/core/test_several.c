@@ -10,8 +10,12 @@
 
 #include <atomiczarr.h>
 
+#include "base/hash.h"
 #include "os/sys.h"
+#include "txn/layout.h"
 
+#include <fcntl.h>
+#include <glob.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,11 +67,15 @@ static void run_command(const char *command)
     assert_int_equal(system(command), 0);
 }
 
+static bool g_in_memory; /* for what copies much */
+
 static void begin_scene(scene *s)
 {
     char group[96];
 
-    (void)snprintf(s->dir, sizeof s->dir, "several-XXXXXX");
+    (void)snprintf(s->dir, sizeof s->dir, "%s",
+                   g_in_memory ? "/dev/shm/azr-several-XXXXXX"
+                               : "several-XXXXXX");
     assert_non_null(mkdtemp(s->dir));
     (void)snprintf(group, sizeof group, "%s/group", s->dir);
     assert_int_equal(mkdir(group, 0777), 0);
@@ -584,6 +592,211 @@ static void test_replaced_array(void **state)
     end_scene(&s);
 }
 
+/* ------------------------------------------------------------- hostile --- */
+
+/* The one row of an array that is in use, and its record. */
+typedef struct left {
+    char state[200], record[240];
+    uint32_t row;
+    uint8_t bytes[8192];
+    size_t nbytes;
+    azri_row what;
+} left;
+
+static void find_left(left *l, const char *path)
+{
+    static uint64_t words[AZRI_WORDS];
+    char pattern[240];
+    glob_t g;
+    int fd;
+
+    (void)snprintf(l->state, sizeof l->state, "%s/.azr/state", path);
+    fd = open(l->state, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, words, sizeof words, AZRI_WORDS_AT),
+                     sizeof words);
+    for (l->row = 0; azri_word_state(words[l->row]) == AZRI_FREE; l->row++)
+        assert_true(l->row < AZRI_ROWS_AT_FIRST);
+    assert_int_equal(pread(fd, &l->what, sizeof l->what,
+                           (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
+                     sizeof l->what);
+    assert_int_equal(close(fd), 0);
+    (void)snprintf(pattern, sizeof pattern, "%s/.azr/tx/*.r", path);
+    assert_int_equal(glob(pattern, 0, NULL, &g), 0);
+    (void)snprintf(l->record, sizeof l->record, "%s", g.gl_pathv[0]);
+    globfree(&g);
+    fd = open(l->record, O_RDONLY);
+    assert_true(fd >= 0);
+    l->nbytes = (size_t)read(fd, l->bytes, sizeof l->bytes / 2);
+    assert_int_equal(l->nbytes, l->what.what.record_nbytes);
+    assert_int_equal(close(fd), 0);
+}
+
+/* With checksums that hold. */
+static void put_left(left *l)
+{
+    azri_what *w = &l->what.what;
+    int fd = open(l->record, O_WRONLY | O_TRUNC);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, l->bytes, l->nbytes), l->nbytes);
+    assert_int_equal(close(fd), 0);
+    w->record_nbytes = l->nbytes;
+    w->record_crc = azri_crc32c(0, l->bytes, l->nbytes);
+    w->crc = azri_crc32c(0, w, offsetof(azri_what, crc));
+    fd = open(l->state, O_WRONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &l->what, sizeof l->what,
+                            (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
+                     sizeof l->what);
+    assert_int_equal(close(fd), 0);
+}
+
+static void put_path(left *l, size_t at, const char *path, size_t nbytes)
+{
+    azri_ref_head h;
+
+    memcpy(&h, l->bytes + at, sizeof h);
+    h.path_nbytes = (uint32_t)nbytes;
+    memcpy(l->bytes + at, &h, sizeof h);
+    memset(l->bytes + at + sizeof h, 0, nbytes + 8);
+    memcpy(l->bytes + at + sizeof h, path, nbytes);
+    l->nbytes = at + sizeof h + (nbytes + 7) / 8 * 8;
+}
+
+/* False: there are no more of them. */
+static bool spoil(left *l, unsigned i)
+{
+    static char longest[AZRI_REF_PATH_MAX];
+    size_t at = sizeof(azri_record_head) +
+                l->what.what.count * (sizeof(azri_entry_head) + 8);
+    static const uint32_t sizes[] = {0,    1,    4095,       4096,
+                                     4097, 8191, 0x7FFFFFFF, UINT32_MAX};
+
+    memset(longest, 'x', sizeof longest);
+    if (i < 8) {
+        memcpy(l->bytes + at + 20, &sizes[i], 4);
+    } else if (i < 16) {
+        memcpy(l->bytes + at + 16, &sizes[i - 8], 4); /* the row */
+    } else if (i < 24) {
+        memcpy(l->bytes + offsetof(azri_record_head, others), &sizes[i - 16],
+               4);
+    } else if (i < 40) {
+        l->bytes[at + i - 24] ^= 1; /* the id */
+    } else {
+        switch (i) {
+        case 40:
+            put_path(l, at, "/", 1);
+            break;
+        case 41:
+            put_path(l, at, ".", 1); /* itself */
+            break;
+        case 42:
+            put_path(l, at, "..", 2);
+            break;
+        case 43:
+            put_path(l, at, "a\0b", 3);
+            break;
+        case 44:
+            put_path(l, at, longest, 4000);
+            break;
+        case 45:
+            put_path(l, at, ".azr/state", 10);
+            break;
+        case 46: /* its own id as well: a circle */
+            put_path(l, at, ".", 1);
+            memcpy(l->bytes + at,
+                   l->bytes + offsetof(azri_record_head, array_id), 16);
+            break;
+        case 47:
+            l->nbytes = at;
+            break;
+        case 48:
+            l->nbytes = at + 8;
+            break;
+        case 49:
+            l->what.what.flags ^= AZRI_WHAT_HOME | AZRI_WHAT_HAS_HOME;
+            break;
+        case 50:
+            l->what.what.flags |= AZRI_WHAT_HOME | AZRI_WHAT_HAS_HOME;
+            break;
+        case 51:
+            l->what.what.home_id[3] ^= 1;
+            l->what.what.home_row ^= 1;
+            break;
+        default:
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Who meets it is told, or finds one of the two values; nobody falls. */
+static void meet(scene *s)
+{
+    pid_t pid = fork();
+    int status;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        (void)alarm(30);
+        for (int n = 0; n < 9; n++) {
+            azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+            azr_error err = AZR_ERROR_INIT;
+            azr_array *a = NULL;
+            int32_t v = 50;
+            int rc;
+
+            o.flags = n < 3 ? 0 : AZR_OPEN_WRITE;
+            o.timeout_ms = 0;
+            rc = azr_array_open(&a, s->path[n % 3], &o, &err);
+            if (rc == AZR_OK)
+                rc = get(NULL, a, 0, &v);
+            azr_array_close(a);
+            if (rc != AZR_OK && rc != AZR_ECORRUPT && rc != AZR_EUNSUPPORTED &&
+                rc != AZR_EIO)
+                _exit(1);
+            if (rc == AZR_OK && v != 50 && v != 100)
+                _exit(2);
+        }
+        _exit(0);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+static void test_hostile_references(void **state)
+{
+    static left l;
+    char command[256];
+    scene s;
+
+    (void)state;
+    g_in_memory = access("/dev/shm", W_OK) == 0;
+    begin_scene(&s);
+    g_in_memory = false;
+    die_after(&s, "row.committed");
+    (void)snprintf(command, sizeof command, "cp -a '%s' '%s-kept'", s.dir,
+                   s.dir);
+    run_command(command);
+    (void)snprintf(command, sizeof command,
+                   "rm -rf '%s' && cp -a '%s-kept' '%s'", s.dir, s.dir, s.dir);
+    for (int k = 0; k < 3; k++) {
+        for (unsigned i = 0;; i++) {
+            run_command(command);
+            find_left(&l, s.path[k]);
+            if (!spoil(&l, i))
+                break;
+            put_left(&l);
+            meet(&s);
+        }
+    }
+    (void)snprintf(command, sizeof command, "rm -rf '%s-kept'", s.dir);
+    run_command(command);
+    end_scene(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -601,6 +814,7 @@ int main(void)
         cmocka_unit_test(test_missing_array),
         cmocka_unit_test(test_missing_other),
         cmocka_unit_test(test_replaced_array),
+        cmocka_unit_test(test_hostile_references),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
