@@ -188,6 +188,15 @@ static bool is_strict(azri_domain *d, uint32_t i)
            azri_domain_durability(d) == AZR_DURABILITY_POWER;
 }
 
+/* It goes last, after the row: while that is PREPARED it has to be there. */
+static int fail_record_gone(uint32_t i, azr_error *err)
+{
+    return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                         ".azr/state: row %u is prepared, but its record is "
+                         "gone",
+                         i);
+}
+
 /* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
 static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
                             azr_recovery *count, azr_error *err)
@@ -209,6 +218,9 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
     }
     if (rc == AZR_OK)
         rc = roll_forward(d, i, &in, count, &why);
+    else if (rc == AZR_ENOTFOUND && strict &&
+             azri_word_state(word) == AZRI_PREPARED)
+        rc = fail_record_gone(i, &why);
     else if (rc == AZR_ENOTFOUND && strict) {
         /* the record goes last: it was finished */
         clear_row(d, i, id);
@@ -384,10 +396,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     }
     rc = azri_intent_read(&in, d, i, word, true, &why);
     if (rc == AZR_ENOTFOUND)
-        rc = azri_fail_sub(&why, AZR_ECORRUPT, AZR_SUB_RECORD,
-                           ".azr/state: row %u is prepared, but its record is "
-                           "gone",
-                           i);
+        rc = fail_record_gone(i, &why);
     if (rc == AZR_OK)
         rc = azri_intent_ref(&home, &in, 0, &why);
     azri_intent_dispose(&in);
