@@ -71,16 +71,17 @@ static bool g_in_memory; /* for what copies much */
 
 static void begin_scene(scene *s)
 {
-    char group[96];
+    char dir[64], group[96];
 
-    (void)snprintf(s->dir, sizeof s->dir, "%s",
+    (void)snprintf(dir, sizeof dir, "%s",
                    g_in_memory ? "/dev/shm/azr-several-XXXXXX"
                                : "several-XXXXXX");
-    assert_non_null(mkdtemp(s->dir));
-    (void)snprintf(group, sizeof group, "%s/group", s->dir);
+    assert_non_null(mkdtemp(dir));
+    memcpy(s->dir, dir, sizeof s->dir);
+    (void)snprintf(group, sizeof group, "%s/group", dir);
     assert_int_equal(mkdir(group, 0777), 0);
     for (int k = 0; k < ARRAYS; k++) {
-        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d", s->dir,
+        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d", dir,
                        k % 2 ? "group/" : "", k);
         make_at(s->path[k], AZR_DURABILITY_PROCESS);
         s->a[k] = open_at(s->path[k], AZR_OPEN_WRITE);
