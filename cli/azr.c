@@ -11,8 +11,9 @@
 
 // clang-format off
 const struct cli_verb cli_verbs[] = {
-    {"create", cmd_create, "make an array"},
+    {"create", cmd_create, "make an array, or a group"},
     {"info", cmd_info, "shape, data type, chunks, codecs, bytes"},
+    {"tree", cmd_tree, "groups and arrays below a path"},
     {"cat", cmd_cat, "read a selection: text, csv, npy, raw, json"},
     {"write", cmd_write, "write a selection, as one transaction"},
     {"append", cmd_append, "grow a dimension and write, as one transaction"},

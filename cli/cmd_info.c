@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "elem.h"
 #include "json.h"
+#include "nodes.h"
 #include "region.h"
 
 #include <inttypes.h>
@@ -11,7 +12,8 @@ static const struct cli_usage usage = {
     "info PATH",
     "Shape, data type, chunks, codecs, logical and stored bytes, how many "
     "chunks\n"
-    "are there, and the transactions that are open now. Reads only.\n",
+    "are there, and the transactions that are open now; of a group: what is in "
+    "it.\nReads only.\n",
     "  azr info x.zarr\n"
     "  azr info x.zarr --json | jq .shape\n"};
 
@@ -112,6 +114,7 @@ static void print_json(const struct facts *f)
 
     json_open(&j, NULL, '{');
     json_text(&j, "path", f->path);
+    json_text(&j, "kind", "array");
     json_int(&j, "zarr_format", info->zarr_format);
     json_ints(&j, "shape", info->shape, info->rank);
     json_text(&j, "dtype", azr_dtype_name(info->dtype));
@@ -137,17 +140,85 @@ static void print_json(const struct facts *f)
     json_end(&j);
 }
 
+/* ---------------------------------------------------------------- groups --- */
+
+struct children {
+    size_t count[AZR_NODE_DIRECTORY + 1]; /* by kind */
+};
+
+static int count_child(const azr_node *node, void *arg)
+{
+    struct children *c = arg;
+
+    if (node->kind >= 0 && node->kind <= AZR_NODE_DIRECTORY)
+        c->count[node->kind]++;
+    return 0;
+}
+
+static void print_group(struct cli *cli, const char *path,
+                        const azr_group_info *info, const struct children *c)
+{
+    struct json j = json_begin(stdout);
+
+    if (!cli->json) {
+        printf("%-13s ", "path");
+        cli_put(stdout, path);
+        printf("\n%-13s %d, a group\n", "Zarr format", info->zarr_format);
+        printf("%-13s %zu arrays, %zu groups", "holds",
+               c->count[AZR_NODE_ARRAY], c->count[AZR_NODE_GROUP]);
+        if (c->count[AZR_NODE_NONE] > 0)
+            printf(", %zu that cannot be read (azr tree '%s')",
+                   c->count[AZR_NODE_NONE], path);
+        printf("\n%-13s %s\n", "consolidated",
+               info->consolidated ? "yes" : "no");
+        return;
+    }
+    json_open(&j, NULL, '{');
+    json_text(&j, "path", path);
+    json_text(&j, "kind", "group");
+    json_int(&j, "zarr_format", info->zarr_format);
+    json_uint(&j, "arrays", c->count[AZR_NODE_ARRAY]);
+    json_uint(&j, "groups", c->count[AZR_NODE_GROUP]);
+    json_uint(&j, "unreadable", c->count[AZR_NODE_NONE]);
+    json_bool(&j, "consolidated", info->consolidated != 0);
+    json_close(&j, '}');
+    json_end(&j);
+}
+
+static int info_of_group(struct cli *cli, const char *path)
+{
+    azr_group_info info = {.struct_size = (uint32_t)sizeof info};
+    azr_error err = AZR_ERROR_INIT;
+    struct children c = {{0}};
+    azr_group *group = NULL;
+    int rc = cli_open_group(cli, &group, path, 0);
+
+    if (rc != 0)
+        return rc;
+    rc = azr_group_info_get(group, &info, &err);
+    if (rc == AZR_OK)
+        rc = azr_group_list(group, count_child, &c, &err);
+    azr_group_close(group);
+    if (rc < 0)
+        return cli_fail_at(cli, rc, &err, path);
+    print_group(cli, path, &info, &c);
+    return CLI_OK;
+}
+
 int cmd_info(struct cli *cli, int argc, char **argv)
 {
     struct cli_list words = {NULL, 0};
     azr_array *array = NULL;
     struct facts f;
-    int rc;
+    int kind = AZR_NODE_NONE, rc;
 
     memset(&f, 0, sizeof f);
     if (!cli_args(cli, &usage, NULL, argc, argv, &words, 1, 1))
         return cli->exit_code;
     f.path = words.items[0];
+    if (azr_node_at(&kind, NULL, f.path, NULL) == AZR_OK &&
+        kind == AZR_NODE_GROUP)
+        return info_of_group(cli, f.path);
     rc = cli_open(cli, &array, f.path, 0);
     if (rc == 0)
         rc = gather(cli, &f, array);
