@@ -12,8 +12,11 @@ static const struct cli_usage usage = {
     "type,\n"
     "chunks and codecs of each array. Directories without a document are "
     "shown\n"
-    "if there is a node below. Links are not followed. What cannot be read is\n"
-    "named, and the exit code is then 1.\n",
+    "if there is a node below. Links are not followed. What cannot be read, "
+    "and\n"
+    "consolidated metadata that is out of date, are named; the exit code is "
+    "then "
+    "1.\n",
     "  azr tree experiment.zarr\n"
     "  azr tree . --depth 2\n"
     "  azr tree x.zarr --json | jq -r '.nodes[] | select(.shape).path'\n"};
@@ -45,6 +48,50 @@ static const char *trouble_of(const struct node *n, const azr_error *why)
     if (n->text)
         return n->text;
     return why->code < 0 ? why->message : NULL;
+}
+
+/* What is stale in the consolidated metadata of one group. */
+struct stale {
+    struct cli *cli;
+    const struct node *node;
+    struct json *json;
+    size_t count;
+};
+
+static int take_stale(const azr_finding *finding, void *arg)
+{
+    struct stale *s = arg;
+
+    s->count++;
+    if (s->json) {
+        json_open(s->json, NULL, '{');
+        json_text(s->json, "group", s->node->relative);
+        json_text(s->json, "key", finding->key);
+        json_text(s->json, "text", finding->text);
+        json_close(s->json, '}');
+    } else {
+        printf("stale: ");
+        cli_put(stdout, s->node->path);
+        printf(": consolidated metadata: ");
+        cli_put(stdout, finding->key);
+        printf(" %s\n", finding->text);
+    }
+    return 0;
+}
+
+/* 0, CLI_DIFFERS if something is stale, or another exit code. */
+static int show_stale(struct cli *cli, const struct nodes *nodes,
+                      struct json *json)
+{
+    struct stale s = {cli, NULL, json, 0};
+    int rc = 0;
+
+    for (size_t i = 0; i < nodes->count && rc == 0 && !cli_signal; i++) {
+        s.node = &nodes->items[i];
+        if (s.node->kind == AZR_NODE_GROUP)
+            rc = stale_below(cli, s.node->path, take_stale, &s);
+    }
+    return rc == 0 && s.count > 0 ? CLI_DIFFERS : rc;
 }
 
 /* ------------------------------------------------------------------ text --- */
@@ -115,6 +162,7 @@ static int print_text(struct cli *cli, const struct nodes *nodes)
 {
     uint64_t *rails = find_rails(nodes);
     size_t arrays = 0, groups = 0, bad = 0;
+    int rc;
 
     for (size_t i = 0; i < nodes->count && !cli_signal; i++) {
         const struct node *n = &nodes->items[i];
@@ -129,7 +177,8 @@ static int print_text(struct cli *cli, const struct nodes *nodes)
     if (bad > 0)
         printf(", %zu cannot be read", bad);
     printf("\n");
-    return bad > 0 ? CLI_DIFFERS : CLI_OK;
+    rc = show_stale(cli, nodes, NULL);
+    return bad > 0 ? CLI_DIFFERS : rc;
 }
 
 /* ------------------------------------------------------------------ JSON --- */
@@ -162,6 +211,7 @@ static int print_json(struct cli *cli, const struct nodes *nodes,
 {
     struct json j = json_begin(stdout);
     bool bad = false;
+    int rc;
 
     json_open(&j, NULL, '{');
     json_text(&j, "path", path);
@@ -169,9 +219,12 @@ static int print_json(struct cli *cli, const struct nodes *nodes,
     for (size_t i = 0; i < nodes->count && !cli_signal; i++)
         bad = !json_node(cli, &j, &nodes->items[i]) || bad;
     json_close(&j, ']');
+    json_open(&j, "stale", '[');
+    rc = show_stale(cli, nodes, &j);
+    json_close(&j, ']');
     json_close(&j, '}');
     json_end(&j);
-    return bad ? CLI_DIFFERS : CLI_OK;
+    return bad ? CLI_DIFFERS : rc;
 }
 
 int cmd_tree(struct cli *cli, int argc, char **argv)

@@ -151,3 +151,20 @@ void nodes_free(struct nodes *nodes)
         drop(&nodes->items[i]);
     free(nodes->items);
 }
+
+int stale_below(struct cli *cli, const char *path, azr_finding_fn fn, void *arg)
+{
+    azr_open_options o = cli_open_options(cli, 0);
+    azr_error err = AZR_ERROR_INIT;
+    struct cli aside = *cli;
+    azr_group *group = NULL;
+    int rc = azr_group_open(&group, path, &o, &err);
+
+    if (rc == AZR_OK)
+        rc = azr_group_check_consolidated(group, fn, arg, &err);
+    azr_group_close(group);
+    aside.json = 0;
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND)
+        return 0;
+    return cli_fail_at(&aside, rc, &err, path);
+}

@@ -31,4 +31,9 @@ int node_kind_at(struct cli *cli, int *kind, const char *path);
 int cli_open_group(struct cli *cli, azr_group **out, const char *path,
                    uint32_t flags);
 
+/** Consolidated metadata of a group that is out of date, if it has any; 0 or the
+ *  exit code, said without JSON. */
+int stale_below(struct cli *cli, const char *path, azr_finding_fn fn,
+                void *arg);
+
 #endif

@@ -774,7 +774,8 @@ typedef enum azr_finding_kind {
     AZR_FINDING_RUBBISH = 4, /**< reserved: a staged object that no row names */
     AZR_FINDING_LOST = 5,    /**< a file in `.azr/lost` */
     AZR_FINDING_STATE = 6,   /**< reserved: `.azr/state` is damaged */
-    AZR_FINDING_UNSYNCED = 7 /**< reserved: changed shortly before a restart */
+    AZR_FINDING_UNSYNCED = 7, /**< reserved: changed shortly before a restart */
+    AZR_FINDING_STALE = 8     /**< consolidated metadata that is out of date */
 } azr_finding_kind;
 
 typedef struct azr_finding {
@@ -787,6 +788,25 @@ typedef struct azr_finding {
 
 typedef int (*azr_finding_fn)(const azr_finding *finding, void *arg);
 typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
+
+/**
+ * Write the consolidated metadata of the group: the documents of all nodes below
+ * it, as they stand now, in `.zmetadata` (format 2) or in its zarr.json (format
+ * 3), as zarr-python does. It is a copy: a later change of a node makes it stale
+ * until this is called again. Nodes of the other format, and those below
+ * directories without a document, are left out, since Zarr does not find them.
+ *
+ * @return as azr_group_attribute_set; AZR_ECORRUPT (a node cannot be read)
+ */
+AZR_API AZR_CHECKED int azr_group_consolidate(azr_group *group, azr_error *err);
+/**
+ * Call `fn` with an AZR_FINDING_STALE for each document that the consolidated
+ * metadata lacks, has too many, or has otherwise than it stands now; `key` is
+ * relative to the group. AZR_ENOTFOUND: there is no consolidated metadata.
+ */
+AZR_API AZR_CHECKED int azr_group_check_consolidated(azr_group *group,
+                                                     azr_finding_fn fn,
+                                                     void *arg, azr_error *err);
 
 /** Decode every stored chunk and look at every row; nothing is changed.
  *  `progress` (NULL allowed) may return non-zero to stop (AZR_ECANCELED). */

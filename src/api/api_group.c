@@ -239,3 +239,21 @@ int azr_group_create_group(azr_group **out, azr_group *group, const char *path,
     azri_free(full);
     return rc;
 }
+
+/* -------------------------------------------------------- consolidated --- */
+
+int azr_group_consolidate(azr_group *group, azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(group);
+    return azri_group_consolidate(group, err);
+}
+
+int azr_group_check_consolidated(azr_group *group, azr_finding_fn fn, void *arg,
+                                 azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(group);
+    NEED(fn);
+    return azri_group_check_consolidated(group, fn, arg, err);
+}

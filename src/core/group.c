@@ -136,10 +136,15 @@ done:
 int azri_group_info(azr_group *g, azr_group_info *out, azr_error *err)
 {
     azri_documents docs = AZRI_DOCUMENTS_INIT;
+    bool has = false;
     int rc = azri_group_load(g, &docs, err);
 
     if (rc == AZR_OK)
+        rc = azri_group_has_consolidated(g, &docs, &has, err);
+    if (rc == AZR_OK) {
         out->zarr_format = docs.format;
+        out->consolidated = has;
+    }
     azri_documents_dispose(&docs);
     return rc;
 }
@@ -241,7 +246,7 @@ int azri_group_attributes(azr_group *g, char **out, azr_error *err)
     return rc;
 }
 
-static int may_write(const azr_group *g, azr_error *err)
+int azri_group_may_write(const azr_group *g, azr_error *err)
 {
     if (!(g->options.flags & AZR_OPEN_WRITE))
         return azri_fail(err, AZR_EPERM,
@@ -290,7 +295,7 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
 {
     azri_patience patience = patience_of(g);
     int lock = -1;
-    int rc = may_write(g, err);
+    int rc = azri_group_may_write(g, err);
 
     if (rc == AZR_OK)
         rc = azri_dir_lock(&lock, g->dir, g->path, &patience, err);
@@ -404,7 +409,7 @@ static int make_group(const azr_group *g, const char *path, azr_error *err)
 
 int azri_group_make_parents(azr_group *g, const char *path, azr_error *err)
 {
-    int rc = may_write(g, err);
+    int rc = azri_group_may_write(g, err);
 
     if (rc == AZR_OK)
         rc = check_path(path, true, err);

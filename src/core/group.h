@@ -90,6 +90,16 @@ AZR_CHECKED int azri_group_path(char **out, const azr_group *g,
 AZR_CHECKED int azri_group_make_parents(azr_group *g, const char *path,
                                         azr_error *err);
 
+/* Opened for writing, and a group? AZR_EPERM, AZR_ENOTFOUND. */
+AZR_CHECKED int azri_group_may_write(const azr_group *g, azr_error *err);
+
+/* ---- consolidate.c ---- */
+AZR_CHECKED int azri_group_consolidate(azr_group *g, azr_error *err);
+AZR_CHECKED int azri_group_check_consolidated(azr_group *g, azr_finding_fn fn,
+                                              void *arg, azr_error *err);
+AZR_CHECKED int azri_group_has_consolidated(azr_group *g, azri_documents *root,
+                                            bool *out, azr_error *err);
+
 /* ---- walk.c ---- */
 AZR_CHECKED int azri_group_walk(azr_group *g, int max_depth, azr_node_fn fn,
                                 void *arg, azr_error *err);
