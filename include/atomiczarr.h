@@ -53,7 +53,7 @@ AZR_API const char *azr_version(void);
 typedef enum azr_status {
     AZR_OK = 0,
     AZR_EINVAL = -1,    /**< the caller's fault: argument, selection, type */
-    AZR_ENOTFOUND = -2, /**< no array there */
+    AZR_ENOTFOUND = -2, /**< no array or group there */
     AZR_EEXISTS = -3,   /**< there is one already */
     AZR_EBUSY = -4,     /**< time-out; the text says who holds what */
     AZR_ECONFLICT = -5, /**< nothing changed: run the transaction again */

@@ -129,8 +129,8 @@ static int write_beside(const azri_put *put, const char *name, azri_span text,
 static int fail_foreign(const azri_put *put, azr_error *err)
 {
     return azri_fail_sub(err, AZR_ECONFLICT, AZR_SUB_FOREIGN,
-                         "'%s/%s' was changed by a program without the "
-                         "protocol; nothing changed",
+                         "'%s/%s' was changed by a program that does not "
+                         "take part; nothing changed",
                          put->path, put->key);
 }
 
