@@ -22,6 +22,8 @@ struct facts {
     azr_array_info info;
     uint64_t chunks, nbytes;
     int open, dead;
+    char *names[AZR_MAX_RANK]; /* of the dimensions; NULL: none */
+    bool named;
 };
 
 static int count_row(const azr_row_info *row, void *arg)
@@ -45,6 +47,10 @@ static int gather(struct cli *cli, struct facts *f, azr_array *array)
     rc = azr_array_usage(array, &f->chunks, &f->nbytes, &err);
     if (rc == AZR_OK)
         rc = azr_array_status(array, count_row, f, &err);
+    for (int d = 0; rc == AZR_OK && d < f->info.rank; d++) {
+        rc = azr_array_dimension_name(array, d, &f->names[d], &err);
+        f->named = f->named || f->names[d];
+    }
     return rc < 0 ? cli_fail_at(cli, rc, &err, f->path) : 0;
 }
 
@@ -56,6 +62,16 @@ static double logical_nbytes(const azr_array_info *info)
     for (int d = 0; d < info->rank; d++)
         n *= (double)info->shape[d];
     return n;
+}
+
+static void print_names(const struct facts *f)
+{
+    printf("%-13s ", "dimensions");
+    for (int d = 0; d < f->info.rank; d++) {
+        printf("%s", d > 0 ? ", " : "");
+        cli_put(stdout, f->names[d] ? f->names[d] : "-");
+    }
+    printf("\n");
 }
 
 static void print_layout(const struct facts *f)
@@ -70,6 +86,8 @@ static void print_layout(const struct facts *f)
     printf("%-13s %d\n", "Zarr format", info->zarr_format);
     shape_text(text, sizeof text, info->shape, info->rank);
     printf("%-13s %s\n", "shape", text);
+    if (f->named)
+        print_names(f);
     printf("%-13s %s%s\n", "data type", azr_dtype_name(info->dtype),
            info->big_endian ? ", stored big endian" : "");
     shape_text(text, sizeof text, info->chunks, info->rank);
@@ -105,6 +123,22 @@ static void print_state(const struct facts *f)
     printf("\n");
 }
 
+static void json_names(struct json *j, const struct facts *f)
+{
+    if (!f->named) {
+        json_null(j, "dimension_names");
+        return;
+    }
+    json_open(j, "dimension_names", '[');
+    for (int d = 0; d < f->info.rank; d++) {
+        if (f->names[d])
+            json_text(j, NULL, f->names[d]);
+        else
+            json_null(j, NULL);
+    }
+    json_close(j, ']');
+}
+
 static void print_json(const struct facts *f)
 {
     const azr_array_info *info = &f->info;
@@ -117,6 +151,7 @@ static void print_json(const struct facts *f)
     json_text(&j, "kind", "array");
     json_int(&j, "zarr_format", info->zarr_format);
     json_ints(&j, "shape", info->shape, info->rank);
+    json_names(&j, f);
     json_text(&j, "dtype", azr_dtype_name(info->dtype));
     json_text(&j, "byte_order", info->big_endian ? "big" : "little");
     json_ints(&j, "chunks", info->chunks, info->rank);
@@ -223,13 +258,13 @@ int cmd_info(struct cli *cli, int argc, char **argv)
     if (rc == 0)
         rc = gather(cli, &f, array);
     azr_array_close(array);
-    if (rc != 0)
-        return rc;
-    if (cli->json) {
+    if (rc == 0 && cli->json) {
         print_json(&f);
-    } else {
+    } else if (rc == 0) {
         print_layout(&f);
         print_state(&f);
     }
-    return CLI_OK;
+    for (int d = 0; d < AZR_MAX_RANK; d++)
+        azr_free(f.names[d]);
+    return rc;
 }

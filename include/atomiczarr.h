@@ -368,10 +368,12 @@ typedef struct azr_array_spec {
      *  "crc32c", several joined by ','; or JSON: a v3 codec list, or a v2
      *  compressor object. NULL: "zstd:0" in v3, "blosc" in v2. */
     const char *codecs;
-    const char *fill_value;             /**< JSON text; NULL: 0 */
-    const char *attributes;             /**< JSON object; NULL: none */
-    const char *const *dimension_names; /**< `rank` names or NULL; v3 */
-    int32_t durability;                 /**< azr_durability */
+    const char *fill_value; /**< JSON text; NULL: 0 */
+    const char *attributes; /**< JSON object; NULL: none */
+    /** `rank` names or NULL; v3: a NULL among them is a dimension without one;
+     *  v2: they become the attribute `_ARRAY_DIMENSIONS`. */
+    const char *const *dimension_names;
+    int32_t durability; /**< azr_durability */
     int32_t reserved2;
 } azr_array_spec;
 
@@ -504,6 +506,14 @@ AZR_API AZR_CHECKED int azr_array_append(azr_array *array, int axis,
 /** Attributes as JSON text, NUL-terminated; release with azr_free. */
 AZR_API AZR_CHECKED int azr_array_attributes(azr_array *array, char **out,
                                              azr_error *err);
+/**
+ * Name of a dimension: of `dimension_names` (format 3) or of the attribute
+ * `_ARRAY_DIMENSIONS` (format 2). `*out`: release with azr_free; NULL if it has
+ * none. AZR_EINVAL (RANK): no such dimension.
+ */
+AZR_API AZR_CHECKED int azr_array_dimension_name(azr_array *array,
+                                                 int dimension, char **out,
+                                                 azr_error *err);
 /** Set attribute `name` to the JSON value `json` (NULL: delete it). Bytes of all
  *  others are kept. */
 AZR_API AZR_CHECKED int azr_array_attribute_set(azr_array *array,

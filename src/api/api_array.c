@@ -232,6 +232,15 @@ int azr_array_attributes(azr_array *array, char **out, azr_error *err)
     return azri_array_attributes(array, out, err);
 }
 
+int azr_array_dimension_name(azr_array *array, int dimension, char **out,
+                             azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(out);
+    return azri_array_dimension_name(array, dimension, out, err);
+}
+
 int azr_array_attribute_set(azr_array *array, const char *name,
                             const char *json, azr_error *err)
 {

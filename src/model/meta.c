@@ -441,3 +441,46 @@ int azri_meta_with_attribute(azri_buf *out, const azri_meta *m,
 
     return azri_node_with_attribute(out, &n, name, json, err);
 }
+
+/* The list of names; data NULL: there is none, or (v2, where anything may stand
+ * in an attribute) it is no list of a name for each dimension. */
+static azri_span names_of(const azri_meta *m)
+{
+    azri_span list = {NULL, 0}, none = {NULL, 0};
+    azri_json_walk walk;
+    azri_json_item item;
+    int count = 0;
+
+    if (m->zarr_format == 3)
+        return m->dimension_names ? azri_span_of(m->dimension_names) : none;
+    if (m->attributes.nbytes == 0 ||
+        !azri_json_find(azri_buf_span(&m->attributes), AZRI_V2_NAMES, &list) ||
+        azri_json_type_of(list) != AZRI_JSON_ARRAY)
+        return none;
+    walk = azri_json_begin(list);
+    for (; azri_json_next(&walk, &item); count++) {
+        if (azri_json_type_of(item.value) != AZRI_JSON_STRING)
+            return none;
+    }
+    return count == m->rank ? list : none;
+}
+
+int azri_meta_dimension_name(azri_buf *out, const azri_meta *m, int d,
+                             azr_error *err)
+{
+    azri_span list = names_of(m);
+    azri_json_walk walk;
+    azri_json_item item;
+    int rc;
+
+    if (!list.data)
+        return AZR_OK;
+    walk = azri_json_begin(list);
+    for (int i = 0; azri_json_next(&walk, &item); i++) {
+        if (i != d || azri_json_type_of(item.value) != AZRI_JSON_STRING)
+            continue;
+        rc = azri_json_unquote(out, item.value, err);
+        return rc < 0 ? rc : azri_buf_terminate(out, err);
+    }
+    return AZR_OK;
+}

@@ -88,6 +88,38 @@ for format in 2 3; do
     is 0 "$azr" consolidate $r
 done
 
+# --- names of dimensions
+for format in 2 3; do
+    n=n$format.zarr
+    is 0 "$azr" create $n --shape 4,3 --dtype i1 --dims time,x --format $format
+    is 0 "$azr" info $n
+    finds '^dimensions    time, x$'
+    is 0 "$azr" info $n --json
+    json dimension_names '[ "time", "x" ]'
+    is 0 "$azr" write $n --dim time=1:3 --dim x=0 --value 5
+    holds $n '0 0 0
+5 0 0
+5 0 0
+0 0 0'
+    is 0 "$azr" cat $n --dim x=0
+    says '0 5 5 0'
+    is 0 "$azr" cat $n -d time=-2
+    says '5 0 0'
+    is 2 "$azr" cat $n --dim y=0
+    blames 'no dimension has this name'
+    is 2 "$azr" cat $n --dim x=0 --dim x=1
+    blames 'twice'
+    is 2 "$azr" cat $n --dim x=0,1
+    blames 'NAME=SLICE'
+    is 2 "$azr" cat $n --dim x
+    is 2 "$azr" cat $n --dim x=a
+    is 2 "$azr" cat "$n[0]" --dim x=0
+    blames 'not both'
+    is 2 "$azr" write $n --dim time=9 --value 1
+done
+is 0 "$azr" info r3.zarr/a --json
+json dimension_names null
+
 # --- what is no group
 is 2 "$azr" create x.zarr --group --shape 3
 blames 'alone'

@@ -162,7 +162,7 @@ def main():
             read_by_zarr(path, version)
             read_by_azr(path, version)
             consolidated(path, version)
-    xarray_reads(os.path.join(TOP, "xarray-3"), 3)
+        xarray_reads(os.path.join(TOP, f"xarray-{version}"), version)
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
