@@ -95,7 +95,7 @@ for format in 2 3; do
     is 0 "$azr" info $n
     finds '^dimensions    time, x$'
     is 0 "$azr" info $n --json
-    json dimension_names '[ "time", "x" ]'
+    json dimension_names '["time","x"]'
     is 0 "$azr" write $n --dim time=1:3 --dim x=0 --value 5
     holds $n '0 0 0
 5 0 0
