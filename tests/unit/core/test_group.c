@@ -347,7 +347,7 @@ static void no_change_is_lost(void **state)
         if (pids[i] != 0)
             continue;
         for (int k = 0; k < TIMES; k++) {
-            char name[16], value[16];
+            char name[32], value[16];
             char *text = NULL;
 
             (void)snprintf(name, sizeof name, "w%d-%d", i, k);
@@ -367,7 +367,7 @@ static void no_change_is_lost(void **state)
     }
     for (int i = 0; i < WRITERS; i++) {
         for (int k = 0; k < TIMES; k++) {
-            char name[16];
+            char name[32];
             char *text = NULL;
 
             (void)snprintf(name, sizeof name, "\"w%d-%d\"", i, k);
