@@ -263,8 +263,10 @@ int azri_array_open(azr_array **out, const char *path,
 
 static int refuse_existing(azr_array *a, azr_error *err)
 {
-    return azri_documents_refuse(azri_domain_dir(a->d), azri_domain_path(a->d),
-                                 err);
+    int rc = azri_documents_refuse(azri_domain_dir(a->d),
+                                   azri_domain_path(a->d), err);
+
+    return rc < 0 ? rc : AZR_OK;
 }
 
 /* Under META exclusive no other creator of ours is at work; a plain Zarr tool may

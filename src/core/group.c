@@ -165,7 +165,7 @@ static int publish(const azr_group *g, const azri_buf *text,
     put.mode = AZRI_PUT_NEW;
     if (rc == AZR_OK)
         rc = azri_document_put(&put, azri_buf_span(text), err);
-    if (rc == AZR_EEXISTS && err->code == 0)
+    if (rc == AZR_EEXISTS && (!err || err->code == 0))
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          g->path);
     return rc;
@@ -200,7 +200,7 @@ int azri_group_create(azr_group **out, const char *path,
 
     if (rc == AZR_OK)
         rc = group_new(&g, path, options, err);
-    if (rc < 0)
+    if (rc != AZR_OK)
         goto done;
     g->options.flags |= AZR_OPEN_WRITE;
     g->format = format;

@@ -105,6 +105,8 @@ static int tell(walker *w, int above, const char *name, int depth,
     return w->fn(&node, w->arg);
 }
 
+/* At most AZR_WALK_DEPTH of these at once. */
+/* NOLINTBEGIN(misc-no-recursion) */
 static int walk_directory(walker *w, int dir, int depth);
 
 static int visit(walker *w, int above, const char *name, int depth)
@@ -130,7 +132,6 @@ static int visit(walker *w, int above, const char *name, int depth)
     return rc > 0 ? AZR_OK : rc;
 }
 
-/* At most AZR_WALK_DEPTH of these at once. */
 static int walk_directory(walker *w, int dir, int depth)
 {
     names n = {.dir = -1};
@@ -142,6 +143,8 @@ static int walk_directory(walker *w, int dir, int depth)
     azri_free(n.items);
     return rc;
 }
+
+/* NOLINTEND(misc-no-recursion) */
 
 int azri_group_walk(azr_group *g, int max_depth, azr_node_fn fn, void *arg,
                     azr_error *err)
