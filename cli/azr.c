@@ -11,13 +11,15 @@
 
 // clang-format off
 const struct cli_verb cli_verbs[] = {
-    {"create", cmd_create, "make an array"},
+    {"create", cmd_create, "make an array, or a group"},
     {"info", cmd_info, "shape, data type, chunks, codecs, bytes"},
+    {"tree", cmd_tree, "groups and arrays below a path"},
     {"cat", cmd_cat, "read a selection: text, csv, npy, raw, json"},
     {"write", cmd_write, "write a selection, as one transaction"},
     {"append", cmd_append, "grow a dimension and write, as one transaction"},
     {"resize", cmd_resize, "change the shape, as one transaction"},
     {"attrs", cmd_attrs, "show and change attributes and durability"},
+    {"consolidate", cmd_consolidate, "gather a group's metadata in one place"},
     {"status", cmd_status, "who has a transaction open, who waits for whom"},
     {"verify", cmd_verify, "decode every chunk, look at every row"},
     {"recover", cmd_recover, "finish what dead writers left"},

@@ -25,6 +25,7 @@ static const struct cli_usage usage = {
     "programs. The elements are held in memory, up to --memory.\n",
     "  azr cat 'x.zarr[2:6, ::2]'\n"
     "  azr cat x.zarr '-1, ...' --format csv\n"
+    "  azr cat t.zarr --dim time=-1 --dim lat=0:10\n"
     "  azr cat x.zarr -o all.npy\n"};
 
 /* ------------------------------------------------------ reading, watched --- */
@@ -211,7 +212,7 @@ static int write_stdout(struct cli *cli, const struct output *out)
 
 int cmd_cat(struct cli *cli, int argc, char **argv)
 {
-    struct cli_list words = {NULL, 0};
+    struct cli_list words = {NULL, 0}, dims = {NULL, 0};
     azr_array *array = NULL;
     const char *format = NULL, *file = NULL;
     struct output out = {.format = OUTPUT_TEXT};
@@ -222,6 +223,8 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
         {CLI_TEXT, 'o', "output", &file, "FILE",
          "write a file (format npy, unless told)"},
         {CLI_FLAG, 0, "force", &force, NULL, "replace the file"},
+        {CLI_MANY, 'd', "dim", &dims, "NAME=SLICE",
+         "select along a dimension by its name"},
         CLI_OPTION_END,
     };
 
@@ -243,6 +246,8 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
                                format);
     job.target = target_of(cli, &words);
     rc = cli_open(cli, &array, job.target.path, 0);
+    if (rc == 0)
+        rc = target_by_names(cli, &job.target, array, &dims);
     if (rc == 0)
         rc = read_snapshot(cli, &job, array);
     if (rc == 0) {

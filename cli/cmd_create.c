@@ -9,7 +9,7 @@
 #define CHUNK_NBYTES (4u << 20) /* what a chunk of our choice is at most */
 
 static const struct cli_usage usage = {
-    "create PATH --shape N,N --dtype TYPE [options]",
+    "create PATH --shape N,N --dtype TYPE [options] | --group",
     "Make an array: a directory that any Zarr program can read. Of two that\n"
     "create at once exactly one succeeds; what exists is never replaced.\n\n"
     "TYPE is a name of Zarr (int32, float64) or NumPy (i4, <f8; >f8 stores\n"
@@ -19,12 +19,13 @@ static const struct cli_usage usage = {
     "  azr create x.zarr --shape 12 --chunks 4 --dtype i4\n"
     "  azr create t.zarr --shape 0,90,180 --chunks 24,90,90 --dtype f4 \\\n"
     "      --codec zstd:5,crc32c --fill nan --dims time,lat,lon\n"
+    "  azr create run.zarr --group --attrs '{\"title\": \"run 7\"}'\n"
     "  azr create old.zarr --format 2 --shape 100x100 --dtype '>f8'\n"};
 
 struct wishes {
     const char *shape, *chunks, *dtype, *codec, *fill, *order, *separator;
     const char *key_encoding, *dims, *attrs, *durability;
-    int format;
+    int format, group;
     char fill_json[ELEM_TEXT_MAX];
     char *names; /* copy of dims, cut at its commas */
     const char *name[AZR_MAX_RANK];
@@ -183,12 +184,46 @@ static void report(const struct cli *cli, const azr_array_spec *spec,
         return;
     json_open(&j, NULL, '{');
     json_text(&j, "path", path);
+    json_text(&j, "kind", "array");
     json_int(&j, "zarr_format", spec->zarr_format);
     json_text(&j, "dtype", azr_dtype_name(spec->dtype));
     json_ints(&j, "shape", spec->shape, spec->rank);
     json_ints(&j, "chunks", spec->chunks, spec->rank);
     json_close(&j, '}');
     json_end(&j);
+}
+
+/* --group: only --format and --attrs say something about it. */
+static int create_group(struct cli *cli, const struct wishes *w,
+                        const char *path)
+{
+    azr_open_options o = cli_open_options(cli, AZR_OPEN_WRITE);
+    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    struct json j = json_begin(stdout);
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *group = NULL;
+    int rc;
+
+    if (w->shape || w->chunks || w->dtype || w->codec || w->fill || w->order ||
+        w->separator || w->key_encoding || w->dims || w->durability)
+        return cli_usage_error(cli,
+                               "--group goes with --format and --attrs alone");
+    spec.zarr_format = w->format;
+    spec.attributes = w->attrs;
+    rc = azr_group_create(&group, path, &spec, &o, &err);
+    azr_group_close(group);
+    if (rc < 0)
+        return cli_fail_at(cli, rc, &err, path);
+    cli->committed = true;
+    if (cli->json) {
+        json_open(&j, NULL, '{');
+        json_text(&j, "path", path);
+        json_text(&j, "kind", "group");
+        json_int(&j, "zarr_format", w->format);
+        json_close(&j, '}');
+        json_end(&j);
+    }
+    return CLI_OK;
 }
 
 int cmd_create(struct cli *cli, int argc, char **argv)
@@ -217,12 +252,15 @@ int cmd_create(struct cli *cli, int argc, char **argv)
         {CLI_TEXT, 0, "attrs", &w.attrs, "JSON", "attributes, an object"},
         {CLI_TEXT, 0, "durability", &w.durability, "D",
          "process: survives kill -9; power: power loss too"},
+        {CLI_FLAG, 0, "group", &w.group, NULL, "make a group"},
         CLI_OPTION_END,
     };
     int rc;
 
     if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
         return cli->exit_code;
+    if (w.group)
+        return create_group(cli, &w, words.items[0]);
     rc = take_wishes(cli, &spec, &w);
     if (rc != 0)
         goto done;

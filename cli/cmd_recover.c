@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
+#include "nodes.h"
 #include "progress.h"
 #include "region.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@ static const struct cli_usage usage = {
     "was\n"
     "committed is rolled forward, the rest is cleared. Transactions of the "
     "living\n"
-    "are left alone. PATH is an array, or a directory with arrays in it.\n",
+    "are left alone. PATH is an array, or a group or directory with arrays "
+    "below it.\n",
     "  azr recover x.zarr --dry-run\n"
     "  azr recover /data/experiment\n"};
 
@@ -121,11 +122,33 @@ static struct cli *quiet_json(struct job *job)
     return &job->aside;
 }
 
-static void take_array(struct job *job, const char *path)
+static bool has_protocol(const char *path)
 {
+    char inside[4096];
+    struct stat st;
+
+    return snprintf(inside, sizeof inside, "%s/.azr", path) >=
+               (int)sizeof inside ||
+           stat(inside, &st) == 0 || errno != ENOENT;
+}
+
+/* In a tree, arrays that never met us are left as they are: there is nothing to
+ * finish, and no `.azr` to be made. */
+static int recover_node(struct job *job, azr_recovery *out,
+                        const struct node *n, azr_error *err)
+{
+    if (n->depth == 0 || has_protocol(n->path))
+        return recover_or_foresee(job, out, n->path, err);
+    memset(out, 0, sizeof *out);
+    return AZR_OK;
+}
+
+static void take_array(struct job *job, const struct node *n)
+{
+    const char *path = n->path;
     azr_error err = AZR_ERROR_INIT;
     azr_recovery r;
-    int rc = recover_or_foresee(job, &r, path, &err);
+    int rc = recover_node(job, &r, n, &err);
 
     progress_end(&job->progress);
     if (rc < 0) {
@@ -149,115 +172,38 @@ static void take_array(struct job *job, const char *path)
 
 /* --------------------------------------------------------------- a tree --- */
 
-static bool has(const char *dir, const char *name)
+static void take_broken(struct job *job, const struct node *n)
 {
-    char path[4096];
-    struct stat st;
+    azr_error err = AZR_ERROR_INIT;
 
-    return snprintf(path, sizeof path, "%s/%s", dir, name) < (int)sizeof path &&
-           stat(path, &st) == 0;
-}
-
-/* A group has a zarr.json too: the library knows. */
-static bool is_array(const struct job *job, const char *dir)
-{
-    azr_open_options o = cli_open_options(job->cli, AZR_OPEN_NO_RECOVERY);
-    azr_array *array = NULL;
-    int rc;
-
-    if (has(dir, ".zarray"))
-        return true;
-    if (!has(dir, "zarr.json"))
-        return false;
-    rc = azr_array_open(&array, dir, &o, NULL);
-    azr_array_close(array);
-    return rc != AZR_ENOTFOUND && rc != AZR_EUNSUPPORTED;
-}
-
-static int keep_entry(const struct dirent *entry)
-{
-    return entry->d_name[0] != '.';
-}
-
-static bool is_directory(const char *path, const struct dirent *entry)
-{
-    struct stat st;
-
-    if (entry->d_type != DT_UNKNOWN)
-        return entry->d_type == DT_DIR;
-    return lstat(path, &st) == 0 && S_ISDIR(st.st_mode);
-}
-
-/* Directories still to be seen, the next one last. */
-struct todo {
-    char **paths;
-    size_t count, room;
-};
-
-static char *joined(const char *dir, const char *name)
-{
-    size_t size = strlen(dir) + strlen(name) + 2;
-    char *path = cli_alloc(size, 1);
-
-    (void)snprintf(path, size, "%s%s%s", dir, name[0] ? "/" : "", name);
-    return path;
-}
-
-static void push(struct todo *t, char *path)
-{
-    if (t->count == t->room) {
-        size_t room = t->room ? 2 * t->room : 64;
-        char **paths = cli_alloc(room, sizeof *paths);
-
-        if (t->count > 0)
-            memcpy(paths, t->paths, t->count * sizeof *paths);
-        free(t->paths);
-        t->paths = paths;
-        t->room = room;
+    (void)snprintf(err.message, sizeof err.message, "%s", n->text);
+    progress_end(&job->progress);
+    keep_worst(job, cli_fail_at(quiet_json(job), n->status, &err, n->path));
+    job->totals.failed++;
+    if (job->cli->json) {
+        json_open(&job->json, NULL, '{');
+        json_text(&job->json, "path", n->path);
+        json_text(&job->json, "error", n->text);
+        json_close(&job->json, '}');
     }
-    t->paths[t->count++] = path;
 }
 
-/* Links are not followed, so the walk ends. */
-static void push_entries(struct job *job, struct todo *t, const char *dir)
+static int take_tree(struct job *job, const char *top)
 {
-    struct dirent **entries = NULL;
-    int n = scandir(dir, &entries, keep_entry, alphasort);
+    struct nodes nodes;
+    int rc = nodes_at(job->cli, &nodes, top, 0);
 
-    if (n < 0) {
-        keep_worst(job, cli_error(quiet_json(job), CLI_IO, "%s: %s", dir,
-                                  cli_errno_text(errno)));
-        return;
+    for (size_t i = 0; rc == 0 && i < nodes.count && !cli_signal; i++) {
+        const struct node *n = &nodes.items[i];
+
+        if (n->kind == AZR_NODE_ARRAY)
+            take_array(job, n);
+        else if (n->kind == AZR_NODE_NONE)
+            take_broken(job, n);
+        progress_show(&job->progress, i + 1, nodes.count);
     }
-    while (n-- > 0) {
-        char *path = joined(dir, entries[n]->d_name);
-
-        if (is_directory(path, entries[n]))
-            push(t, path);
-        else
-            free(path);
-        free(entries[n]);
-    }
-    free(entries);
-}
-
-static void take_tree(struct job *job, const char *top)
-{
-    struct todo t = {NULL, 0, 0};
-
-    push(&t, joined(top, ""));
-    while (t.count > 0) {
-        char *path = t.paths[--t.count];
-
-        if (cli_signal)
-            ; /* only free the rest */
-        else if (is_array(job, path))
-            take_array(job, path);
-        else
-            push_entries(job, &t, path);
-        free(path);
-    }
-    free(t.paths);
+    nodes_free(&nodes);
+    return rc;
 }
 
 static void report(struct job *job, const char *path, const char *list)
@@ -286,17 +232,20 @@ static int recover(struct job *job, const char *path)
 {
     char *list = NULL;
     size_t size = 0;
+    int rc;
 
     job->list = open_memstream(&list, &size);
     if (!job->list)
         return cli_error(job->cli, CLI_IO, "out of memory");
     job->json = json_begin(job->list);
     json_open(&job->json, NULL, '[');
-    take_tree(job, path);
+    rc = take_tree(job, path);
     json_close(&job->json, ']');
     if (fclose(job->list) != 0)
         return cli_error(job->cli, CLI_IO, "out of memory");
-    if (cli_signal)
+    if (rc != 0)
+        job->exit_code = rc;
+    else if (cli_signal)
         job->exit_code = cli_interrupted(job->cli);
     else if (job->totals.arrays + job->totals.failed == 0 &&
              job->exit_code == 0)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
+#include "nodes.h"
 #include "progress.h"
 #include "region.h"
 
@@ -17,8 +18,10 @@ static const struct cli_usage usage = {
     "waits\n"
     "for and who holds it. Takes no lock and changes nothing. A row whose "
     "owner\n"
-    "is dead is finished by the next writer, or by azr recover.\n",
+    "is dead is finished by the next writer, or by azr recover. Of a group or "
+    "a\ndirectory: every array below it.\n",
     "  azr status x.zarr\n"
+    "  azr status /data/experiment\n"
     "  azr status x.zarr --watch --interval 0.5\n"
     "  azr status x.zarr --json | jq '.rows[] | select(.alive | not)'\n"};
 
@@ -119,12 +122,14 @@ static void print_table(const struct cli *cli, const struct rows *rows,
                path);
 }
 
-static void json_row(struct json *j, const azr_row_info *row)
+static void json_row(struct json *j, const azr_row_info *row, const char *array)
 {
     char user[64];
 
     user_name(user, sizeof user, row->uid);
     json_open(j, NULL, '{');
+    if (array)
+        json_text(j, "array", array);
     json_int(j, "row", row->row);
     json_text(j, "state", state_name(row->state));
     json_bool(j, "alive", row->alive != 0);
@@ -159,7 +164,7 @@ static void print_json(const struct rows *rows, const char *path)
     json_text(&j, "path", path);
     json_open(&j, "rows", '[');
     for (size_t i = 0; i < rows->count; i++)
-        json_row(&j, &rows->items[i]);
+        json_row(&j, &rows->items[i], NULL);
     json_close(&j, ']');
     json_close(&j, '}');
     json_end(&j);
@@ -199,12 +204,108 @@ static int watch(struct cli *cli, azr_array *array, const char *path,
     return rc != 0 ? rc : CLI_SIGNAL + cli_signal;
 }
 
+/* ---------------------------------------------------------------- a tree --- */
+
+struct survey {
+    struct cli *cli;
+    struct json json;
+    size_t arrays, busy;
+    int exit_code;
+};
+
+static void show_array(struct survey *s, const struct node *n,
+                       const struct rows *rows)
+{
+    if (rows->count > 0)
+        s->busy++;
+    for (size_t i = 0; s->cli->json && i < rows->count; i++)
+        json_row(&s->json, &rows->items[i], n->relative);
+    if (!s->cli->json && rows->count > 0) {
+        cli_put(stdout, n->path);
+        printf(":\n");
+        print_table(s->cli, rows, n->path);
+    }
+}
+
+/* What cannot be read is said; the others are looked at all the same. */
+static void survey_one(struct survey *s, const struct node *n,
+                       struct rows *rows)
+{
+    azr_open_options o = cli_open_options(s->cli, AZR_OPEN_NO_RECOVERY);
+    azr_error err = AZR_ERROR_INIT;
+    struct cli aside = *s->cli;
+    azr_array *array = NULL;
+    int rc = n->status;
+
+    aside.json = 0;
+    rows->count = 0;
+    if (n->kind == AZR_NODE_ARRAY)
+        rc = azr_array_open(&array, n->path, &o, &err);
+    else
+        (void)snprintf(err.message, sizeof err.message, "%s", n->text);
+    if (rc == AZR_OK)
+        rc = azr_array_status(array, take_row, rows, &err);
+    azr_array_close(array);
+    s->arrays++;
+    if (rc == AZR_OK)
+        show_array(s, n, rows);
+    else
+        s->exit_code = cli_fail_at(&aside, rc, &err, n->path);
+}
+
+static int survey(struct cli *cli, const char *path)
+{
+    struct survey s = {.cli = cli, .json = json_begin(stdout)};
+    struct rows rows = {cli_alloc(ROWS_MAX, sizeof *rows.items), 0};
+    struct nodes nodes;
+    int rc = nodes_at(cli, &nodes, path, 0);
+
+    if (rc == 0 && cli->json) {
+        json_open(&s.json, NULL, '{');
+        json_text(&s.json, "path", path);
+        json_open(&s.json, "rows", '[');
+    }
+    for (size_t i = 0; rc == 0 && i < nodes.count && !cli_signal; i++) {
+        if (nodes.items[i].kind == AZR_NODE_ARRAY ||
+            nodes.items[i].kind == AZR_NODE_NONE)
+            survey_one(&s, &nodes.items[i], &rows);
+    }
+    if (rc == 0 && cli->json) {
+        json_close(&s.json, ']');
+        json_uint(&s.json, "arrays", s.arrays);
+        json_close(&s.json, '}');
+        json_end(&s.json);
+    } else if (rc == 0) {
+        printf("%zu arrays, %zu with open transactions\n", s.arrays, s.busy);
+    }
+    nodes_free(&nodes);
+    free(rows.items);
+    return rc != 0 ? rc : s.exit_code;
+}
+
+static int survey_again(struct cli *cli, const char *path, bool again,
+                        int64_t interval_ms)
+{
+    int rc;
+
+    do {
+        if (again && cli->color_out && !cli->json)
+            printf("\033[H\033[J");
+        rc = survey(cli, path);
+        if (again && fflush(stdout) != 0)
+            return CLI_OK; /* the end of main tells why */
+        if (again && rc == 0)
+            (void)poll(NULL, 0, (int)interval_ms);
+    } while (again && rc == 0 && !cli_signal);
+    return rc != 0 || !again ? rc : CLI_SIGNAL + cli_signal;
+}
+
 int cmd_status(struct cli *cli, int argc, char **argv)
 {
     struct cli_list words = {NULL, 0};
     azr_array *array = NULL;
     int64_t interval_ms = 1000;
-    int is_watch = 0, rc;
+    int is_watch = 0, kind = AZR_NODE_NONE, rc;
     const struct cli_option options[] = {
         {CLI_FLAG, 'w', "watch", &is_watch, NULL,
          "again and again, until Ctrl-C"},
@@ -217,6 +318,9 @@ int cmd_status(struct cli *cli, int argc, char **argv)
         return cli->exit_code;
     if (interval_ms < 10 || interval_ms > 3600000)
         return cli_usage_error(cli, "--interval: need 0.01 to 3600 seconds");
+    if (azr_node_at(&kind, NULL, words.items[0], NULL) == AZR_OK &&
+        kind != AZR_NODE_ARRAY)
+        return survey_again(cli, words.items[0], is_watch, interval_ms);
     rc = cli_open(cli, &array, words.items[0], 0);
     if (rc == 0)
         rc = is_watch ? watch(cli, array, words.items[0], interval_ms)

@@ -127,7 +127,7 @@ static void report(const struct cli *cli, const struct job *job)
 
 int cmd_write(struct cli *cli, int argc, char **argv)
 {
-    struct cli_list words = {NULL, 0};
+    struct cli_list words = {NULL, 0}, dims = {NULL, 0};
     azr_array *array = NULL;
     azr_array_info info;
     struct job job = {.in = INPUT_INIT};
@@ -136,6 +136,8 @@ int cmd_write(struct cli *cli, int argc, char **argv)
          "this value in every element; nan and inf too"},
         {CLI_TEXT, 0, "npy", &job.npy, "FILE", "a .npy file, - is stdin"},
         {CLI_TEXT, 0, "raw", &job.raw, "FILE", "bare elements, - is stdin"},
+        {CLI_MANY, 'd', "dim", &dims, "NAME=SLICE",
+         "select along a dimension by its name"},
         CLI_OPTION_END,
     };
     int rc;
@@ -146,6 +148,8 @@ int cmd_write(struct cli *cli, int argc, char **argv)
         return cli_usage_error(cli, "one of --value, --npy and --raw");
     job.target = target_of(cli, &words);
     rc = cli_open(cli, &array, job.target.path, AZR_OPEN_WRITE);
+    if (rc == 0)
+        rc = target_by_names(cli, &job.target, array, &dims);
     if (rc == 0)
         rc = info_of(cli, &info, array, job.target.path);
     if (rc == 0)

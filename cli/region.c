@@ -30,6 +30,82 @@ struct target target_of(struct cli *cli, const struct cli_list *words)
     return t;
 }
 
+/* Dimension that the word names before its '='; -1: said. */
+static int named_dimension(struct cli *cli, azr_array *array, int rank,
+                           const char *word, const char *equals)
+{
+    size_t n = (size_t)(equals - word);
+
+    for (int d = 0; d < rank; d++) {
+        azr_error err = AZR_ERROR_INIT;
+        char *name = NULL;
+        bool same;
+
+        if (azr_array_dimension_name(array, d, &name, &err) < 0) {
+            cli->exit_code = cli_fail(cli, err.code, &err, NULL);
+            return -1;
+        }
+        same = name && strlen(name) == n && memcmp(name, word, n) == 0;
+        azr_free(name);
+        if (same)
+            return d;
+    }
+    cli->exit_code =
+        cli_usage_error(cli, "--dim %s: no dimension has this name", word);
+    return -1;
+}
+
+static int take_dim(struct cli *cli, const char **slices, azr_array *array,
+                    int rank, const char *word)
+{
+    const char *equals = strchr(word, '=');
+    int d;
+
+    if (!equals || equals == word || equals[1] == '\0' ||
+        strpbrk(equals, ",[]") || strstr(equals, "..."))
+        return cli_usage_error(cli, "--dim %s: need NAME=SLICE, as time=0:24",
+                               word);
+    d = named_dimension(cli, array, rank, word, equals);
+    if (d < 0)
+        return cli->exit_code;
+    if (slices[d])
+        return cli_usage_error(cli, "--dim %s: the dimension is named twice",
+                               word);
+    slices[d] = equals + 1;
+    return 0;
+}
+
+int target_by_names(struct cli *cli, struct target *target, azr_array *array,
+                    const struct cli_list *words)
+{
+    const char *slices[AZR_MAX_RANK] = {NULL};
+    azr_array_info info;
+    size_t size = 1;
+    char *text;
+    int rc;
+
+    if (words->count == 0)
+        return 0;
+    if (target->selection)
+        return cli_usage_error(cli, "--dim, or a selection: not both");
+    rc = info_of(cli, &info, array, target->path);
+    for (size_t i = 0; rc == 0 && i < words->count; i++)
+        rc = take_dim(cli, slices, array, info.rank, words->items[i]);
+    if (rc != 0)
+        return rc;
+    for (int d = 0; d < info.rank; d++)
+        size += (slices[d] ? strlen(slices[d]) : 1) + 1;
+    text = cli_keep(cli, size, 1);
+    for (int d = 0; d < info.rank; d++) {
+        size_t used = strlen(text);
+
+        (void)snprintf(text + used, size - used, "%s%s", d > 0 ? "," : "",
+                       slices[d] ? slices[d] : ":");
+    }
+    target->selection = text;
+    return 0;
+}
+
 static int64_t clip(int64_t position, int64_t n)
 {
     if (position < 0)

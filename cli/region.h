@@ -16,6 +16,13 @@ struct target {
  */
 struct target target_of(struct cli *cli, const struct cli_list *words);
 
+/**
+ * Words of --dim, NAME=SLICE: the selection of `target` by the names of the
+ * array's dimensions; those without a word are whole. 0, or the exit code, said.
+ */
+int target_by_names(struct cli *cli, struct target *target, azr_array *array,
+                    const struct cli_list *words);
+
 /** A selection with its bounds worked out for one shape of the array. */
 struct region {
     azr_selection box; /* explicit: fails if the array has shrunk since */

@@ -1,28 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The public functions of arrays: arguments and versions of options are checked
  * here, the work is the core's. */
+#include "api/arguments.h"
 #include "core/array.h"
 
 #include <string.h>
 
-static int fail_null(azr_error *err, const char *what)
+int azri_fail_null(azr_error *err, const char *what)
 {
     return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT, "%s is NULL", what);
 }
 
-#define NEED(p)                                                                \
-    do {                                                                       \
-        if (!(p))                                                              \
-            return fail_null(err, #p);                                         \
-    } while (0)
-
-static int take_options(azr_open_options *out, const azr_open_options *in,
-                        azr_error *err)
+int azri_take_options(azr_open_options *out, const azr_open_options *in,
+                      uint32_t known, azr_error *err)
 {
     azr_open_options defaults = AZR_OPEN_OPTIONS_INIT;
-    const uint32_t known = AZR_OPEN_WRITE | AZR_OPEN_INSIST |
-                           AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
-                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY;
 
     *out = defaults;
     if (!in)
@@ -42,6 +34,16 @@ static int take_options(azr_open_options *out, const azr_open_options *in,
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT, "%d threads",
                              in->threads);
     return AZR_OK;
+}
+
+static int take_options(azr_open_options *out, const azr_open_options *in,
+                        azr_error *err)
+{
+    const uint32_t known = AZR_OPEN_WRITE | AZR_OPEN_INSIST |
+                           AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
+                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY;
+
+    return azri_take_options(out, in, known, err);
 }
 
 int azr_array_create(azr_array **out, const char *path,
@@ -228,6 +230,15 @@ int azr_array_attributes(azr_array *array, char **out, azr_error *err)
     NEED(array);
     NEED(out);
     return azri_array_attributes(array, out, err);
+}
+
+int azr_array_dimension_name(azr_array *array, int dimension, char **out,
+                             azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(out);
+    return azri_array_dimension_name(array, dimension, out, err);
 }
 
 int azr_array_attribute_set(azr_array *array, const char *name,

@@ -4,7 +4,9 @@
 
 #include "base/checked.h"
 #include "base/log.h"
+#include "core/group.h"
 #include "runtime/pool.h"
+#include "sync/lock_dir.h"
 #include "txn/layout.h"
 
 #include <errno.h>
@@ -261,27 +263,18 @@ int azri_array_open(azr_array **out, const char *path,
 
 static int refuse_existing(azr_array *a, azr_error *err)
 {
-    static const char *const nodes[] = {"zarr.json", ".zarray", ".zgroup"};
+    int rc = azri_documents_refuse(azri_domain_dir(a->d),
+                                   azri_domain_path(a->d), err);
 
-    for (size_t i = 0; i < sizeof nodes / sizeof nodes[0]; i++) {
-        bool there;
-        int rc = has_key(a, nodes[i], &there, err);
-
-        if (rc < 0)
-            return rc;
-        if (there)
-            return azri_fail(err, AZR_EEXISTS, "'%s' exists: it has '%s'",
-                             azri_domain_path(a->d), nodes[i]);
-    }
-    return AZR_OK;
+    return rc < 0 ? rc : AZR_OK;
 }
 
 /* Under META exclusive no other creator of ours is at work; a plain Zarr tool may
  * be, so the document is linked exclusively all the same. Version 2 keeps
  * attributes in a document of their own: first, so that nobody sees the array
  * without them. */
-static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
-                   const azri_buf *zattrs, azr_error *err)
+static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
+                          const azri_buf *zattrs, azr_error *err)
 {
     int rc = azri_domain_check(a->d, true, err); /* refitted by another? */
 
@@ -300,6 +293,21 @@ static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
     if (rc == AZR_EEXISTS && (!err || err->code == 0))
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          azri_domain_path(a->d));
+    return rc;
+}
+
+/* Creators of groups have no META: the directory's lock is common to both. */
+static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
+                   const azri_buf *zattrs, azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    int lock = -1;
+    int rc = azri_dir_lock(&lock, azri_domain_dir(a->d), azri_domain_path(a->d),
+                           &patience, err);
+
+    if (rc == AZR_OK)
+        rc = publish_locked(a, t, text, zattrs, err);
+    azri_dir_unlock(lock);
     return rc;
 }
 

@@ -172,6 +172,8 @@ AZR_CHECKED int azri_transaction_run(azr_txn_fn fn, void *arg,
                                      const azr_txn_options *o, azr_error *err);
 
 /* ---- attributes.c ---- */
+AZR_CHECKED int azri_array_dimension_name(azr_array *a, int d, char **out,
+                                          azr_error *err);
 AZR_CHECKED int azri_array_attributes(azr_array *a, char **out, azr_error *err);
 AZR_CHECKED int azri_array_attribute_set(azr_array *a, const char *name,
                                          const char *json, azr_error *err);

@@ -77,16 +77,15 @@ static int try_attributes(azr_array *a, azri_view *v, azri_meta **out,
     return rc;
 }
 
-int azri_array_attributes(azr_array *a, char **out, azr_error *err)
+/* The documents of one instant, parsed. */
+static int load(azr_array *a, azri_meta **out, azr_error *err)
 {
     azri_patience patience = azri_array_patience(a);
-    azri_buf text = AZRI_BUF_INIT;
-    azri_meta *m = NULL;
     azri_view *v = NULL;
     int rc = azri_view_new(&v, a->d, &patience, err);
 
     for (int tries = 1; rc == AZR_OK; tries++) {
-        rc = try_attributes(a, v, &m, err);
+        rc = try_attributes(a, v, out, err);
         if (rc != AZR_ECONFLICT)
             break;
         rc = AZR_OK;
@@ -98,6 +97,16 @@ int azri_array_attributes(azr_array *a, char **out, azr_error *err)
                            "changed all the time",
                            azri_domain_path(a->d));
     }
+    azri_view_free(v);
+    return rc;
+}
+
+int azri_array_attributes(azr_array *a, char **out, azr_error *err)
+{
+    azri_buf text = AZRI_BUF_INIT;
+    azri_meta *m = NULL;
+    int rc = load(a, &m, err);
+
     if (rc == AZR_OK)
         rc = azri_meta_attributes(&text, m, err);
     if (rc == AZR_OK)
@@ -110,7 +119,25 @@ int azri_array_attributes(azr_array *a, char **out, azr_error *err)
     }
     azri_buf_dispose(&text);
     azri_meta_free(m);
-    azri_view_free(v);
+    return rc;
+}
+
+int azri_array_dimension_name(azr_array *a, int d, char **out, azr_error *err)
+{
+    azri_buf name = AZRI_BUF_INIT;
+    azri_meta *m = NULL;
+    int rc = load(a, &m, err);
+
+    if (rc == AZR_OK && (d < 0 || d >= m->rank))
+        rc = azri_fail_sub(err, AZR_EINVAL, AZR_SUB_RANK,
+                           "there is no dimension %d of %d", d, m->rank);
+    if (rc == AZR_OK)
+        rc = azri_meta_dimension_name(&name, m, d, err);
+    if (rc == AZR_OK)
+        *out = (char *)name.data;
+    else
+        azri_buf_dispose(&name);
+    azri_meta_free(m);
     return rc;
 }
 

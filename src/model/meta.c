@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "model/meta_parse.h"
+#include "model/node.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -28,7 +29,7 @@ void azri_meta_free(azri_meta *m)
     azri_free(m);
 }
 
-static int check_object(azri_span text, const char *name, azr_error *err)
+int azri_meta_check_object(azri_span text, const char *name, azr_error *err)
 {
     int rc = azri_json_check(text, name, AZR_ECORRUPT, err);
 
@@ -48,7 +49,7 @@ static int take_zattrs(azri_meta *m, azri_span zattrs, azr_error *err)
 
     if (zattrs.nbytes == 0)
         return AZR_OK;
-    rc = check_object(zattrs, ".zattrs", err);
+    rc = azri_meta_check_object(zattrs, ".zattrs", err);
     if (rc < 0)
         return rc;
     return azri_buf_append(&m->attributes, zattrs.data, zattrs.nbytes, err);
@@ -59,7 +60,7 @@ int azri_meta_parse(azri_meta **out, int zarr_format, azri_span text,
 {
     azri_doc doc = {azri_meta_key(zarr_format), AZR_ECORRUPT};
     azri_meta *m;
-    int rc = check_object(text, doc.name, err);
+    int rc = azri_meta_check_object(text, doc.name, err);
 
     if (rc < 0)
         return rc;
@@ -416,145 +417,70 @@ int azri_meta_with_shape(azri_buf *text, const azri_meta *m,
     return rc;
 }
 
-/* The object that holds the attributes; data NULL: there is none. */
-static azri_span attributes_of(const azri_meta *m)
-{
-    azri_span value = {NULL, 0};
+/* ---------------------------------------------------------- attributes --- */
 
-    if (m->zarr_format == 2) {
-        if (m->attributes.nbytes > 0)
-            value = azri_json_body(azri_buf_span(&m->attributes));
-    } else if (!azri_json_find(azri_buf_span(&m->text), "attributes", &value)) {
-        value.data = NULL;
-    }
-    return value;
+static azri_node node_of(const azri_meta *m)
+{
+    azri_node n = {m->zarr_format, azri_buf_span(&m->text),
+                   azri_buf_span(&m->attributes)};
+
+    return n;
 }
 
 int azri_meta_attributes(azri_buf *out, const azri_meta *m, azr_error *err)
 {
-    azri_span value = attributes_of(m);
+    azri_node n = node_of(m);
 
-    if (!value.data)
-        return azri_buf_puts(out, "{}", err);
-    return azri_buf_append(out, value.data, value.nbytes, err);
-}
-
-/* White space before the first member of `text`: how it is laid out. */
-static azri_span first_gap(azri_span text)
-{
-    azri_json_walk walk = azri_json_begin(text);
-    azri_json_item item;
-    azri_span gap = {text.data + walk.at, 0};
-
-    if (azri_json_next(&walk, &item))
-        gap.nbytes = (size_t)(item.name.data - gap.data);
-    return gap;
-}
-
-/* {name: value} as the only attribute, one level deeper than `gap`. */
-static int compose_single(azri_buf *out, azri_span gap, const char *name,
-                          azri_span value, azr_error *err)
-{
-    const uint8_t *line = memchr(gap.data, '\n', gap.nbytes);
-    size_t indent = line ? gap.nbytes - (size_t)(line + 1 - gap.data) : 0;
-    int rc = azri_buf_puts(out, "{", err);
-
-    if (rc >= 0 && line)
-        rc = azri_buf_append(out, gap.data, gap.nbytes, err);
-    if (rc >= 0 && line)
-        rc = azri_buf_append(out, line + 1, indent, err);
-    if (rc >= 0)
-        rc = azri_json_quote(out, name, strlen(name), err);
-    if (rc >= 0)
-        rc = azri_buf_puts(out, ": ", err);
-    if (rc >= 0)
-        rc = azri_buf_append(out, value.data, value.nbytes, err);
-    if (rc >= 0 && line)
-        rc = azri_buf_append(out, gap.data, gap.nbytes, err);
-    return rc < 0 ? rc : azri_buf_puts(out, "}", err);
-}
-
-static bool is_empty_object(azri_span object)
-{
-    azri_json_walk walk;
-    azri_json_item item;
-
-    if (!object.data)
-        return true;
-    walk = azri_json_begin(object);
-    return !azri_json_next(&walk, &item);
-}
-
-/* v2: the whole new .zattrs. */
-static int set_in_zattrs(azri_buf *out, const azri_meta *m, const char *name,
-                         azri_span value, azr_error *err)
-{
-    int rc;
-
-    if (!is_empty_object(attributes_of(m)))
-        return azri_json_splice(out, azri_buf_span(&m->attributes), name, value,
-                                err);
-    if (!value.data)
-        return azri_meta_attributes(out, m, err);
-    rc = azri_buf_puts(out, "{\n  ", err);
-    if (rc >= 0)
-        rc = azri_json_quote(out, name, strlen(name), err);
-    if (rc >= 0)
-        rc = azri_buf_puts(out, ": ", err);
-    if (rc >= 0)
-        rc = azri_buf_append(out, value.data, value.nbytes, err);
-    return rc < 0 ? rc : azri_buf_puts(out, "\n}", err);
-}
-
-/* v3: the whole new zarr.json. */
-static int set_in_document(azri_buf *out, const azri_meta *m, const char *name,
-                           azri_span value, azr_error *err)
-{
-    azri_span text = azri_buf_span(&m->text), old = attributes_of(m);
-    azri_buf object = AZRI_BUF_INIT;
-    int rc;
-
-    if (!is_empty_object(old))
-        rc = azri_json_splice(&object, old, name, value, err);
-    else if (value.data)
-        rc = compose_single(&object, first_gap(text), name, value, err);
-    else
-        return azri_buf_append(out, text.data, text.nbytes, err);
-    if (rc >= 0)
-        rc = azri_json_splice(out, text, "attributes", azri_buf_span(&object),
-                              err);
-    azri_buf_dispose(&object);
-    return rc;
+    return azri_node_attributes(out, &n, err);
 }
 
 int azri_meta_with_attribute(azri_buf *out, const azri_meta *m,
                              const char *name, const char *json, azr_error *err)
 {
-    azri_buf quoted = AZRI_BUF_INIT;
-    azri_span value = {NULL, 0};
+    azri_node n = node_of(m);
+
+    return azri_node_with_attribute(out, &n, name, json, err);
+}
+
+/* The list of names; data NULL: there is none, or (v2, where anything may stand
+ * in an attribute) it is no list of a name for each dimension. */
+static azri_span names_of(const azri_meta *m)
+{
+    azri_span list = {NULL, 0}, none = {NULL, 0};
+    azri_json_walk walk;
+    azri_json_item item;
+    int count = 0;
+
+    if (m->zarr_format == 3)
+        return m->dimension_names ? azri_span_of(m->dimension_names) : none;
+    if (m->attributes.nbytes == 0 ||
+        !azri_json_find(azri_buf_span(&m->attributes), AZRI_V2_NAMES, &list) ||
+        azri_json_type_of(list) != AZRI_JSON_ARRAY)
+        return none;
+    walk = azri_json_begin(list);
+    for (; azri_json_next(&walk, &item); count++) {
+        if (azri_json_type_of(item.value) != AZRI_JSON_STRING)
+            return none;
+    }
+    return count == m->rank ? list : none;
+}
+
+int azri_meta_dimension_name(azri_buf *out, const azri_meta *m, int d,
+                             azr_error *err)
+{
+    azri_span list = names_of(m);
+    azri_json_walk walk;
+    azri_json_item item;
     int rc;
 
-    if (!name)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "the name of the attribute is NULL");
-    rc = azri_json_quote(&quoted, name, strlen(name), err); /* is it UTF-8? */
-    azri_buf_dispose(&quoted);
-    if (rc < 0)
-        return rc;
-    if (json) {
-        value = azri_span_of(json);
-        rc = azri_json_check(value, "attribute value", AZR_EINVAL, err);
-        if (rc < 0)
-            return rc;
-        value = azri_json_body(value);
+    if (!list.data)
+        return AZR_OK;
+    walk = azri_json_begin(list);
+    for (int i = 0; azri_json_next(&walk, &item); i++) {
+        if (i != d || azri_json_type_of(item.value) != AZRI_JSON_STRING)
+            continue;
+        rc = azri_json_unquote(out, item.value, err);
+        return rc < 0 ? rc : azri_buf_terminate(out, err);
     }
-    if (m->zarr_format == 2)
-        rc = set_in_zattrs(out, m, name, value, err);
-    else
-        rc = set_in_document(out, m, name, value, err);
-    /* the value stands deeper now: can it be read again? */
-    if (rc >= 0)
-        rc = azri_json_check(azri_buf_span(out), "the new attributes",
-                             AZR_EINVAL, err);
-    return rc;
+    return AZR_OK;
 }

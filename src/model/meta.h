@@ -46,6 +46,9 @@ typedef struct azri_meta {
         attributes; /* v2: .zattrs byte for byte (empty: none); v3: unused */
 } azri_meta;
 
+/* The attribute that names the dimensions of an array of format 2. */
+#define AZRI_V2_NAMES "_ARRAY_DIMENSIONS"
+
 /* Name of the metadata document of a format: "zarr.json" or ".zarray". */
 const char *azri_meta_key(int zarr_format);
 
@@ -71,6 +74,10 @@ AZR_CHECKED int azri_meta_compose(azri_buf *text, azri_buf *zattrs,
 /* The document with another shape, other bytes unchanged. */
 AZR_CHECKED int azri_meta_with_shape(azri_buf *text, const azri_meta *m,
                                      const int64_t *shape, azr_error *err);
+/* The name of dimension d, decoded and terminated, from `m` parsed with its
+ * attributes; left empty (data NULL) if it has none. */
+AZR_CHECKED int azri_meta_dimension_name(azri_buf *out, const azri_meta *m,
+                                         int d, azr_error *err);
 /* Attributes as JSON text ("{}" if there are none). */
 AZR_CHECKED int azri_meta_attributes(azri_buf *out, const azri_meta *m,
                                      azr_error *err);

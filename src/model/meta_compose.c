@@ -109,9 +109,12 @@ static int check_texts(plan *p, azr_error *err)
     const char *fill = s->fill_value;
     int rc;
 
-    if (s->dimension_names && p->zarr_format == 2)
-        return bad(err, AZR_SUB_ARGUMENT,
-                   "dimension_names are of Zarr format 3 alone");
+    for (int d = 0; s->dimension_names && p->zarr_format == 2 && d < s->rank;
+         d++) {
+        if (!s->dimension_names[d])
+            return bad(err, AZR_SUB_ARGUMENT,
+                       "dimension_names: format 2 needs a name for each");
+    }
     if (s->attributes) {
         azri_span text = azri_span_of(s->attributes);
 
@@ -243,14 +246,11 @@ done:
     return rc;
 }
 
-static int put_dimension_names(azri_buf *out, const plan *p, azr_error *err)
+static int put_names(azri_buf *out, const plan *p, azr_error *err)
 {
     const char *const *names = p->spec->dimension_names;
-    int rc = AZR_OK;
+    int rc = azri_buf_puts(out, "[", err);
 
-    if (!names)
-        return AZR_OK;
-    rc = azri_buf_puts(out, ",\"dimension_names\":[", err);
     for (int d = 0; d < p->spec->rank && rc >= 0; d++) {
         if (d > 0)
             rc = azri_buf_puts(out, ",", err);
@@ -260,6 +260,16 @@ static int put_dimension_names(azri_buf *out, const plan *p, azr_error *err)
                      : azri_buf_puts(out, "null", err);
     }
     return rc < 0 ? rc : azri_buf_puts(out, "]", err);
+}
+
+static int put_dimension_names(azri_buf *out, const plan *p, azr_error *err)
+{
+    int rc;
+
+    if (!p->spec->dimension_names)
+        return AZR_OK;
+    rc = azri_buf_puts(out, ",\"dimension_names\":", err);
+    return rc < 0 ? rc : put_names(out, p, err);
 }
 
 static int compose_v3(azri_buf *out, const plan *p, azr_error *err)
@@ -326,18 +336,47 @@ static int compose_v2(azri_buf *out, const plan *p, azr_error *err)
     return rc < 0 ? rc : azri_buf_puts(out, ",\"zarr_format\":2}", err);
 }
 
-/* v2 attributes: a document of their own if there are any. */
-static int compose_zattrs(azri_buf *out, const char *attributes, azr_error *err)
+/* Format 2 has no member for names: xarray's convention is an attribute. */
+static int add_names(azri_buf *out, const plan *p, azri_span attributes,
+                     azr_error *err)
 {
+    azri_buf list = AZRI_BUF_INIT;
+    azri_span found;
+    int rc;
+
+    if (azri_json_find(attributes, AZRI_V2_NAMES, &found))
+        return bad(err, AZR_SUB_ARGUMENT,
+                   "attributes have " AZRI_V2_NAMES
+                   ", and there are dimension_names");
+    rc = put_names(&list, p, err);
+    if (rc >= 0)
+        rc = azri_json_splice(out, attributes, AZRI_V2_NAMES,
+                              azri_buf_span(&list), err);
+    azri_buf_dispose(&list);
+    return rc;
+}
+
+/* v2 attributes: a document of their own if there are any. */
+static int compose_zattrs(azri_buf *out, const plan *p, azr_error *err)
+{
+    const char *given = p->spec->attributes;
+    azri_span text = azri_json_body(azri_span_of(given ? given : "{}"));
+    azri_buf named = AZRI_BUF_INIT;
     azri_json_walk walk;
     azri_json_item item;
+    int rc = AZR_OK;
 
-    if (!attributes)
-        return AZR_OK;
-    walk = azri_json_begin(azri_span_of(attributes));
-    if (!azri_json_next(&walk, &item))
-        return AZR_OK;
-    return azri_json_pretty(out, azri_span_of(attributes), 2, err);
+    if (p->spec->dimension_names) {
+        rc = add_names(&named, p, text, err);
+        text = azri_buf_span(&named);
+    }
+    if (rc >= 0) {
+        walk = azri_json_begin(text);
+        if (azri_json_next(&walk, &item))
+            rc = azri_json_pretty(out, text, 2, err);
+    }
+    azri_buf_dispose(&named);
+    return rc;
 }
 
 int azri_meta_compose(azri_buf *text, azri_buf *zattrs,
@@ -357,7 +396,7 @@ int azri_meta_compose(azri_buf *text, azri_buf *zattrs,
     if (rc >= 0)
         rc = azri_json_pretty(text, azri_buf_span(&compact), 2, err);
     if (rc >= 0 && p.zarr_format == 2)
-        rc = compose_zattrs(zattrs, spec->attributes, err);
+        rc = compose_zattrs(zattrs, &p, err);
     /* one level more than the caller's text: can it be read again? */
     if (rc >= 0)
         rc = azri_json_check(azri_buf_span(text), "the new document",
@@ -366,5 +405,9 @@ int azri_meta_compose(azri_buf *text, azri_buf *zattrs,
         rc = azri_json_check(azri_buf_span(zattrs), "the new attributes",
                              AZR_EINVAL, err);
     azri_buf_dispose(&compact);
+    if (rc < 0) { /* nothing rather than half of it */
+        azri_buf_dispose(text);
+        azri_buf_dispose(zattrs);
+    }
     return rc;
 }

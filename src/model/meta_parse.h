@@ -26,7 +26,14 @@ int azri_unknown_ignore(const azri_doc *doc, const azri_json_item *item,
                         azr_error *err);
 int azri_unknown_refuse(const azri_doc *doc, const azri_json_item *item,
                         azr_error *err);
+/* v3: members of whoever wrote the document; only those that say so may be
+ * ignored. */
+int azri_unknown_v3(const azri_doc *doc, const azri_json_item *item,
+                    azr_error *err);
 
+/* AZR_ECORRUPT (METADATA) unless `text` is JSON, and an object. */
+AZR_CHECKED int azri_meta_check_object(azri_span text, const char *name,
+                                       azr_error *err);
 /* One pass over object `text`; of equal names the last wins. */
 AZR_CHECKED int azri_meta_collect(const azri_doc *doc, azri_span text,
                                   azri_member *members, size_t count,

@@ -311,9 +311,8 @@ static int check_kind(const azri_doc *doc, const azri_member *members,
     return AZR_OK;
 }
 
-/* Members of whoever wrote the document: only those that may be ignored. */
-static int judge_unknown(const azri_doc *doc, const azri_json_item *item,
-                         azr_error *err)
+int azri_unknown_v3(const azri_doc *doc, const azri_json_item *item,
+                    azr_error *err)
 {
     azri_span must;
 
@@ -378,8 +377,8 @@ int azri_meta_v3_read(azri_meta *m, const azri_doc *doc, azr_error *err)
     if (rc >= 0)
         rc = check_kind(doc, members, err);
     if (rc >= 0)
-        rc = azri_meta_collect(doc, text, members, MEMBER_COUNT, judge_unknown,
-                               err);
+        rc = azri_meta_collect(doc, text, members, MEMBER_COUNT,
+                               azri_unknown_v3, err);
     if (rc >= 0)
         rc = read_values(m, doc, members, err);
     return rc;

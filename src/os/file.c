@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 static int64_t ns_of(struct timespec t)
@@ -265,6 +266,16 @@ int azri_fix_owner(int fd, const struct stat *st, mode_t mode, gid_t gid,
                                    name);
     }
     return AZR_OK;
+}
+
+int azri_flock_try(int fd)
+{
+    return azri_sys->flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+}
+
+void azri_flock_drop(int fd)
+{
+    (void)azri_sys->flock(fd, LOCK_UN);
 }
 
 int azri_list(int dir, const char *path, azri_list_fn fn, void *arg,

@@ -51,6 +51,10 @@ AZR_CHECKED int azri_make_parents(int dir, const char *path, mode_t mode,
 AZR_CHECKED int azri_fix_owner(int fd, const struct stat *st, mode_t mode,
                                gid_t gid, const char *name, azr_error *err);
 
+/* flock, exclusive, without waiting: 0 or an errno. */
+int azri_flock_try(int fd);
+void azri_flock_drop(int fd);
+
 /* Entries of directory `path` ("." and ".." left out); fn returns non-zero to
  * stop, which is returned. A directory that does not exist has no entries. */
 typedef int (*azri_list_fn)(const char *name, unsigned char d_type, void *arg);

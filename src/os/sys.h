@@ -40,6 +40,7 @@ struct azri_sys {
     void *(*mmap)(size_t nbytes, int prot, int fd);
     int (*munmap)(void *p, size_t nbytes);
     int (*lock)(int fd, int cmd, struct flock *fl);
+    int (*flock)(int fd, int operation);
     int (*futex_wait)(_Atomic uint32_t *word, uint32_t value,
                       const struct timespec *timeout);
     int (*futex_wake)(_Atomic uint32_t *word, int count);

@@ -5,6 +5,7 @@
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -109,6 +110,7 @@ const struct azri_sys azri_sys_posix = {
     .mmap = sys_mmap,
     .munmap = munmap,
     .lock = sys_lock,
+    .flock = flock,
     .futex_wait = sys_futex_wait,
     .futex_wake = sys_futex_wake,
     .getrandom = sys_getrandom,

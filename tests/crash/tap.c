@@ -118,6 +118,7 @@ CALL(int, linkat,
 CALL(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 CALL(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
 CALL(int, lock, (int fd, int cmd, struct flock *fl), (fd, cmd, fl))
+CALL(int, flock, (int fd, int operation), (fd, operation))
 CALL(ssize_t, getrandom, (void *buf, size_t n_), (buf, n_))
 
 /* The descriptor is closed even where close reports an error. */
@@ -239,6 +240,7 @@ static const struct azri_sys tap_table = {
     .mmap = tap_mmap,
     .munmap = tap_munmap,
     .lock = tap_lock,
+    .flock = tap_flock,
     .futex_wait = tap_futex_wait,
     .futex_wake = tap_futex_wake,
     .getrandom = tap_getrandom,

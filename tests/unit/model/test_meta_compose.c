@@ -245,6 +245,19 @@ static void test_codecs_of_caller(void **state)
     azri_buf_dispose(&text);
 }
 
+static void expect_name(const azri_meta *m, int d, const char *wanted)
+{
+    azri_buf name = AZRI_BUF_INIT;
+    azr_error err = AZR_ERROR_INIT;
+
+    expect_ok(azri_meta_dimension_name(&name, m, d, &err), &err);
+    if (wanted)
+        expect_text(&name, wanted);
+    else
+        assert_null(name.data);
+    azri_buf_dispose(&name);
+}
+
 static void test_dimension_names(void **state)
 {
     static const char *const names[2] = {"t \"\xC3\xA9", NULL};
@@ -260,8 +273,42 @@ static void test_dimension_names(void **state)
               &err);
     assert_string_equal(m->dimension_names,
                         "[\n    \"t \\\"\xC3\xA9\",\n    null\n  ]");
+    expect_name(m, 0, "t \"\xC3\xA9");
+    expect_name(m, 1, NULL);
     azri_meta_free(m);
     azri_buf_dispose(&text);
+}
+
+static void test_names_of_format_2(void **state)
+{
+    static const char *const names[2] = {"t", "x\""};
+    azr_array_spec s = spec_of(2, AZR_INT16);
+    azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
+    azri_meta *m = NULL;
+    azr_error err = AZR_ERROR_INIT;
+
+    (void)state;
+    s.dimension_names = names;
+    s.attributes = "{\"a\": 1}";
+    compose(&text, &zattrs, &s);
+    expect_text(&zattrs, "{\n  \"a\": 1,\n  \"_ARRAY_DIMENSIONS\": [\n"
+                         "    \"t\",\n    \"x\\\"\"\n  ]\n}");
+    expect_ok(azri_meta_parse(&m, 2, azri_buf_span(&text),
+                              azri_buf_span(&zattrs), &err),
+              &err);
+    expect_name(m, 0, "t");
+    expect_name(m, 1, "x\"");
+    expect_name(m, 2, NULL);
+    azri_meta_free(m);
+    /* anything may stand in an attribute */
+    expect_ok(azri_meta_parse(&m, 2, azri_buf_span(&text),
+                              span_of("{\"_ARRAY_DIMENSIONS\": [\"t\", 1]}"),
+                              &err),
+              &err);
+    expect_name(m, 0, NULL);
+    azri_meta_free(m);
+    azri_buf_dispose(&text);
+    azri_buf_dispose(&zattrs);
 }
 
 static void test_attributes_with_bom(void **state)
@@ -328,11 +375,14 @@ static void test_refuses_numbers(void **state)
 
 static void test_refuses_texts(void **state)
 {
-    static const char *const names[2] = {"y", "x"};
+    static const char *const names[2] = {"y", "x"}, *const part[2] = {"y"};
     static const char *const bad_names[2] = {"y", "\xFF"};
 
     (void)state;
-    REFUSE(2, "dimension_names", s.dimension_names = names);
+    REFUSE(2, "dimension_names", s.dimension_names = part);
+    REFUSE(2, "_ARRAY_DIMENSIONS", s.dimension_names = names,
+           s.attributes = "{\"_ARRAY_DIMENSIONS\": []}");
+    REFUSE(2, "UTF-8", s.dimension_names = bad_names);
     REFUSE(3, "UTF-8", s.dimension_names = bad_names);
     REFUSE(3, "attributes: byte 1", s.attributes = "{");
     REFUSE(3, "attributes: need an object", s.attributes = "[]");
@@ -374,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_fills),
         cmocka_unit_test(test_codecs_of_caller),
         cmocka_unit_test(test_dimension_names),
+        cmocka_unit_test(test_names_of_format_2),
         cmocka_unit_test(test_attributes_with_bom),
         cmocka_unit_test(test_refuses_numbers),
         cmocka_unit_test(test_refuses_texts),

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Checks that the files of this room share. */
+#ifndef AZRI_API_ARGUMENTS_H
+#define AZRI_API_ARGUMENTS_H
+
+#include "base/error.h"
+
+int azri_fail_null(azr_error *err, const char *what);
+
+#define NEED(p)                                                                \
+    do {                                                                       \
+        if (!(p))                                                              \
+            return azri_fail_null(err, #p);                                    \
+    } while (0)
+
+/* The caller's options, or the defaults; `known` flags are taken. */
+AZR_CHECKED int azri_take_options(azr_open_options *out,
+                                  const azr_open_options *in, uint32_t known,
+                                  azr_error *err);
+
+#endif

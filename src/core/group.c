@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Groups: creating, opening, attributes. */
+#include "core/group.h"
+
+#include "sync/lock_dir.h"
+
+#include <errno.h>
+#include <string.h>
+
+static azri_patience patience_of(const azr_group *g)
+{
+    return azri_patience_from(g->options.timeout_ms, g->options.cancel);
+}
+
+static int open_directory(int *out, const char *path, azr_error *err)
+{
+    int rc = azri_open_at(out, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
+
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail(err, rc, "no Zarr group at '%s': no such directory",
+                         path);
+    return rc;
+}
+
+int azri_node_at(int *kind_out, int *format_out, const char *path,
+                 azr_error *err)
+{
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    int dir = -1;
+    int rc = azri_open_at(&dir, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
+
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail(err, rc, "'%s': no such directory", path);
+    if (rc == AZR_OK)
+        rc = azri_documents_classify(&docs, dir, err);
+    azri_close(dir);
+    azri_documents_dispose(&docs);
+    if (rc < 0)
+        return rc;
+    *kind_out = docs.kind;
+    if (format_out)
+        *format_out = docs.format;
+    return AZR_OK;
+}
+
+static int group_new(azr_group **out, const char *path,
+                     const azr_open_options *options, azr_error *err)
+{
+    azr_group *g = azri_calloc(1, sizeof *g);
+
+    if (!g)
+        return azri_fail_nomem(err, sizeof *g);
+    g->dir = -1;
+    g->options = *options;
+    g->path = azri_strdup(path);
+    if (!g->path) {
+        azri_free(g);
+        return azri_fail_nomem(err, strlen(path));
+    }
+    *out = g;
+    return AZR_OK;
+}
+
+void azri_group_close(azr_group *g)
+{
+    if (!g)
+        return;
+    azri_close(g->dir);
+    azri_free(g->path);
+    azri_free(g);
+}
+
+/* ---------------------------------------------------------------- open --- */
+
+int azri_group_load(azr_group *g, azri_documents *out, azr_error *err)
+{
+    azri_node node;
+    int rc = azri_documents_load(out, g->dir, err);
+
+    if (rc < 0)
+        return rc;
+    if (out->kind == AZR_NODE_ARRAY)
+        return azri_fail(err, AZR_ENOTFOUND, "'%s' is an array, not a group",
+                         g->path);
+    if (out->kind == AZR_NODE_DIRECTORY) {
+        if (g->options.flags & AZR_OPEN_IMPLIED)
+            return AZR_OK;
+        return azri_fail(err, AZR_ENOTFOUND,
+                         "no Zarr group at '%s': no zarr.json, no .zgroup",
+                         g->path);
+    }
+    node = azri_documents_node(out);
+    return azri_group_check(&node, err);
+}
+
+static int check_file_system(const azr_group *g, azr_error *err)
+{
+    char name[32];
+    uint64_t magic;
+    int fs_class;
+    int rc = azri_fs_classify(&fs_class, &magic, name, g->dir, err);
+
+    if (rc < 0 || fs_class == AZR_FS_LOCAL ||
+        (g->options.flags & AZR_OPEN_INSIST))
+        return rc;
+    return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
+                         "'%s' is on %s: its locks are not known to hold, "
+                         "writing is refused (`azr doctor` tells more)",
+                         g->path, name);
+}
+
+int azri_group_open(azr_group **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    azr_group *g = NULL;
+    int rc = group_new(&g, path, options, err);
+
+    if (rc == AZR_OK)
+        rc = open_directory(&g->dir, path, err);
+    if (rc == AZR_OK)
+        rc = azri_group_load(g, &docs, err);
+    if (rc == AZR_OK && docs.format != 0 && (options->flags & AZR_OPEN_WRITE))
+        rc = check_file_system(g, err);
+    if (rc < 0)
+        goto done;
+    g->format = docs.format;
+    *out = g;
+    g = NULL;
+done:
+    azri_documents_dispose(&docs);
+    azri_group_close(g);
+    return rc;
+}
+
+int azri_group_info(azr_group *g, azr_group_info *out, azr_error *err)
+{
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    bool has = false;
+    int rc = azri_group_load(g, &docs, err);
+
+    if (rc == AZR_OK)
+        rc = azri_group_has_consolidated(g, &docs, &has, err);
+    if (rc == AZR_OK) {
+        out->zarr_format = docs.format;
+        out->consolidated = has;
+    }
+    azri_documents_dispose(&docs);
+    return rc;
+}
+
+/* -------------------------------------------------------------- create --- */
+
+/* Version 2 keeps attributes in a document of their own: first, so that nobody
+ * sees the group without them. */
+static int publish(const azr_group *g, const azri_buf *text,
+                   const azri_buf *zattrs, azr_error *err)
+{
+    azri_put put = {g->dir, g->path, ".zattrs", AZRI_PUT_ANYHOW, NULL};
+    int rc = azri_documents_refuse(g->dir, g->path, err);
+
+    if (rc == AZR_OK && g->format == 2)
+        rc = azri_document_put(&put, azri_buf_span(zattrs), err);
+    put.key = azri_group_key(g->format);
+    put.mode = AZRI_PUT_NEW;
+    if (rc == AZR_OK)
+        rc = azri_document_put(&put, azri_buf_span(text), err);
+    if (rc == AZR_EEXISTS && (!err || err->code == 0))
+        return azri_fail(err, rc, "'%s' exists: another process made it",
+                         g->path);
+    return rc;
+}
+
+static int create_in(const azr_group *g, const azri_buf *text,
+                     const azri_buf *zattrs, azr_error *err)
+{
+    azri_patience patience = patience_of(g);
+    int lock = -1;
+    /* before any lock: who only finds a node waits for nobody */
+    int rc = azri_documents_refuse(g->dir, g->path, err);
+
+    if (rc == AZR_OK)
+        rc = check_file_system(g, err);
+    if (rc == AZR_OK)
+        rc = azri_dir_lock(&lock, g->dir, g->path, &patience, err);
+    if (rc == AZR_OK)
+        rc = publish(g, text, zattrs, err);
+    azri_dir_unlock(lock);
+    return rc;
+}
+
+int azri_group_create(azr_group **out, const char *path,
+                      const azr_group_spec *spec,
+                      const azr_open_options *options, azr_error *err)
+{
+    azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
+    int format = spec->zarr_format == 2 ? 2 : 3;
+    azr_group *g = NULL;
+    int rc = azri_group_compose(&text, &zattrs, format, spec->attributes, err);
+
+    if (rc == AZR_OK)
+        rc = group_new(&g, path, options, err);
+    if (rc != AZR_OK)
+        goto done;
+    g->options.flags |= AZR_OPEN_WRITE;
+    g->format = format;
+    if (azri_sys->mkdirat(AT_FDCWD, path, 0777) != 0 && errno != EEXIST)
+        rc = azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'", path);
+    if (rc == AZR_OK)
+        rc = open_directory(&g->dir, path, err);
+    if (rc == AZR_OK)
+        rc = create_in(g, &text, &zattrs, err);
+    if (rc < 0)
+        goto done;
+    *out = g;
+    g = NULL;
+done:
+    azri_group_close(g);
+    azri_buf_dispose(&zattrs);
+    azri_buf_dispose(&text);
+    return rc;
+}
+
+/* ---------------------------------------------------------- attributes --- */
+
+int azri_group_attributes(azr_group *g, char **out, azr_error *err)
+{
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    azri_buf text = AZRI_BUF_INIT;
+    azri_node node;
+    int rc = azri_group_load(g, &docs, err);
+
+    node = azri_documents_node(&docs);
+    if (rc == AZR_OK && docs.format == 0)
+        rc = azri_buf_puts(&text, "{}", err);
+    else if (rc == AZR_OK)
+        rc = azri_node_attributes(&text, &node, err);
+    if (rc == AZR_OK)
+        rc = azri_buf_terminate(&text, err);
+    if (rc == AZR_OK) {
+        *out = (char *)text.data;
+        text.data = NULL;
+    }
+    azri_buf_dispose(&text);
+    azri_documents_dispose(&docs);
+    return rc;
+}
+
+int azri_group_may_write(const azr_group *g, azr_error *err)
+{
+    if (!(g->options.flags & AZR_OPEN_WRITE))
+        return azri_fail(err, AZR_EPERM,
+                         "'%s' was opened for reading; open it with "
+                         "AZR_OPEN_WRITE",
+                         g->path);
+    if (g->format == 0)
+        return azri_fail(err, AZR_ENOTFOUND,
+                         "'%s' is a directory without a document; create a "
+                         "group there first",
+                         g->path);
+    return AZR_OK;
+}
+
+static int set_locked(azr_group *g, const char *name, const char *json,
+                      azr_error *err)
+{
+    azri_put put = {g->dir, g->path, "zarr.json", AZRI_PUT_OVER, NULL};
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    azri_buf text = AZRI_BUF_INIT;
+    azri_node node;
+    int rc = azri_group_load(g, &docs, err);
+
+    if (rc == AZR_OK && docs.format != g->format)
+        rc = azri_fail(err, AZR_ENOTFOUND,
+                       "'%s' is no longer the group that was opened", g->path);
+    node = azri_documents_node(&docs);
+    if (rc == AZR_OK && name)
+        rc = azri_node_with_attribute(&text, &node, name, json, err);
+    else if (rc == AZR_OK)
+        rc = azri_node_with_attributes(&text, &node, json, err);
+    put.seen = &docs.text_id;
+    if (docs.format == 2) {
+        put.key = ".zattrs";
+        put.seen = docs.attributes_id.ino ? &docs.attributes_id : NULL;
+    }
+    if (rc == AZR_OK)
+        rc = azri_document_put(&put, azri_buf_span(&text), err);
+    azri_buf_dispose(&text);
+    azri_documents_dispose(&docs);
+    return rc;
+}
+
+int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
+                             azr_error *err)
+{
+    azri_patience patience = patience_of(g);
+    int lock = -1;
+    int rc = azri_group_may_write(g, err);
+
+    if (rc == AZR_OK)
+        rc = azri_dir_lock(&lock, g->dir, g->path, &patience, err);
+    if (rc == AZR_OK)
+        rc = set_locked(g, name, json, err);
+    azri_dir_unlock(lock);
+    return rc;
+}
+
+/* --------------------------------------------------------------- below --- */
+
+static int fail_path(const char *path, const char *why, azr_error *err)
+{
+    return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT, "path '%.200s': %s",
+                         path, why);
+}
+
+static bool is_name(const char *name, size_t n)
+{
+    return !(n == 0 || (n == 1 && name[0] == '.') ||
+             (n == 2 && name[0] == '.' && name[1] == '.'));
+}
+
+/* Names that Zarr keeps for itself, or that are documents. */
+static bool is_reserved(const char *name, size_t n)
+{
+    static const char *const names[] = {"zarr.json", ".zarray",    ".zgroup",
+                                        ".zattrs",   ".zmetadata", ".azr"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        if (strlen(names[i]) == n && memcmp(names[i], name, n) == 0)
+            return true;
+    }
+    if (n >= 2 && name[0] == '_' && name[1] == '_')
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        if (name[i] != '.')
+            return false;
+    }
+    return true;
+}
+
+static int check_path(const char *path, bool fresh, azr_error *err)
+{
+    const char *name = path;
+
+    for (;;) {
+        const char *slash = strchr(name, '/');
+        size_t n = slash ? (size_t)(slash - name) : strlen(name);
+
+        if (!is_name(name, n))
+            return fail_path(path,
+                             "need names with '/' between them, none empty, "
+                             "\".\" or \"..\"",
+                             err);
+        if (fresh && is_reserved(name, n))
+            return fail_path(path, "a name in it is kept for other uses", err);
+        if (!slash)
+            return AZR_OK;
+        name = slash + 1;
+    }
+}
+
+static int join(char **out, const azr_group *g, const char *path, size_t n,
+                azr_error *err)
+{
+    size_t before = strlen(g->path);
+    char *p = azri_alloc(before + n + 2);
+
+    if (!p)
+        return azri_fail_nomem(err, before + n + 2);
+    memcpy(p, g->path, before);
+    p[before] = '/';
+    memcpy(p + before + 1, path, n);
+    p[before + 1 + n] = '\0';
+    *out = p;
+    return AZR_OK;
+}
+
+int azri_group_path(char **out, const azr_group *g, const char *path,
+                    azr_error *err)
+{
+    int rc = check_path(path, false, err);
+
+    return rc < 0 ? rc : join(out, g, path, strlen(path), err);
+}
+
+/* A group at `path`, of whoever made it. */
+static int make_group(const azr_group *g, const char *path, azr_error *err)
+{
+    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    azr_error why = AZR_ERROR_INIT;
+    azr_group *made = NULL;
+    int kind = AZR_NODE_NONE;
+    int rc;
+
+    spec.zarr_format = g->format;
+    rc = azri_group_create(&made, path, &spec, &g->options, &why);
+    azri_group_close(made);
+    if (rc != AZR_EEXISTS) {
+        if (rc < 0 && err->code == 0)
+            *err = why;
+        return rc;
+    }
+    rc = azri_node_at(&kind, NULL, path, err);
+    if (rc == AZR_OK && kind == AZR_NODE_ARRAY)
+        return fail_path(path, "it is an array, and nothing stands below one",
+                         err);
+    return rc;
+}
+
+int azri_group_make_parents(azr_group *g, const char *path, azr_error *err)
+{
+    int rc = azri_group_may_write(g, err);
+
+    if (rc == AZR_OK)
+        rc = check_path(path, true, err);
+    for (const char *slash = strchr(path, '/'); rc == AZR_OK && slash;
+         slash = strchr(slash + 1, '/')) {
+        char *part = NULL;
+
+        rc = join(&part, g, path, (size_t)(slash - path), err);
+        if (rc == AZR_OK)
+            rc = make_group(g, part, err);
+        azri_free(part);
+    }
+    return rc;
+}
