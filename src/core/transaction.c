@@ -286,7 +286,7 @@ static int add_part(part **out, azr_txn *t, azr_array *a, azr_error *err)
     part **parts = t->parts;
 
     if (p && t->part_count == t->part_capacity) {
-        parts = azri_resize(t->parts, want * sizeof *parts);
+        parts = azri_resize(t->parts, want * sizeof(void *));
         if (parts) {
             t->parts = parts;
             t->part_capacity = want;
@@ -294,7 +294,7 @@ static int add_part(part **out, azr_txn *t, azr_array *a, azr_error *err)
     }
     if (!p || !parts) {
         azri_free(p);
-        return azri_fail_nomem(err, sizeof *p + want * sizeof *parts);
+        return azri_fail_nomem(err, sizeof *p + want * sizeof(void *));
     }
     p->t = t;
     p->a = a;
@@ -532,10 +532,12 @@ int azri_transaction_write(azr_txn *t, azr_array *a, const azr_selection *sel,
     part *p;
     int rc = azri_array_may_write(a, err);
 
-    if (rc == AZR_OK)
-        rc = join(&p, t, a, err);
-    if (rc == AZR_OK)
-        rc = check_device(t, p, err);
+    if (rc < 0)
+        return rc;
+    rc = join(&p, t, a, err);
+    if (rc < 0)
+        return rc;
+    rc = check_device(t, p, err);
     if (rc < 0)
         return rc;
     rc = azri_plan_init(&plan, sel, p->g->meta->rank, p->g->meta->shape,
@@ -814,9 +816,9 @@ static int commit_inner(azr_txn *t, azr_error *err)
 
     if (t->part_count == 1)
         return azri_txn_commit(t->parts[0]->inner, err);
-    all = azri_calloc(t->part_count, sizeof *all);
+    all = azri_calloc(t->part_count, sizeof(void *));
     if (!all)
-        return azri_fail_nomem(err, t->part_count * sizeof *all);
+        return azri_fail_nomem(err, t->part_count * sizeof(void *));
     for (size_t k = 0; k < t->part_count; k++)
         all[k] = t->parts[k]->inner;
     rc = azri_txn_commit_all(all, t->part_count, err);

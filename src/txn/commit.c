@@ -732,7 +732,7 @@ static int check_parts(azri_txn **parts, size_t n, azr_error *err)
 
 int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
 {
-    azri_txn **written = azri_calloc(n, sizeof *written);
+    azri_txn **written = azri_calloc(n, sizeof(void *));
     azri_what *what = azri_calloc(n, sizeof *what);
     size_t count = 0;
     int rc = AZR_OK;

@@ -155,7 +155,7 @@ int azri_intent_ref(azri_ref *out, const azri_intent *in, uint32_t k,
         memcpy(&h, p, sizeof h);
         if (h.path_nbytes == 0 || h.path_nbytes >= AZRI_REF_PATH_MAX)
             goto bad;
-        nbytes = sizeof h + (h.path_nbytes + 7u) / 8u * 8u;
+        nbytes = sizeof h + ((size_t)h.path_nbytes + 7) / 8 * 8;
         if (left < nbytes)
             goto bad;
     }

@@ -179,9 +179,6 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     return AZR_OK;
 }
 
-static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
-                         azr_recovery *count, azr_error *err);
-
 static bool is_strict(azri_domain *d, uint32_t i)
 {
     return azri_row_of_this_boot(azri_domain_state(d), i) ||
@@ -198,8 +195,8 @@ static int fail_record_gone(uint32_t i, azr_error *err)
 }
 
 /* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
-static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
-                            azr_recovery *count, azr_error *err)
+static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
+                      azr_recovery *count, azr_error *err)
 {
     uint64_t id = azri_word_id(word);
     azr_error why = AZR_ERROR_INIT;
@@ -207,15 +204,6 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
     bool strict = is_strict(d, i);
     int rc = azri_intent_read(&in, d, i, word, true, &why);
 
-    if (rc == AZR_OK && (in.flags & AZRI_WHAT_HOME) && AZRI_GUARD(OTHERS)) {
-        rc = finish_others(d, i, &in, count, &why);
-        if (rc < 0) { /* ours has to stand until theirs are decided */
-            azri_intent_dispose(&in);
-            if (why.code != 0 && err && err->code == 0)
-                *err = why;
-            return rc;
-        }
-    }
     if (rc == AZR_OK)
         rc = roll_forward(d, i, &in, count, &why);
     else if (rc == AZR_ENOTFOUND && strict &&
@@ -273,7 +261,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                              "'%s': row %u carries transaction %014llx of "
                              "'%s', but does not name it as its home",
                              o->path, row, (unsigned long long)id, home->path);
-    return finish_committed(o, row, word, count, err);
+    return finish_one(o, row, word, count, err);
 }
 
 /* [F-others] A home row is cleared last: before it those of the same transaction
@@ -305,6 +293,25 @@ static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
         azri_domain_close(o);
     }
     return rc;
+}
+
+static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
+                            azr_recovery *count, azr_error *err)
+{
+    azri_intent in = {0};
+    int rc = azri_intent_read(&in, d, i, word, false, NULL);
+
+    if (rc == AZR_OK && (in.flags & AZRI_WHAT_HOME) && AZRI_GUARD(OTHERS)) {
+        rc = azri_intent_read(&in, d, i, word, true, NULL);
+        if (rc == AZR_OK) /* ours has to stand until theirs are decided */
+            rc = finish_others(d, i, &in, count, err);
+        else
+            rc = AZR_OK; /* what is wrong with it is told below */
+        azri_intent_dispose(&in);
+        if (rc < 0)
+            return rc;
+    }
+    return finish_one(d, i, word, count, err);
 }
 
 /* The home row, whose SLOT byte is held, is it committed? SEALED becomes it. */
@@ -371,7 +378,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (!AZRI_GUARD(HOME_NO))
         committed = true;
     if (rc == AZR_OK && committed)
-        rc = finish_committed(d, i, word, count, err);
+        rc = finish_one(d, i, word, count, err);
     else if (rc == AZR_OK)
         roll_back(d, i, id, count);
     if (home_fd >= 0) {
@@ -387,7 +394,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
 {
     azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
-    azri_ref home;
+    azri_ref home = {.row = 0};
     int rc = azri_intent_read(&in, d, i, word, false, NULL);
 
     if (rc < 0) { /* torn by a power loss: its home never committed */
