@@ -1033,7 +1033,7 @@ static hist_verdict run(const char *dir, uint64_t total, uint64_t seed,
     group groups[GROUPS];
 
     sh = stress_shared(sizeof *sh);
-    sh->kill_one_in = 27;
+    sh->kill_one_in = 20;
     sh->perturb = true;
     sh->linger_one_in = linger_one_in;
     setup(dir, total, seed);
