@@ -325,6 +325,15 @@ static bool name_items(azri_view *v, const azri_state *s, const azri_intent *in,
     return any;
 }
 
+static bool record_is_gone(azri_view *v, uint32_t i, uint64_t word)
+{
+    azri_intent in = {0};
+    int rc = azri_intent_read(&in, v->d, i, word, true, NULL);
+
+    azri_intent_dispose(&in);
+    return rc == AZR_ENOTFOUND;
+}
+
 /* Parts that do not match their word: a power loss tore the row before anything was
  * promised. A record that does not is another matter. */
 static bool is_torn(azri_view *v, uint32_t i, uint64_t word)
@@ -332,8 +341,15 @@ static bool is_torn(azri_view *v, uint32_t i, uint64_t word)
     uint32_t state = azri_word_state(word);
     azri_intent in;
 
-    return (state == AZRI_SEALED || state == AZRI_PREPARED) &&
-           azri_intent_read(&in, v->d, i, word, false, NULL) == AZR_ECORRUPT;
+    if (state != AZRI_SEALED && state != AZRI_PREPARED)
+        return false;
+    if (azri_intent_read(&in, v->d, i, word, false, NULL) == AZR_ECORRUPT)
+        return true;
+    /* a restart without `power` lost its record: it will be given up */
+    return state == AZRI_PREPARED &&
+           azri_domain_durability(v->d) != AZR_DURABILITY_POWER &&
+           !azri_row_of_this_boot(azri_domain_state(v->d), i) &&
+           record_is_gone(v, i, word);
 }
 
 /* Read what row i means to change, as `word` has it. *out: it concerns us, as far
@@ -346,7 +362,7 @@ static int read_row(azri_view *v, const azri_state *s, uint32_t i,
     int rc = azri_intent_read(&r->intent, v->d, i, word, true, err);
 
     *out = false;
-    if (rc == AZR_ECORRUPT && is_torn(v, i, word)) {
+    if ((rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND) && is_torn(v, i, word)) {
         azri_error_reset(err); /* never committed */
         return AZR_OK;
     }
@@ -480,7 +496,7 @@ static int is_new(azri_view *v, const azri_state *s, uint32_t i, uint64_t word,
     if (!prepared && !counts(s, i, word))
         return AZR_OK;
     rc = azri_intent_read(&in, v->d, i, word, prepared, err);
-    if (rc == AZR_ECORRUPT && is_torn(v, i, word)) {
+    if ((rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND) && is_torn(v, i, word)) {
         azri_error_reset(err);
         return AZR_OK;
     }
