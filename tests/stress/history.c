@@ -975,11 +975,14 @@ static int check_plants(const history *h, uint64_t seed)
     for (size_t i = 0; i < hist_plant_count; i++) {
         const hist_plant *p = &hist_plants[i];
         uint64_t s = seed + i + 1;
+        bool placed = false;
         history copy;
         hist_verdict v;
 
         CHECK(hist_copy(&copy, h), "no memory for a copy");
-        if (!p->plant(&copy, &s)) {
+        for (int k = 0; k < 50 && !placed; k++) /* places are drawn by lot */
+            placed = p->plant(&copy, &s);
+        if (!placed) {
             (void)printf("plant '%s': no place for it\n", p->name);
             missed++;
         } else {
