@@ -1122,7 +1122,7 @@ static const struct {
     {"FINISH", AZRI_GUARD_FINISH},
 };
 
-#    define MOST_TRIES 12
+#    define MOST_TRIES 60 /* beside other work a try may find nothing */
 
 static int run_control(const stress_args *args)
 {
