@@ -21,9 +21,11 @@ static const struct cli_usage usage = {
         "this.\n"
         "\n"
         "Exit code: 0; 1 if a read with the protocol was torn; 7 if the run\n"
-        "proves nothing, because there were fewer than 2,000 writes, 5,000\n"
-        "reads or 20 kills in the middle of a write, or because the plain way\n"
-        "was not torn in 60 seconds.\n",
+        "proves nothing, because there were fewer than 2,000 writes (500 with\n"
+        "--durability power: each waits for the disk), 5,000 reads or 20 "
+        "kills\n"
+        "in the middle of a write, or because the plain way was not torn in\n"
+        "60 seconds.\n",
     .examples = "  azr demo\n"
                 "  azr demo --procs 8 --threads 4 --dir /dev/shm\n"
                 "  azr demo --array my.zarr --json\n",
@@ -109,7 +111,8 @@ static int judge(const struct demo_options *o, struct demo_result *r)
          r->diagonals[1].mixed > 0))
         return CLI_DIFFERS;
     if (!o->baseline_only)
-        r->void_reason = demo_enough(q->in_flight, q->writes.ops, q->reads.ops);
+        r->void_reason =
+            demo_enough(o, q->in_flight, q->writes.ops, q->reads.ops);
     if (!r->void_reason && r->plain.torn == 0)
         r->void_reason = "the plain way was not torn in 60 seconds";
     return r->void_reason ? CLI_VOID : CLI_OK;

@@ -161,7 +161,8 @@ int demo_create(int index, void *arg);
 int demo_last_look(int index, void *arg);
 
 /* Why such a run proves nothing, or NULL. */
-const char *demo_enough(uint64_t in_flight, uint64_t writes, uint64_t reads);
+const char *demo_enough(const struct demo_options *o, uint64_t in_flight,
+                        uint64_t writes, uint64_t reads);
 /* The whole of it. 0 or an exit code, said. */
 int demo_run(struct demo_run *run);
 void demo_run_dispose(struct demo_run *run);

@@ -26,6 +26,7 @@
 #define OURS_MAX_S       30
 #define TICK_MS          5
 #define ENOUGH_WRITES    2000
+#define ENOUGH_SYNCED    500 /* each waits for the disk */
 #define ENOUGH_READS     5000
 #define ENOUGH_IN_FLIGHT 20
 
@@ -193,14 +194,19 @@ static bool is_over(const struct demo_run *run, double seconds)
     if (run->sync != AZR_SYNC_FULL)
         return atomic_load(&run->shared->torn) > 0 || seconds >= BASELINE_MAX_S;
     return run->o->fixed_time || seconds >= OURS_MAX_S ||
-           demo_enough(run->in_flight, sum_ops(run, true),
+           demo_enough(run->o, run->in_flight, sum_ops(run, true),
                        sum_ops(run, false)) == NULL;
 }
 
-const char *demo_enough(uint64_t in_flight, uint64_t writes, uint64_t reads)
+const char *demo_enough(const struct demo_options *o, uint64_t in_flight,
+                        uint64_t writes, uint64_t reads)
 {
-    if (writes < ENOUGH_WRITES)
+    if (o->durability == AZR_DURABILITY_POWER) {
+        if (writes < ENOUGH_SYNCED)
+            return "fewer than 500 writes";
+    } else if (writes < ENOUGH_WRITES) {
         return "fewer than 2,000 writes";
+    }
     if (reads < ENOUGH_READS)
         return "fewer than 5,000 reads";
     if (in_flight < ENOUGH_IN_FLIGHT)
