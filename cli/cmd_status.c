@@ -227,30 +227,24 @@ static void show_array(struct survey *s, const struct node *n,
     }
 }
 
+static int take_status(azr_array *array, void *arg, azr_error *err)
+{
+    return azr_array_status(array, take_row, arg, err);
+}
+
 /* What cannot be read is said; the others are looked at all the same. */
 static void survey_one(struct survey *s, const struct node *n,
                        struct rows *rows)
 {
-    azr_open_options o = cli_open_options(s->cli, AZR_OPEN_NO_RECOVERY);
-    azr_error err = AZR_ERROR_INIT;
-    struct cli aside = *s->cli;
-    azr_array *array = NULL;
-    int rc = n->status;
+    int rc;
 
-    aside.json = 0;
     rows->count = 0;
-    if (n->kind == AZR_NODE_ARRAY)
-        rc = azr_array_open(&array, n->path, &o, &err);
-    else
-        (void)snprintf(err.message, sizeof err.message, "%s", n->text);
-    if (rc == AZR_OK)
-        rc = azr_array_status(array, take_row, rows, &err);
-    azr_array_close(array);
+    rc = node_visit(s->cli, n, take_status, rows);
     s->arrays++;
-    if (rc == AZR_OK)
+    if (rc == 0)
         show_array(s, n, rows);
     else
-        s->exit_code = cli_fail_at(&aside, rc, &err, n->path);
+        s->exit_code = rc;
 }
 
 static int survey(struct cli *cli, const char *path)

@@ -159,30 +159,9 @@ static int verify(struct cli *cli, const char *path)
 
 /* ---------------------------------------------------------------- a tree --- */
 
-/* What cannot be verified is said; the others are verified all the same. */
-static void verify_node(struct audit *a, const struct node *n)
+static int verify_array(azr_array *array, void *arg, azr_error *err)
 {
-    azr_open_options o = cli_open_options(a->cli, AZR_OPEN_NO_RECOVERY);
-    azr_error err = AZR_ERROR_INIT;
-    struct cli aside = *a->cli;
-    azr_array *array = NULL;
-    int rc = n->status;
-
-    aside.json = 0;
-    if (n->kind == AZR_NODE_ARRAY) {
-        rc = azr_array_open(&array, n->path, &o, &err);
-        if (rc == AZR_OK)
-            rc = azr_array_verify(array, take_finding, take_progress, a, &err);
-        azr_array_close(array);
-    } else {
-        (void)snprintf(err.message, sizeof err.message, "%s", n->text);
-    }
-    a->before = a->chunks;
-    if (rc == AZR_OK)
-        return;
-    progress_end(&a->progress);
-    a->exit_code = cli_fail_at(&aside, rc, &err, n->path);
-    a->errors++;
+    return azr_array_verify(array, take_finding, take_progress, arg, err);
 }
 
 static void verify_nodes(struct audit *a, const struct nodes *nodes)
@@ -193,10 +172,13 @@ static void verify_nodes(struct audit *a, const struct nodes *nodes)
 
         a->node = n;
         if (n->kind == AZR_NODE_ARRAY || n->kind == AZR_NODE_NONE)
-            verify_node(a, n);
+            rc = node_visit(a->cli, n, verify_array, a);
         else if (n->kind == AZR_NODE_GROUP)
             rc = stale_below(a->cli, n->path, take_finding, a);
+        a->before = a->chunks;
+        /* said; the others are verified all the same */
         if (rc != 0) {
+            progress_end(&a->progress);
             a->exit_code = rc;
             a->errors++;
         }

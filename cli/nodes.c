@@ -152,19 +152,44 @@ void nodes_free(struct nodes *nodes)
     free(nodes->items);
 }
 
+static int fail_aside(const struct cli *cli, int rc, const azr_error *err,
+                      const char *path)
+{
+    struct cli aside = *cli;
+
+    aside.json = 0;
+    return cli_fail_at(&aside, rc, err, path);
+}
+
+int node_visit(struct cli *cli, const struct node *n, node_work_fn work,
+               void *arg)
+{
+    azr_open_options o = cli_open_options(cli, AZR_OPEN_NO_RECOVERY);
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *array = NULL;
+    int rc = n->status;
+
+    if (n->kind == AZR_NODE_ARRAY)
+        rc = azr_array_open(&array, n->path, &o, &err);
+    else
+        (void)snprintf(err.message, sizeof err.message, "%s", n->text);
+    if (rc == AZR_OK)
+        rc = work(array, arg, &err);
+    azr_array_close(array);
+    return rc == AZR_OK ? 0 : fail_aside(cli, rc, &err, n->path);
+}
+
 int stale_below(struct cli *cli, const char *path, azr_finding_fn fn, void *arg)
 {
     azr_open_options o = cli_open_options(cli, 0);
     azr_error err = AZR_ERROR_INIT;
-    struct cli aside = *cli;
     azr_group *group = NULL;
     int rc = azr_group_open(&group, path, &o, &err);
 
     if (rc == AZR_OK)
         rc = azr_group_check_consolidated(group, fn, arg, &err);
     azr_group_close(group);
-    aside.json = 0;
     if (rc == AZR_OK || rc == AZR_ENOTFOUND)
         return 0;
-    return cli_fail_at(&aside, rc, &err, path);
+    return fail_aside(cli, rc, &err, path);
 }

@@ -31,6 +31,12 @@ int node_kind_at(struct cli *cli, int *kind, const char *path);
 int cli_open_group(struct cli *cli, azr_group **out, const char *path,
                    uint32_t flags);
 
+/** Open the array of a node as it is (the dead stay), do `work` with it, close it.
+ *  0, or the exit code, said without JSON: one node of many. */
+typedef int (*node_work_fn)(azr_array *array, void *arg, azr_error *err);
+int node_visit(struct cli *cli, const struct node *n, node_work_fn work,
+               void *arg);
+
 /** Consolidated metadata of a group that is out of date, if it has any; 0 or the
  *  exit code, said without JSON. */
 int stale_below(struct cli *cli, const char *path, azr_finding_fn fn,
