@@ -145,9 +145,11 @@ int azri_intent_ref(azri_ref *out, const azri_intent *in, uint32_t k,
 {
     const uint8_t *p = in->refs;
     size_t left = in->refs_nbytes, nbytes = 0;
-    azri_ref_head h;
+    azri_ref_head h = {0};
 
-    for (uint32_t i = 0; k < in->others && i <= k; i++) {
+    if (k >= in->others)
+        goto bad;
+    for (uint32_t i = 0; i <= k; i++) {
         p += nbytes;
         left -= nbytes;
         if (left < sizeof h)
@@ -159,8 +161,7 @@ int azri_intent_ref(azri_ref *out, const azri_intent *in, uint32_t k,
         if (left < nbytes)
             goto bad;
     }
-    if (k >= in->others || p[sizeof h] == '/' ||
-        memchr(p + sizeof h, '\0', h.path_nbytes))
+    if (p[sizeof h] == '/' || memchr(p + sizeof h, '\0', h.path_nbytes))
         goto bad;
     memcpy(out->array_id, h.array_id, sizeof out->array_id);
     out->row = h.row;
