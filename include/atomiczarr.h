@@ -333,6 +333,10 @@ typedef enum azr_durability {
 #define AZR_OPEN_KERNEL_LOCKS 16u
 /** Do not finish the work of the dead while opening. */
 #define AZR_OPEN_NO_RECOVERY 32u
+/** Changes of metadata through this handle leave consolidated metadata of groups
+ *  above as it is: stale. Without it they are renewed with the change, and where
+ *  that is not permitted the change is refused (AZR_EPERM). */
+#define AZR_OPEN_STALE_CONSOLIDATED 128u
 
 typedef struct azr_open_options {
     uint32_t struct_size;

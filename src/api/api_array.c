@@ -41,7 +41,8 @@ static int take_options(azr_open_options *out, const azr_open_options *in,
 {
     const uint32_t known = AZR_OPEN_WRITE | AZR_OPEN_INSIST |
                            AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
-                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY;
+                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY |
+                           AZR_OPEN_STALE_CONSOLIDATED;
 
     return azri_take_options(out, in, known, err);
 }

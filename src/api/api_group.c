@@ -8,7 +8,7 @@
 #define GROUP_FLAGS                                                            \
     (AZR_OPEN_WRITE | AZR_OPEN_INSIST | AZR_OPEN_IMPLIED |                     \
      AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED | AZR_OPEN_KERNEL_LOCKS |   \
-     AZR_OPEN_NO_RECOVERY)
+     AZR_OPEN_NO_RECOVERY | AZR_OPEN_STALE_CONSOLIDATED)
 
 /* Flags of arrays mean nothing to a group, but what is opened below inherits
  * them. */

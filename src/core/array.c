@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "core/group.h"
 #include "runtime/pool.h"
-#include "sync/lock_dir.h"
 #include "txn/layout.h"
 
 #include <errno.h>
@@ -39,6 +38,8 @@ static unsigned domain_flags(const azr_open_options *o)
         flags |= AZRI_DOMAIN_KERNEL_LOCKS;
     if (o->sync == AZR_SYNC_NONE)
         flags |= AZRI_DOMAIN_PLAIN;
+    if (o->flags & AZR_OPEN_STALE_CONSOLIDATED)
+        flags |= AZRI_DOMAIN_STALE_ABOVE;
     return flags;
 }
 
@@ -224,6 +225,13 @@ static int make_ready(azr_array *a, int durability, azr_error *err)
     return rc;
 }
 
+/* Before the handle is shared. */
+static void set_up(azr_array *a)
+{
+    azri_domain_set_threads(a->d, a->options.threads);
+    azri_domain_set_upkeep(a->d, azri_upkeep_run, a);
+}
+
 static int open_domain(azr_array *a, const char *path, azr_error *err)
 {
     int rc = azri_domain_open(&a->d, path, domain_flags(&a->options), err);
@@ -232,7 +240,7 @@ static int open_domain(azr_array *a, const char *path, azr_error *err)
         return azri_fail(err, rc, "no Zarr array at '%s': no such directory",
                          path);
     if (rc == AZR_OK)
-        azri_domain_set_threads(a->d, a->options.threads);
+        set_up(a);
     return rc;
 }
 
@@ -300,14 +308,22 @@ static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
 static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
                    const azri_buf *zattrs, azr_error *err)
 {
-    azri_patience patience = azri_array_patience(a);
-    int lock = -1;
-    int rc = azri_dir_lock(&lock, azri_domain_dir(a->d), azri_domain_path(a->d),
-                           &patience, err);
+    azri_upkeep_of of = {azri_domain_dir(a->d),
+                         azri_domain_path(a->d),
+                         a->format,
+                         false,
+                         false,
+                         a};
+    azri_upkeep *u = NULL;
+    int rc;
 
+    of.stale = (a->options.flags & AZR_OPEN_STALE_CONSOLIDATED) != 0;
+    rc = azri_upkeep_open(&u, &of, azri_txn_patience(t), err);
     if (rc == AZR_OK)
         rc = publish_locked(a, t, text, zattrs, err);
-    azri_dir_unlock(lock);
+    if (rc == AZR_OK)
+        azri_txn_published(t); /* [C-above] */
+    azri_upkeep_close(u, false);
     return rc;
 }
 
@@ -399,7 +415,7 @@ static int try_create(azr_array **out, const char *path,
     rc = azri_domain_create(&a->d, path, domain_flags(options),
                             spec->durability, err);
     if (rc == AZR_OK)
-        azri_domain_set_threads(a->d, a->options.threads);
+        set_up(a);
     if (rc == AZR_OK)
         rc = create_in(a, spec, text, zattrs, err);
     if (rc == AZR_OK)

@@ -4,6 +4,7 @@
 #define AZRI_CORE_ARRAY_H
 
 #include "codec/chain.h"
+#include "core/upkeep.h"
 #include "model/plan.h"
 #include "txn/txn.h"
 
@@ -30,7 +31,9 @@ struct azr_array {
     int format;
     const char *document_key; /* "zarr.json" or ".zarray" */
     unsigned document_kind;   /* of an entry */
+    azri_upkeep *upkeep;      /* of who holds DOC, or META, exclusively */
     /* under azri_domain_hold: */
+    azri_above above;
     azri_ground *ground;
     azri_coder *coders[AZRI_CODERS];
     int coder_count;

@@ -174,7 +174,7 @@ static int set_locked(azr_array *a, azri_txn *t, const char *name,
                                      seen, err);
     }
     if (rc == AZR_OK)
-        rc = azri_txn_commit(t, err);
+        rc = azri_upkeep_commit(a, t, err);
     if (zattrs.handle >= 0)
         store->ops->close(store, &zattrs);
     azri_meta_free(m);

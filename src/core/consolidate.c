@@ -3,6 +3,8 @@
  * are taken as they stand under their keys, which is what others read. */
 #include "core/group.h"
 
+#include "base/guard.h"
+#include "core/upkeep.h"
 #include "model/consolidated.h"
 #include "sync/lock_dir.h"
 
@@ -139,31 +141,68 @@ static int gather_all(azr_group *g, maker *m, const azri_documents *root)
     return rc < 0 ? rc : read_all(g, gather, m, m->err);
 }
 
-static int consolidate_locked(azr_group *g, azr_error *err)
+static int compose(azr_group *g, azri_buf *text, azri_identity *seen,
+                   azr_error *err)
 {
-    azri_put put = {g->dir, g->path, "zarr.json", AZRI_PUT_OVER, NULL};
     azri_documents root = AZRI_DOCUMENTS_INIT;
-    azri_buf text = AZRI_BUF_INIT;
     maker m = {NULL, err};
     int rc = azri_group_load(g, &root, err);
 
-    put.seen = &root.text_id;
-    if (g->format == 2) {
-        put.key = ".zmetadata";
-        put.mode = AZRI_PUT_ANYHOW;
-    }
+    *seen = root.text_id;
     if (rc == AZR_OK)
         rc = azri_gathering_new(&m.gathering, g->format, err);
     if (rc == AZR_OK)
         rc = gather_all(g, &m, &root);
     if (rc == AZR_OK)
-        rc = azri_gathering_compose(&text, m.gathering,
+        rc = azri_gathering_compose(text, m.gathering,
                                     azri_buf_span(&root.text), err);
-    if (rc == AZR_OK)
-        rc = azri_document_put(&put, azri_buf_span(&text), err);
     azri_gathering_free(m.gathering);
-    azri_buf_dispose(&text);
     azri_documents_dispose(&root);
+    return rc;
+}
+
+/*
+ * Nobody is kept from his documents meanwhile, and who began to change one before
+ * there was consolidated metadata holds no lock of ours:
+ *
+ *   1. A reads the document of x.
+ *   2. B commits to x, looks above, finds nothing to renew.
+ *   3. A puts the consolidated metadata, with x as it was before.
+ *
+ * So A reads all of them again after it has put; B looks after its document is in
+ * place. Whoever comes second finds what the other did.
+ */
+#define ROUNDS 8
+
+static int consolidate_locked(azr_group *g, azr_error *err)
+{
+    azri_put put = {g->dir, g->path, "zarr.json", AZRI_PUT_OVER, NULL};
+    azri_buf text = AZRI_BUF_INIT, before = AZRI_BUF_INIT;
+    azri_identity seen;
+    int rc = AZR_OK;
+
+    put.seen = &seen;
+    if (g->format == 2) {
+        put.key = ".zmetadata";
+        put.mode = AZRI_PUT_ANYHOW;
+    }
+    for (int round = 0; round < ROUNDS && rc == AZR_OK; round++) {
+        rc = compose(g, &text, &seen, err);
+        if (rc == AZR_OK && text.nbytes == before.nbytes && before.data &&
+            memcmp(text.data, before.data, text.nbytes) == 0)
+            break;
+        if (rc == AZR_OK)
+            rc = azri_document_put(&put, azri_buf_span(&text), err);
+        azri_buf_dispose(&before);
+        before = text;
+        memset(&text, 0, sizeof text);
+        if (!AZRI_GUARD(ABOVE_REREAD))
+            break;
+    }
+    if (rc == AZR_OK)
+        azri_upkeep_forget(g->dir, g->format);
+    azri_buf_dispose(&before);
+    azri_buf_dispose(&text);
     return rc;
 }
 

@@ -2,7 +2,7 @@
 /* Groups: creating, opening, attributes. */
 #include "core/group.h"
 
-#include "sync/lock_dir.h"
+#include "core/upkeep.h"
 
 #include <errno.h>
 #include <string.h>
@@ -10,6 +10,14 @@
 static azri_patience patience_of(const azr_group *g)
 {
     return azri_patience_from(g->options.timeout_ms, g->options.cancel);
+}
+
+static azri_upkeep_of upkeep_of(const azr_group *g)
+{
+    azri_upkeep_of of = {g->dir, g->path, g->format, true, false, NULL};
+
+    of.stale = (g->options.flags & AZR_OPEN_STALE_CONSOLIDATED) != 0;
+    return of;
 }
 
 static int open_directory(int *out, const char *path, azr_error *err)
@@ -109,6 +117,15 @@ static int check_file_system(const azr_group *g, azr_error *err)
                          g->path, name);
 }
 
+/* What a dead one left to do; who may not, or has to wait for it, leaves it. */
+static void finish_upkeep(const azr_group *g)
+{
+    azri_patience none = {0, NULL};
+    azri_upkeep_of of = upkeep_of(g);
+
+    azri_ignore(azri_upkeep_leftover(&of, &none, NULL));
+}
+
 int azri_group_open(azr_group **out, const char *path,
                     const azr_open_options *options, azr_error *err)
 {
@@ -125,6 +142,8 @@ int azri_group_open(azr_group **out, const char *path,
     if (rc < 0)
         goto done;
     g->format = docs.format;
+    if (docs.format != 0 && (options->flags & AZR_OPEN_WRITE))
+        finish_upkeep(g);
     *out = g;
     g = NULL;
 done:
@@ -175,17 +194,18 @@ static int create_in(const azr_group *g, const azri_buf *text,
                      const azri_buf *zattrs, azr_error *err)
 {
     azri_patience patience = patience_of(g);
-    int lock = -1;
+    azri_upkeep_of of = upkeep_of(g);
+    azri_upkeep *u = NULL;
     /* before any lock: who only finds a node waits for nobody */
     int rc = azri_documents_refuse(g->dir, g->path, err);
 
     if (rc == AZR_OK)
         rc = check_file_system(g, err);
     if (rc == AZR_OK)
-        rc = azri_dir_lock(&lock, g->dir, g->path, &patience, err);
+        rc = azri_upkeep_open(&u, &of, &patience, err);
     if (rc == AZR_OK)
         rc = publish(g, text, zattrs, err);
-    azri_dir_unlock(lock);
+    azri_upkeep_close(u, rc == AZR_OK);
     return rc;
 }
 
@@ -294,14 +314,15 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
                              azr_error *err)
 {
     azri_patience patience = patience_of(g);
-    int lock = -1;
+    azri_upkeep_of of = upkeep_of(g);
+    azri_upkeep *u = NULL;
     int rc = azri_group_may_write(g, err);
 
     if (rc == AZR_OK)
-        rc = azri_dir_lock(&lock, g->dir, g->path, &patience, err);
+        rc = azri_upkeep_open(&u, &of, &patience, err);
     if (rc == AZR_OK)
         rc = set_locked(g, name, json, err);
-    azri_dir_unlock(lock);
+    azri_upkeep_close(u, rc == AZR_OK);
     return rc;
 }
 

@@ -94,7 +94,7 @@ static int append_locked(azr_array *a, azri_txn *t, int axis, int64_t length,
     if (rc == AZR_OK)
         rc = stage_shape(a, t, g, shape, false, err);
     if (rc == AZR_OK)
-        rc = azri_txn_commit(t, err);
+        rc = azri_upkeep_commit(a, t, err);
 done:
     if (rc == AZR_OK && offset_out)
         *offset_out = g->meta->shape[axis];
@@ -382,7 +382,7 @@ static int resize_locked(azr_array *a, azri_txn *t, bool exclusive, int rank,
             rc = stage_shape(a, t, g, shape, false, err);
     }
     if (rc == AZR_OK)
-        rc = azri_txn_commit(t, err);
+        rc = azri_upkeep_commit(a, t, err);
 done:
     azri_ground_unref(g);
     return rc;

@@ -261,17 +261,24 @@ static int take_entries(azri_consolidated *c, azri_span object, azr_error *err)
     return AZR_OK;
 }
 
+int azri_consolidated_object(azri_span *out, int zarr_format, azri_span text,
+                             azr_error *err)
+{
+    int rc = azri_meta_check_object(
+        text, zarr_format == 2 ? ".zmetadata" : "zarr.json", err);
+
+    if (rc < 0)
+        return rc;
+    return zarr_format == 2 ? find_v2(out, text, err) : find_v3(out, text, err);
+}
+
 int azri_consolidated_parse(azri_consolidated **out, int zarr_format,
                             azri_span text, azr_error *err)
 {
     azri_consolidated *c;
     azri_span object = {NULL, 0};
-    int rc = azri_meta_check_object(
-        text, zarr_format == 2 ? ".zmetadata" : "zarr.json", err);
+    int rc = azri_consolidated_object(&object, zarr_format, text, err);
 
-    if (rc >= 0)
-        rc = zarr_format == 2 ? find_v2(&object, text, err)
-                              : find_v3(&object, text, err);
     if (rc < 0)
         return rc;
     c = azri_calloc(1, sizeof *c);
@@ -360,22 +367,22 @@ void azri_gathering_free(azri_gathering *g)
 #define EMPTY_BLOCK                                                            \
     "{\"kind\":\"inline\",\"must_understand\":false,\"metadata\":{}}"
 
-static int append_document(azri_gathering *g, azri_span document,
-                           azr_error *err)
+int azri_consolidated_member(azri_buf *out, int zarr_format, azri_span document,
+                             azr_error *err)
 {
     azri_buf changed = AZRI_BUF_INIT;
     azri_span node;
     int rc;
 
     document = azri_json_body(document);
-    if (g->zarr_format == 2 || !azri_json_find(document, "node_type", &node) ||
+    if (zarr_format == 2 || !azri_json_find(document, "node_type", &node) ||
         azri_json_type_of(node) != AZRI_JSON_STRING ||
         !azri_json_same(node, "group"))
-        return azri_buf_append(&g->text, document.data, document.nbytes, err);
+        return azri_buf_append(out, document.data, document.nbytes, err);
     rc = azri_json_splice(&changed, document, "consolidated_metadata",
                           azri_span_of(EMPTY_BLOCK), err);
     if (rc >= 0)
-        rc = azri_buf_append(&g->text, changed.data, changed.nbytes, err);
+        rc = azri_buf_append(out, changed.data, changed.nbytes, err);
     azri_buf_dispose(&changed);
     return rc;
 }
@@ -388,7 +395,7 @@ int azri_gathering_add(azri_gathering *g, const char *key, int depth,
 
     p.document = g->text.nbytes;
     if (rc >= 0)
-        rc = append_document(g, document, err);
+        rc = azri_consolidated_member(&g->text, g->zarr_format, document, err);
     p.nbytes = g->text.nbytes - p.document;
     if (rc >= 0 && g->text.nbytes > AZRI_JSON_MAX_NBYTES)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,

@@ -36,7 +36,16 @@ const char *azri_consolidated_unseen(const azri_consolidated *c, size_t *at,
 AZR_CHECKED int azri_documents_agree(bool *out, azri_span a, azri_span b,
                                      bool exact, azr_error *err);
 
+/* The object that holds the entries, within `text` (as above); checked. */
+AZR_CHECKED int azri_consolidated_object(azri_span *out, int zarr_format,
+                                         azri_span text, azr_error *err);
+
 /* ---- what is to stand there ---- */
+
+/* Append `document` (checked, an object) as an entry has it: a group of version 3
+ * has no consolidated metadata of its own in there. */
+AZR_CHECKED int azri_consolidated_member(azri_buf *out, int zarr_format,
+                                         azri_span document, azr_error *err);
 
 typedef struct azri_gathering azri_gathering;
 

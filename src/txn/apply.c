@@ -282,3 +282,24 @@ void azri_apply_rest(const azri_apply *a)
     azri_record_name(name, a->row, a->id);
     (void)azri_sys->unlinkat(tx, name, 0);
 }
+
+/* --------------------------------------------------------------- above --- */
+
+bool azri_asks_upkeep(const azri_domain *d)
+{
+    return d->upkeep && !(d->flags & AZRI_DOMAIN_STALE_ABOVE) &&
+           AZRI_GUARD(ABOVE_ROW);
+}
+
+/*
+ * Copies of the array's documents that stand elsewhere. The row says so before the
+ * first of its documents is renamed, and is cleared after the copies agree: so
+ * there is always somebody left who knows of a copy that is stale.
+ */
+int azri_apply_above(azri_domain *d, uint32_t flags, bool owner, azr_error *err)
+{
+    if (!(flags & AZRI_WHAT_ABOVE) || !d->upkeep ||
+        (owner && !AZRI_GUARD(ABOVE_OWNER)))
+        return AZR_OK;
+    return d->upkeep(d->upkeep_arg, d, owner, err);
+}

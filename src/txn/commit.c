@@ -342,6 +342,12 @@ static bool touches_metadata(const azri_txn *t)
     return t->count > t->chunk_count || t->meta_exclusive;
 }
 
+static uint32_t above_flag(const azri_txn *t)
+{
+    return t->count > t->chunk_count && azri_asks_upkeep(t->d) ? AZRI_WHAT_ABOVE
+                                                               : 0;
+}
+
 static void hull_of(const azri_txn *t, azri_what *w)
 {
     w->first = UINT64_MAX;
@@ -411,7 +417,8 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
         return azri_fail(err, AZR_EINVAL, "%llu objects in one transaction",
                          (unsigned long long)t->count);
     w->flags = (touches_metadata(t) ? AZRI_WHAT_METADATA : 0) |
-               (t->doc_first ? AZRI_WHAT_DOC_FIRST : 0) | t->several;
+               (t->doc_first ? AZRI_WHAT_DOC_FIRST : 0) | above_flag(t) |
+               t->several;
     w->home_row = t->home_row;
     memcpy(w->home_id, t->home_id, sizeof w->home_id);
     hull_of(t, w);
@@ -546,6 +553,33 @@ static void clear_own_row(azri_txn *t, const azri_apply *a)
     azri_apply_rest(a); /* [W8-rest] */
 }
 
+/* All is renamed, and synced if need be, but a copy above is not renewed: what is
+ * left to do is that of an ACTIVE row, which stands in nobody's way. */
+static void leave_above(azri_txn *t, const azr_error *why)
+{
+    azri_wait_slot *slot = &azri_state_row(t->s, t->row)->wait;
+
+    atomic_store(&slot->holds_last, 0);
+    atomic_store(&slot->holds_flags, 0);
+    set_word(t, "row.left", AZRI_ACTIVE);
+    azri_row_wake(t->s, t->row);
+    azri_log(AZR_LOG_WARNING,
+             "'%s': consolidated metadata above is not renewed yet: %s; the "
+             "next participant goes on",
+             t->d->path, why->message);
+}
+
+void azri_txn_published(azri_txn *t)
+{
+    azr_error why = AZR_ERROR_INIT;
+
+    if (!t->announced ||
+        azri_apply_above(t->d, AZRI_WHAT_ABOVE, true, &why) >= 0)
+        return;
+    leave_above(t, &why);
+    t->committed = true;
+}
+
 /* (6) to (8). An error leaves the row to recovery; the commit stands. */
 static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
 {
@@ -560,6 +594,7 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
         .entries = t->entries,
         .staged = t->staged,
     };
+    azr_error why = AZR_ERROR_INIT;
     int rc;
 
     if (!AZRI_GUARD(HOLD_LOCKS))
@@ -578,6 +613,10 @@ static int apply_own(azri_txn *t, const azri_what *w, azr_error *err)
             atomic_store(&t->d->poisoned, true);
             return rc;
         }
+    }
+    if (azri_apply_above(t->d, w->flags, true, &why) < 0) { /* [W8-above] */
+        leave_above(t, &why);
+        return AZR_OK;
     }
     if (AZRI_GUARD(RENAME_FIRST))
         clear_own_row(t, &a);
@@ -759,6 +798,24 @@ done:
 
 /* ------------------------------------------------------------ creation --- */
 
+/* [C-above] The row of a creator says, ACTIVE as it is, that copies above may miss
+ * the documents that are about to appear. */
+static void announce(azri_txn *t)
+{
+    azri_what w;
+
+    if (t->announced || !azri_asks_upkeep(t->d))
+        return;
+    memset(&w, 0, sizeof w);
+    w.id = t->id;
+    w.flags = AZRI_WHAT_METADATA | AZRI_WHAT_ABOVE;
+    w.first = UINT64_MAX;
+    w.crc = azri_crc32c(0, &w, offsetof(azri_what, crc));
+    azri_sys->put("row.what", &azri_state_row(t->s, t->row)->what, &w,
+                  sizeof w);
+    t->announced = true;
+}
+
 int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
                      bool exclusive, azr_error *err)
 {
@@ -771,6 +828,7 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
         if (rc < 0)
             return rc;
     }
+    announce(t);
     rc = azri_domain_tx(t->d, &tx, err);
     if (rc == AZR_OK)
         rc = write_staged(t, t->count, text, t->d->dir_mode & 0666,
@@ -797,6 +855,7 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
 int azri_txn_unpublish(azri_txn *t, const char *key, azr_error *err)
 {
     assert(t->meta_exclusive);
+    announce(t);
     if (azri_sys->unlinkat(t->d->dir, key, 0) != 0 && errno != ENOENT)
         return azri_fail_errno(err, AZR_SUB_UNLINK, errno, "remove '%s'", key);
     return AZR_OK;

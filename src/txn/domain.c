@@ -148,6 +148,12 @@ void azri_domain_set_threads(azri_domain *d, int threads)
     d->threads = threads;
 }
 
+void azri_domain_set_upkeep(azri_domain *d, azri_upkeep_fn fn, void *arg)
+{
+    d->upkeep = fn;
+    d->upkeep_arg = arg;
+}
+
 int azri_domain_open(azri_domain **out, const char *path, unsigned flags,
                      azr_error *err)
 {
@@ -183,6 +189,7 @@ int azri_domain_open_beside(azri_domain **out, const azri_domain *beside,
     if (rc < 0)
         return rc;
     d->threads = beside->threads;
+    d->upkeep = beside->upkeep;
     rc = azri_open_at(&d->dir, beside->dir, path, O_RDONLY | O_DIRECTORY, 0,
                       err);
     if (rc == AZR_OK)

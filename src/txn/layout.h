@@ -107,6 +107,9 @@ typedef struct azri_who {
 #define AZRI_WHAT_HAS_HOME 8u /* one of the others: home_row, home_id */
 #define AZRI_WHAT_DOC_FIRST                                                    \
     16u /* documents are renamed before chunks (shrink) */
+/* The array's documents change: before the row is cleared, their copies in the
+ * consolidated metadata of groups above are renewed. In an ACTIVE row too. */
+#define AZRI_WHAT_ABOVE 32u
 
 #define AZRI_WHAT_ENTRY_NBYTES 256u
 

@@ -94,16 +94,44 @@ static void clear_row(azri_domain *d, uint32_t i, uint64_t id)
     AZRI_COUNT(recovered_rows, 1);
 }
 
-/* Clear, then remove: staged files without a row are only rubbish, a row without
- * its files would be damage. */
-static void roll_back(azri_domain *d, uint32_t i, uint64_t id,
-                      azr_recovery *count)
+/*
+ * [F-above] What a row, of whatever state, asks to be renewed above, is: from the
+ * documents as they stand, so it does no harm if they are the old ones. AZR_EBUSY
+ * (no message): not now, or not by us; the row stays. Damage above is nobody's
+ * copy any more.
+ */
+static int renew_above(azri_domain *d, uint32_t flags)
 {
+    azr_error why = AZR_ERROR_INIT;
+    int rc = azri_apply_above(d, flags, false, &why);
+
+    if (rc < 0 && rc != AZR_EBUSY)
+        azri_log(AZR_LOG_WARNING,
+                 "'%s': consolidated metadata above is not renewed: %s",
+                 d->path, why.message);
+    if (rc == AZR_ECORRUPT || rc == AZR_EUNSUPPORTED || rc == AZR_EINVAL)
+        return AZR_OK;
+    return rc < 0 ? AZR_EBUSY : AZR_OK;
+}
+
+/* A row that did not commit, or of which only the documents above are left to do.
+ * Clear, then remove: staged files without a row are only rubbish, a row without
+ * its files would be damage. */
+static int roll_back(azri_domain *d, uint32_t i, uint64_t word,
+                     azr_recovery *count)
+{
+    uint64_t id = azri_word_id(word);
+    azri_intent in = {0};
+
+    if (azri_intent_read(&in, d, i, word, false, NULL) == AZR_OK &&
+        renew_above(d, in.flags) < 0)
+        return AZR_EBUSY;
     clear_row(d, i, id); /* [F-active] */
     (void)sweep_files(d, i, id, false);
     count->cleared++;
     azri_log(AZR_LOG_INFO, "'%s': transaction %014llx of a dead owner undone",
              d->path, (unsigned long long)id);
+    return AZR_OK;
 }
 
 /* After a restart without `power` the disk may hold any mix: what does not match
@@ -171,6 +199,13 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
         rc = azri_apply_sync(&a, err); /* [F-sync] */
     if (rc < 0)
         return rc;
+    if (renew_above(d, a.flags) < 0) {
+        /* nothing else is left: as ACTIVE it stands in nobody's way */
+        azri_sys->store64("recovery.left", azri_state_word(a.s, i),
+                          azri_word(a.id, AZRI_ACTIVE));
+        azri_row_wake(a.s, i);
+        return AZR_EBUSY;
+    }
     clear_row(d, i, a.id);
     azri_apply_rest(&a); /* [F-rest] */
     count->finished++;
@@ -245,9 +280,11 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     int rc;
 
     if (azri_word_state(word) == AZRI_FREE || azri_word_id(word) != id)
-        return AZR_OK;                          /* finished before */
-    if (azri_word_state(word) == AZRI_ACTIVE) { /* what a restart may leave */
-        roll_back(o, row, id, count);
+        return AZR_OK; /* finished before */
+    if (azri_word_state(word) == AZRI_ACTIVE) {
+        /* what a restart may leave, or only the documents above: home does not
+         * wait for these */
+        azri_ignore(roll_back(o, row, word, count));
         return AZR_OK;
     }
     rc = azri_intent_read(&in, o, row, word, false, err);
@@ -261,7 +298,10 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                              "'%s': row %u carries transaction %014llx of "
                              "'%s', but does not name it as its home",
                              o->path, row, (unsigned long long)id, home->path);
-    return finish_one(o, row, word, count, err);
+    rc = finish_one(o, row, word, count, err);
+    if (rc == AZR_EBUSY && atomic_load(azri_state_word(s, row)) != word)
+        return AZR_OK; /* left, as above */
+    return rc;
 }
 
 /* [F-others] A home row is cleared last: before it those of the same transaction
@@ -380,7 +420,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (rc == AZR_OK && committed)
         rc = finish_one(d, i, word, count, err);
     else if (rc == AZR_OK)
-        roll_back(d, i, id, count);
+        rc = roll_back(d, i, word, count);
     if (home_fd >= 0) {
         azri_slot_release(azri_domain_state(h), home_fd, home->row);
         azri_domain_give_fd(h, home_fd);
@@ -397,10 +437,8 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     azri_ref home = {.row = 0};
     int rc = azri_intent_read(&in, d, i, word, false, NULL);
 
-    if (rc < 0) { /* torn by a power loss: its home never committed */
-        roll_back(d, i, azri_word_id(word), count);
-        return AZR_OK;
-    }
+    if (rc < 0) /* torn by a power loss: its home never committed */
+        return roll_back(d, i, word, count);
     rc = azri_intent_read(&in, d, i, word, true, &why);
     if (rc == AZR_ENOTFOUND)
         rc = fail_record_gone(i, &why);
@@ -432,24 +470,19 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
     case AZRI_FREE:
         return AZR_OK;
     case AZRI_ACTIVE:
-        roll_back(d, i, azri_word_id(word), count);
-        return AZR_OK;
+        return roll_back(d, i, word, count);
     case AZRI_SEALED:
         rc = azri_intent_read(&in, d, i, word, false, NULL);
-        if (rc < 0) { /* torn by a power loss: never committed */
-            roll_back(d, i, azri_word_id(word), count);
-            return AZR_OK;
-        }
+        if (rc < 0) /* torn by a power loss: never committed */
+            return roll_back(d, i, word, count);
         rc = unseal(d, i, word, err);
         if (rc < 0)
             return rc;
         return finish_committed(
             d, i, azri_word(azri_word_id(word), AZRI_COMMITTED), count, err);
     case AZRI_COMMITTED:
-        if (!AZRI_GUARD(FINISH)) {
-            roll_back(d, i, azri_word_id(word), count);
-            return AZR_OK;
-        }
+        if (!AZRI_GUARD(FINISH))
+            return roll_back(d, i, word, count);
         return finish_committed(d, i, word, count, err);
     case AZRI_PREPARED:
         return finish_prepared(d, fd, i, word, count, err);

@@ -19,9 +19,10 @@
 typedef struct azri_domain azri_domain;
 
 #define AZRI_DOMAIN_WRITE        1u
-#define AZRI_DOMAIN_INSIST       2u /* whatever the file system */
-#define AZRI_DOMAIN_KERNEL_LOCKS 4u /* no in-process table */
-#define AZRI_DOMAIN_PLAIN        8u /* never makes or maps `state` */
+#define AZRI_DOMAIN_INSIST       2u  /* whatever the file system */
+#define AZRI_DOMAIN_KERNEL_LOCKS 4u  /* no in-process table */
+#define AZRI_DOMAIN_PLAIN        8u  /* never makes or maps `state` */
+#define AZRI_DOMAIN_STALE_ABOVE  16u /* our own rows ask for no upkeep */
 
 /* What a new `state` must know of its array. */
 typedef struct azri_grid {
@@ -127,6 +128,22 @@ void azri_view_trust_locks(azri_view *v);
 /* Counter of metadata changes and of stripes, as this look saw them. */
 uint64_t azri_view_meta_counter(const azri_view *v);
 
+/* ------------------------------------------------------------- upkeep --- */
+
+/*
+ * Documents elsewhere hold copies of this array's: who finishes a row that changes
+ * documents, its owner or recovery, calls `fn` after the renames and before the
+ * row is cleared. It makes the copies agree with the documents that stand under
+ * their keys, and may do so any number of times. `owner`: may wait, for locks that
+ * come after all of this room's; else it only tries them: AZR_EBUSY (no message).
+ * An error leaves the row, as ACTIVE, to the next participant. An array that is
+ * opened by recovery because a row names it inherits `fn`, with `arg` NULL.
+ */
+typedef int (*azri_upkeep_fn)(void *arg, azri_domain *d, bool owner,
+                              azr_error *err);
+/* Before the domain is shared. */
+void azri_domain_set_upkeep(azri_domain *d, azri_upkeep_fn fn, void *arg);
+
 /* ---------------------------------------------------------------- txn --- */
 
 typedef struct azri_txn azri_txn;
@@ -143,6 +160,7 @@ AZR_CHECKED int azri_txn_join(azri_txn **out, azri_domain *d,
 /* Roll back what is not committed; release; free. NULL allowed. */
 void azri_txn_end(azri_txn *t);
 azri_domain *azri_txn_domain(const azri_txn *t);
+const azri_patience *azri_txn_patience(const azri_txn *t);
 bool azri_txn_is_owner(const azri_txn *t); /* false in a forked child */
 
 /* Locks, in this order only; each at most once until azri_txn_unlock. */
@@ -202,6 +220,9 @@ AZR_CHECKED int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
                                  bool exclusive, azr_error *err);
 AZR_CHECKED int azri_txn_unpublish(azri_txn *t, const char *key,
                                    azr_error *err);
+/* After what was published: the copies above. If they cannot be renewed the row
+ * stays, for the next participant, and a warning is logged. */
+void azri_txn_published(azri_txn *t);
 
 /* Creation found the `state` of an array that is gone: made anew for `grid`, while
  * nobody else uses it. `may`, called under all locks, says whether it is gone. The

@@ -205,6 +205,11 @@ azri_domain *azri_txn_domain(const azri_txn *t)
     return t->d;
 }
 
+const azri_patience *azri_txn_patience(const azri_txn *t)
+{
+    return &t->patience;
+}
+
 bool azri_txn_is_owner(const azri_txn *t)
 {
     return !t->orphan && t->pid == azri_process_id();
@@ -607,6 +612,8 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
                 *err = why;
             if (rc != AZR_EBUSY || why.code != 0)
                 return rc;
+            if (atomic_load(azri_state_word(t->s, i)) != word)
+                continue; /* all is done but the documents above */
             /* a row of the same transaction in another array is busy */
         }
         if (rc != AZR_EBUSY)

@@ -47,8 +47,10 @@ struct azri_domain {
     uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
     azri_lock_table *table;        /* NULL: kernel locks alone */
-    pthread_mutex_t mutex;         /* what follows */
-    int pool[AZRI_POOL_FDS];       /* idle lock descriptors */
+    azri_upkeep_fn upkeep;         /* NULL: nothing is to be renewed */
+    void *upkeep_arg;
+    pthread_mutex_t mutex;   /* what follows */
+    int pool[AZRI_POOL_FDS]; /* idle lock descriptors */
     int pool_count;
     int *lent; /* lock descriptors at work */
     int lent_count, lent_capacity;
@@ -293,6 +295,13 @@ void azri_apply_rest(const azri_apply *a);
 AZR_CHECKED int azri_collect_rubbish(azri_domain *d, azr_recovery *count,
                                      azr_error *err);
 
+/* ---- upkeep of documents above: apply.c ---- */
+/* Do rows of `d` that change documents ask for it? */
+bool azri_asks_upkeep(const azri_domain *d);
+/* [W8-above] [F-above] below 0: the row must not be cleared. */
+AZR_CHECKED int azri_apply_above(azri_domain *d, uint32_t flags, bool owner,
+                                 azr_error *err);
+
 /* ---- several.c: the other arrays of a transaction ---- */
 /* The array that `r`, of a row of `d`, means. An error says which it is. */
 AZR_CHECKED int azri_ref_open(azri_domain **out, azri_domain *d,
@@ -344,6 +353,7 @@ struct azri_txn {
     bool has_meta, meta_exclusive, has_doc, doc_exclusive, has_chunks;
     bool committed; /* or unknown: row and files are recovery's */
     bool doc_first;
+    bool announced; /* creation: the row asks for upkeep of what is above */
     bool read_only; /* shared locks only: a read under lock */
     azri_range meta_range, doc_range;
     azri_ranges chunks;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Some entries of consolidated metadata made true; every other byte of the
+ * document stays as it is. */
+#ifndef AZRI_MODEL_CONSOLIDATED_EDIT_H
+#define AZRI_MODEL_CONSOLIDATED_EDIT_H
+
+#include "model/jsontext.h"
+
+/* An entry by its key, and the document (checked, an object) that it has to agree
+ * with; `text.data` NULL: there is none. */
+typedef struct azri_edit {
+    const char *key;
+    azri_span text;
+} azri_edit;
+
+/*
+ * `text` (zarr.json or .zmetadata, unchecked) with the entries of `edits`, which
+ * are sorted by key, each key once. An entry that agrees already keeps its bytes;
+ * if all do, *changed is false and `out`, which was empty, stays so. Linear in
+ * `text`. AZR_ENOTFOUND without a message: it has no consolidated metadata.
+ * AZR_ECORRUPT (METADATA), AZR_EUNSUPPORTED (FORMAT); AZR_EINVAL: too large.
+ */
+AZR_CHECKED int azri_consolidated_edit(azri_buf *out, bool *changed,
+                                       int zarr_format, azri_span text,
+                                       const azri_edit *edits, size_t n,
+                                       azr_error *err);
+/* Is there something to edit? As above, without an answer. */
+AZR_CHECKED int azri_consolidated_probe(int zarr_format, azri_span text,
+                                        azr_error *err);
+
+#endif
