@@ -29,11 +29,11 @@ typedef enum azri_guard {
     AZRI_GUARD_HOME_YES,  /* and counts from then on */
     AZRI_GUARD_HOME_SLOT, /* … which it asks with its lock in hand */
     AZRI_GUARD_OTHERS,    /* the home row is cleared after the others */
-    AZRI_GUARD_ABOVE_ROW, /* a row says that documents above are to be renewed */
-    AZRI_GUARD_ABOVE_OWNER,  /* … which its owner does */
+    AZRI_GUARD_ABOVE_OWNER, /* copies above are renewed before a row is cleared */
+    AZRI_GUARD_ABOVE_ROW,   /* … by recovery, since the row says so */
     AZRI_GUARD_ABOVE_LOCK,   /* … with the locks of their directories */
-    AZRI_GUARD_ABOVE_MARKER, /* group: a marker tells what may be stale */
-    AZRI_GUARD_ABOVE_REREAD  /* consolidate: read again what was put */
+    AZRI_GUARD_ABOVE_MARKER, /* group: a file tells what may be stale */
+    AZRI_GUARD_ABOVE_REREAD  /* consolidate: read again after the put */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

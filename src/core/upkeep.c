@@ -227,16 +227,30 @@ static int load(place *p, azr_error *err)
 
 /* --------------------------------------------------------------- entries --- */
 
+/* AZR_ENOTFOUND without a message: nothing is there. */
+static int stat_there(struct stat *st, int dir, const char *path,
+                      azr_error *err)
+{
+    if (azri_sys->fstatat(dir, path, st, 0) == 0)
+        return AZR_OK;
+    if (errno == ENOENT || errno == ENOTDIR)
+        return AZR_ENOTFOUND;
+    return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%.1000s'", path);
+}
+
 /* Name of the node in `dir` from the place `p`, `levels` above; "" for itself.
  * AZR_ENOTFOUND (no message): it has none any more. */
-static int name_below(char out[4096], const place *p, int dir, int levels)
+static int name_below(char out[4096], const place *p, int dir, int levels,
+                      azr_error *err)
 {
     struct stat here, there;
     char *name;
-    int rc = azri_path_of(dir, out);
+    int rc;
 
-    if (rc < 0)
-        return rc;
+    if (azri_path_of(dir, out) < 0)
+        return azri_fail(err, AZR_EIO,
+                         "the path of a node below a group with consolidated "
+                         "metadata cannot be told (/proc, or too long)");
     name = out + strlen(out);
     for (int k = 0; k < levels; k++) {
         do {
@@ -248,21 +262,23 @@ static int name_below(char out[4096], const place *p, int dir, int levels)
     if (levels > 0)
         name++;
     memmove(out, name, strlen(name) + 1);
-    if (azri_sys->fstat(dir, &here) != 0 ||
-        azri_sys->fstatat(p->copy.dir, out[0] ? out : ".", &there, 0) != 0 ||
-        here.st_dev != there.st_dev || here.st_ino != there.st_ino)
-        return AZR_ENOTFOUND; /* removed, or moved just now */
-    return AZR_OK;
+    rc = stat_there(&here, dir, ".", err);
+    if (rc == AZR_OK)
+        rc = stat_there(&there, p->copy.dir, out[0] ? out : ".", err);
+    if (rc == AZR_OK &&
+        (here.st_dev != there.st_dev || here.st_ino != there.st_ino))
+        rc = AZR_ENOTFOUND; /* removed, or moved just now */
+    return rc;
 }
 
 static int renew_at(place *p, int dir, int levels, azr_error *err)
 {
     azri_edits edits = {NULL, 0, 0};
     char name[4096] = "";
-    int rc = name_below(name, p, dir, levels);
+    int rc = name_below(name, p, dir, levels, err);
 
-    if (rc == AZR_ENOTFOUND)
-        return AZR_OK;
+    if (rc < 0)
+        return rc == AZR_ENOTFOUND ? AZR_OK : rc;
     rc = azri_edits_of_node(&edits, p->copy.format, name, dir, err);
     azri_edits_sort(&edits);
     if (rc == AZR_OK)
@@ -287,12 +303,12 @@ static int renew_above(azri_upkeep *u, int dir, int format, uint64_t above,
         if (!(above >> k & 1))
             continue;
         azri_above_path(path, k, ".");
-        if (azri_sys->fstatat(dir, path, &st, 0) != 0)
-            return AZR_OK; /* it is being taken away */
-        p = find(u, &st, format);
-        rc = p && p->consolidated ? renew_at(p, dir, k, err) : NOT_HELD;
+        rc = stat_there(&st, dir, path, err);
+        p = rc == AZR_OK ? find(u, &st, format) : NULL;
+        if (rc == AZR_OK)
+            rc = p && p->consolidated ? renew_at(p, dir, k, err) : NOT_HELD;
     }
-    return rc;
+    return rc == AZR_ENOTFOUND ? AZR_OK : rc; /* it is being taken away */
 }
 
 /* ---------------------------------------------------------------- arrays --- */
@@ -504,17 +520,17 @@ static int settle_marker(place *p, azr_error *err)
     return rc == AZR_ENOTFOUND ? AZR_OK : rc;
 }
 
-static int mark(place *p, int dir, int levels, azr_error *err)
+static int mark(place *p, int dir, int levels, const char *path, azr_error *err)
 {
     azri_put put = {p->copy.dir, ".", marker_key(p), AZRI_PUT_ANYHOW, NULL};
     azri_buf text = AZRI_BUF_INIT;
     char name[4096] = "";
-    int rc = name_below(name, p, dir, levels);
+    int rc = name_below(name, p, dir, levels, err);
 
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail(err, rc, "'%s' was removed, or moved", path);
     if (rc < 0)
-        return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_ARGUMENT,
-                             "the name of a group below one with consolidated "
-                             "metadata cannot be told");
+        return rc;
     if (!AZRI_GUARD(ABOVE_MARKER))
         return AZR_OK;
     rc = azri_buf_puts(&text, name[0] ? name : ".", err);
@@ -538,7 +554,7 @@ static int mark_above(azri_upkeep *u, uint64_t above, azr_error *err)
         if (above >> k & 1 && azri_sys->fstatat(u->of.dir, path, &st, 0) == 0)
             p = find(u, &st, u->of.format);
         if (p)
-            rc = mark(p, u->of.dir, k, err);
+            rc = mark(p, u->of.dir, k, u->of.path, err);
     }
     return rc;
 }
@@ -736,10 +752,10 @@ static int renew_tree_at(place *p, int parent, int levels, const char *name,
     azri_buf path = AZRI_BUF_INIT;
     gatherer g = {&edits, NULL, -1, p->copy.format, err};
     char above[4096] = "";
-    int rc = name_below(above, p, parent, levels);
+    int rc = name_below(above, p, parent, levels, err);
 
-    if (rc == AZR_ENOTFOUND)
-        return AZR_OK;
+    if (rc < 0)
+        return rc == AZR_ENOTFOUND ? AZR_OK : rc;
     rc =
         azri_buf_printf(&path, err, "%s%s%s", above, above[0] ? "/" : "", name);
     g.path = (const char *)path.data;

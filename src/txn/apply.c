@@ -287,8 +287,7 @@ void azri_apply_rest(const azri_apply *a)
 
 bool azri_asks_upkeep(const azri_domain *d)
 {
-    return d->upkeep && !(d->flags & AZRI_DOMAIN_STALE_ABOVE) &&
-           AZRI_GUARD(ABOVE_ROW);
+    return d->upkeep && !(d->flags & AZRI_DOMAIN_STALE_ABOVE);
 }
 
 /*
@@ -299,7 +298,7 @@ bool azri_asks_upkeep(const azri_domain *d)
 int azri_apply_above(azri_domain *d, uint32_t flags, bool owner, azr_error *err)
 {
     if (!(flags & AZRI_WHAT_ABOVE) || !d->upkeep ||
-        (owner && !AZRI_GUARD(ABOVE_OWNER)))
+        !(owner ? AZRI_GUARD(ABOVE_OWNER) : AZRI_GUARD(ABOVE_ROW)))
         return AZR_OK;
     return d->upkeep(d->upkeep_arg, d, owner, err);
 }
