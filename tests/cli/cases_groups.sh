@@ -62,7 +62,7 @@ for format in 2 3; do
     is 2 "$azr" attrs $r --set n=x
     blames 'quotes'
 
-    # --- consolidated: fresh, then stale member by member
+    # --- consolidated: fresh, kept fresh by us, then stale member by member
     is 0 "$azr" consolidate $r
     says ''
     is 0 "$azr" info $r
@@ -71,8 +71,15 @@ for format in 2 3; do
     lacks stale
     is 0 "$azr" verify $r
     finds '0 errors'
+    copy=$r/zarr.json
+    [ $format = 3 ] || copy=$r/.zmetadata
+    cp $copy copy-of-before
     is 0 "$azr" attrs $r/g/b --set u=1
     is 0 "$azr" create $r/c --group --format $format
+    is 0 "$azr" tree $r
+    lacks stale
+    is 0 "$azr" verify $r
+    cp copy-of-before $copy
     is 1 "$azr" tree $r
     finds "^stale: $r: .* g/b.* has changed since it was consolidated\$"
     finds "^stale: $r: .* c.* is not in the consolidated metadata\$"

@@ -134,6 +134,8 @@ def consolidated(path, version):
     # attributes set by us do not harm what zarr wrote beside them
     before = block_of(copy, version)
     done("attrs", copy, "--set", "k=1")
+    if version == 2:  # there the group is an entry of its own
+        before["metadata"][".zattrs"]["k"] = 1
     check(f"{path}: kept", block_of(copy, version), before)
     check(f"{path}: set", dict(zarr.open_group(
         copy, mode="r", use_consolidated=False).attrs), {"é": [1.5], "k": 1})
@@ -154,15 +156,77 @@ def xarray_reads(path, version):
     check(f"{path}: values", data["T"].values.tolist(), [[7.0, 7.0]] * 3)
 
 
+def kept_fresh(path, maker, version):
+    """What we commit below a consolidated root is seen through it at once,
+    whoever consolidated; what we did not touch keeps its bytes."""
+    v = str(version)
+    maker(path, version)
+    if maker is ours:
+        done("consolidate", path)
+    else:
+        zarr.consolidate_metadata(path)
+    before = block_of(path, version)["metadata"]
+    np.save(path + ".npy", np.array([3.5, 4.5]))
+    done("append", path + "/t", "--npy", path + ".npy")
+    check(f"{path}: appended",
+          zarr.open_consolidated(path)["t"][...].tolist(),
+          [2.5] * 6 + [3.5, 4.5])
+    done("resize", path + "/sub/Q", "1,3", "--force")
+    done("attrs", path + "/t", "--set", 'units="C"')
+    done("attrs", path + "/sub", "--set", "s=2")
+    done("create", path + "/sub/new", "--shape", "9", "--dtype", "u1",
+         "--format", v)
+    done("create", path + "/sub/deep/er", "--group", "--format", v)
+    group = zarr.open_consolidated(path)
+    check(f"{path}: shapes",
+          {name: node.shape for name, node in group.members(max_depth=None)
+           if isinstance(node, zarr.Array)},
+          {"t": (8,), "sub/Q": (1, 3), "sub/new": (9,)})
+    check(f"{path}: groups",
+          sorted(name for name, node in group.members(max_depth=None)
+                 if isinstance(node, zarr.Group)),
+          ["sub", "sub/deep", "sub/deep/er"])
+    check(f"{path}: units", dict(group["t"].attrs), {"units": "C"})
+    check(f"{path}: sub", group["sub"].attrs["s"], 2)
+    check(f"{path}: fresh", azr("verify", path).returncode, 0)
+    now = block_of(path, version)["metadata"]
+    for key, entry in before.items():
+        if key.split("/")[:2] == ["sub", "deep"]:
+            check(f"{path}: {key}", now[key], entry)
+    # a reader that has what zarr itself would consolidate now reads the same
+    copy = path + "-anew"
+    shutil.copytree(path, copy)
+    zarr.consolidate_metadata(copy)
+    if maker is theirs and version == 3:  # then every default is written out
+        return
+    check(f"{path}: as zarr does", block_of(path, version),
+          block_of(copy, version))
+
+
+def xarray_follows(path, version):
+    xarray_reads(path, version)
+    np.save(path + "-time.npy", np.arange(2))
+    np.save(path + "-T.npy", np.full((2, 2), 8, "f4"))
+    done("append", path + "/T", "--npy", path + "-T.npy")
+    done("append", path + "/time", "--npy", path + "-time.npy")
+    data = xarray.open_zarr(path, consolidated=True)
+    check(f"{path}: length", data.sizes["time"], 5)
+    check(f"{path}: new values", data["T"].values[3:].tolist(),
+          [[8.0, 8.0]] * 2)
+
+
 def main():
     for version in (2, 3):
+        for maker in (ours, theirs):
+            kept_fresh(os.path.join(TOP, f"fresh-{maker.__name__}-{version}"),
+                       maker, version)
         for maker in (ours, theirs):
             path = os.path.join(TOP, f"{maker.__name__}-{version}")
             maker(path, version)
             read_by_zarr(path, version)
             read_by_azr(path, version)
             consolidated(path, version)
-        xarray_reads(os.path.join(TOP, f"xarray-{version}"), version)
+        xarray_follows(os.path.join(TOP, f"xarray-{version}"), version)
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 
