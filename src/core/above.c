@@ -5,6 +5,7 @@
 #include "core/upkeep.h"
 
 #include "core/group.h"
+#include "model/consolidated.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -49,6 +50,7 @@ static int judge(answer *out, azri_identity *id, int dir, const char *path,
 {
     azr_error why = AZR_ERROR_INIT;
     azri_buf text = AZRI_BUF_INIT;
+    azri_span object;
     int kind = AZR_NODE_NONE;
     int rc = azri_read_file(&text, id, dir, path, AZRI_JSON_MAX_NBYTES, &why);
 
@@ -56,7 +58,7 @@ static int judge(answer *out, azri_identity *id, int dir, const char *path,
     if (rc == AZR_OK)
         rc = azri_node_kind(&kind, azri_buf_span(&text), &why);
     if (rc == AZR_OK && kind == AZR_NODE_GROUP) {
-        rc = azri_consolidated_probe(3, azri_buf_span(&text), &why);
+        rc = azri_consolidated_object(&object, 3, azri_buf_span(&text), &why);
         *out = rc == AZR_OK ? CONSOLIDATED : PLAIN;
         if (rc == AZR_ENOTFOUND)
             rc = AZR_OK;
@@ -73,6 +75,8 @@ static int judge(answer *out, azri_identity *id, int dir, const char *path,
     return AZR_OK;
 }
 
+/* What was consolidated is taken for consolidated still: it changes with each
+ * commit below, and who takes its lock reads it, and says if it is no more. */
 static answer recall(const azri_above *cache, int k, const azri_identity *id,
                      azri_domain *hold)
 {
@@ -81,7 +85,8 @@ static answer recall(const azri_above *cache, int k, const azri_identity *id,
     if (!cache || k >= AZRI_ABOVE_CACHED)
         return a;
     azri_domain_hold(hold);
-    if (azri_identity_same(&cache->id[k], id))
+    if (cache->answer[k] == CONSOLIDATED ||
+        azri_identity_same(&cache->id[k], id))
         a = (answer)cache->answer[k];
     azri_domain_release(hold);
     return a;

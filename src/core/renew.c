@@ -155,7 +155,18 @@ void azri_edits_sort(azri_edits *e)
 void azri_copy_dispose(azri_copy *c)
 {
     azri_buf_dispose(&c->text);
+    c->object.data = NULL;
     c->loaded = false;
+}
+
+static int find_object(azri_copy *c, azr_error *err)
+{
+    int rc = azri_consolidated_object(&c->object, c->format,
+                                      azri_buf_span(&c->text), err);
+
+    if (rc < 0)
+        azri_copy_dispose(c);
+    return rc;
 }
 
 int azri_copy_load(azri_copy *c, azr_error *err)
@@ -166,7 +177,7 @@ int azri_copy_load(azri_copy *c, azr_error *err)
     rc = azri_read_file(&c->text, &c->id, c->dir, azri_above_key(c->format),
                         AZRI_JSON_MAX_NBYTES, err);
     c->loaded = rc == AZR_OK;
-    return rc;
+    return rc < 0 ? rc : find_object(c, err);
 }
 
 /* As it stands after we put it. */
@@ -174,7 +185,7 @@ static void adopt(azri_copy *c, azri_buf *text)
 {
     struct stat st;
 
-    azri_buf_dispose(&c->text);
+    azri_copy_dispose(c);
     c->text = *text;
     text->data = NULL;
     text->capacity = 0;
@@ -191,10 +202,12 @@ static int put(azri_copy *c, const azri_edits *e, azr_error *err)
                   &c->id};
     azri_buf text = AZRI_BUF_INIT;
     bool changed = false;
-    int rc =
-        azri_consolidated_edit(&text, &changed, c->format,
-                               azri_buf_span(&c->text), e->list, e->n, err);
+    int rc = c->object.data ? AZR_OK : find_object(c, err);
 
+    if (rc == AZR_OK)
+        rc = azri_consolidated_edit(&text, &changed, c->format,
+                                    azri_buf_span(&c->text), c->object, e->list,
+                                    e->n, err);
     if (rc == AZR_OK && changed)
         rc = azri_document_put(&p, azri_buf_span(&text), err);
     if (rc == AZR_OK && changed)

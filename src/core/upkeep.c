@@ -209,15 +209,8 @@ static int load(place *p, azr_error *err)
     char path[4096];
     int rc = azri_copy_load(&p->copy, &why);
 
-    if (rc == AZR_OK)
-        rc = azri_consolidated_probe(p->copy.format,
-                                     azri_buf_span(&p->copy.text), &why);
-    if (rc == AZR_ENOTFOUND && why.code == 0) {
-        azri_copy_dispose(&p->copy); /* it was, a moment ago */
-        return AZR_OK;
-    }
-    if (rc == AZR_OK)
-        return rc;
+    if (rc == AZR_OK || (rc == AZR_ENOTFOUND && why.code == 0))
+        return AZR_OK; /* it was, a moment ago */
     path_of(path, p);
     return azri_fail_sub(err, rc, why.sub,
                          "group '%.1000s', whose consolidated metadata this "
@@ -349,6 +342,23 @@ static int take(azri_upkeep *u, const azri_patience *patience, azr_error *err)
     return rc;
 }
 
+/* Is a group no longer consolidated? */
+static bool has_lost_one(const azri_upkeep *u)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        if (u->places[i].consolidated && !u->places[i].copy.loaded)
+            return true;
+    }
+    return false;
+}
+
+static void forget_above(azr_array *a)
+{
+    azri_domain_hold(a->d);
+    memset(&a->above, 0, sizeof a->above);
+    azri_domain_release(a->d);
+}
+
 int azri_upkeep_begin(azri_upkeep **out, azr_array *const *arrays, size_t n,
                       const azri_patience *patience, azr_error *err)
 {
@@ -379,6 +389,8 @@ int azri_upkeep_begin(azri_upkeep **out, azr_array *const *arrays, size_t n,
     for (size_t i = 0; u && i < n; i++) {
         u->arrays[u->array_count++] = arrays[i];
         arrays[i]->upkeep = u;
+        if (has_lost_one(u))
+            forget_above(arrays[i]);
     }
     *out = u;
     return AZR_OK;

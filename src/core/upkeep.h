@@ -122,9 +122,12 @@ typedef struct azri_copy {
     int format;
     bool loaded;
     azri_buf text;
+    azri_span
+        object; /* within text: it holds the entries; NULL: not looked up */
     azri_identity id;
 } azri_copy;
-/* AZR_ENOTFOUND without a message: there is none (any more). */
+/* Checked. AZR_ENOTFOUND without a message: there is none (any more).
+ * AZR_ECORRUPT (METADATA), AZR_EUNSUPPORTED (FORMAT). */
 AZR_CHECKED int azri_copy_load(azri_copy *c, azr_error *err);
 void azri_copy_dispose(azri_copy *c);
 /* Make these entries true; nothing is written if they are. A document that a

@@ -165,18 +165,26 @@ void azri_consolidated_free(azri_consolidated *c)
 /* The object that holds the entries. */
 static int find_v3(azri_span *out, azri_span text, azr_error *err)
 {
-    azri_span block, kind;
+    azri_span block, kind = {NULL, 0}, metadata = {NULL, 0};
 
     if (!azri_json_find(text, "consolidated_metadata", &block) ||
         azri_json_type_of(block) == AZRI_JSON_NULL)
         return AZR_ENOTFOUND;
     if (azri_json_type_of(block) == AZRI_JSON_OBJECT) {
-        if (azri_json_find(block, "kind", &kind) &&
-            azri_json_type_of(kind) == AZRI_JSON_STRING &&
+        azri_json_walk walk = azri_json_begin(block);
+        azri_json_item item;
+
+        while (azri_json_next(&walk, &item)) { /* once: it may be large */
+            if (azri_json_same(item.name, "kind"))
+                kind = item.value;
+            else if (azri_json_same(item.name, "metadata"))
+                metadata = item.value;
+        }
+        if (kind.data && azri_json_type_of(kind) == AZRI_JSON_STRING &&
             !azri_json_same(kind, "inline"))
             return AZR_ENOTFOUND; /* of a kind that we do not know */
-        if (azri_json_find(block, "metadata", out) &&
-            azri_json_type_of(*out) == AZRI_JSON_OBJECT)
+        *out = metadata;
+        if (metadata.data && azri_json_type_of(metadata) == AZRI_JSON_OBJECT)
             return AZR_OK;
     }
     return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_METADATA,

@@ -201,28 +201,20 @@ static int edit_all(editor *e)
     return rc;
 }
 
-int azri_consolidated_probe(int zarr_format, azri_span text, azr_error *err)
-{
-    azri_span object;
-
-    return azri_consolidated_object(&object, zarr_format, text, err);
-}
-
 int azri_consolidated_edit(azri_buf *out, bool *changed, int zarr_format,
-                           azri_span text, const azri_edit *edits, size_t n,
-                           azr_error *err)
+                           azri_span text, azri_span object,
+                           const azri_edit *edits, size_t n, azr_error *err)
 {
     editor e = {.format = zarr_format,
                 .edits = edits,
                 .n = n,
                 .text = text,
+                .object = object,
                 .name = AZRI_BUF_INIT,
                 .out = out,
                 .err = err};
-    int rc = azri_consolidated_object(&e.object, zarr_format, text, err);
+    int rc;
 
-    if (rc < 0)
-        return rc;
     e.pretty = memchr(text.data, '\n', text.nbytes) != NULL;
     e.found = azri_calloc(n, sizeof *e.found);
     if (!e.found)

@@ -14,18 +14,15 @@ typedef struct azri_edit {
 } azri_edit;
 
 /*
- * `text` (zarr.json or .zmetadata, unchecked) with the entries of `edits`, which
- * are sorted by key, each key once. An entry that agrees already keeps its bytes;
- * if all do, *changed is false and `out`, which was empty, stays so. Linear in
- * `text`. AZR_ENOTFOUND without a message: it has no consolidated metadata.
- * AZR_ECORRUPT (METADATA), AZR_EUNSUPPORTED (FORMAT); AZR_EINVAL: too large.
+ * `text` (zarr.json or .zmetadata), whose entries `object` holds, as
+ * azri_consolidated_object has found, with the entries of `edits`, which are
+ * sorted by key, each key once. An entry that agrees already keeps its bytes; if
+ * all do, *changed is false and `out`, which was empty, stays so. One pass.
+ * AZR_EINVAL: it would be too large to be read again.
  */
 AZR_CHECKED int azri_consolidated_edit(azri_buf *out, bool *changed,
                                        int zarr_format, azri_span text,
-                                       const azri_edit *edits, size_t n,
-                                       azr_error *err);
-/* Is there something to edit? As above, without an answer. */
-AZR_CHECKED int azri_consolidated_probe(int zarr_format, azri_span text,
-                                        azr_error *err);
+                                       azri_span object, const azri_edit *edits,
+                                       size_t n, azr_error *err);
 
 #endif
