@@ -321,9 +321,9 @@ static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
     rc = azri_upkeep_open(&u, &of, azri_txn_patience(t), err);
     if (rc == AZR_OK)
         rc = publish_locked(a, t, text, zattrs, err);
-    if (rc == AZR_OK)
-        azri_txn_published(t); /* [C-above] */
-    azri_upkeep_close(u, false);
+    if (u) /* a sync that fails does so after the document is there */
+        azri_txn_published(t);
+    azri_upkeep_close(u);
     return rc;
 }
 

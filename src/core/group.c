@@ -205,7 +205,7 @@ static int create_in(const azr_group *g, const azri_buf *text,
         rc = azri_upkeep_open(&u, &of, &patience, err);
     if (rc == AZR_OK)
         rc = publish(g, text, zattrs, err);
-    azri_upkeep_close(u, rc == AZR_OK);
+    azri_upkeep_close(u);
     return rc;
 }
 
@@ -322,7 +322,7 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
         rc = azri_upkeep_open(&u, &of, &patience, err);
     if (rc == AZR_OK)
         rc = set_locked(g, name, json, err);
-    azri_upkeep_close(u, rc == AZR_OK);
+    azri_upkeep_close(u);
     return rc;
 }
 

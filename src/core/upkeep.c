@@ -655,14 +655,14 @@ static int renew_around(azri_upkeep *u, azr_error *err)
     return renew_alone(u->of.dir, u->of.format, above, &patience, err);
 }
 
-void azri_upkeep_close(azri_upkeep *u, bool changed)
+void azri_upkeep_close(azri_upkeep *u)
 {
     azr_error why = AZR_ERROR_INIT;
     int rc = AZR_OK;
 
     if (!u)
         return;
-    if (changed && !u->of.stale)
+    if (!u->of.stale && !u->of.array)
         rc = renew_around(u, &why);
     if (rc == AZR_OK)
         unmark(u);

@@ -72,8 +72,9 @@ typedef struct azri_upkeep_of {
 } azri_upkeep_of;
 AZR_CHECKED int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of,
                                  const azri_patience *patience, azr_error *err);
-/* `changed`: renew. What cannot be renewed is logged, and left to the marker. */
-void azri_upkeep_close(azri_upkeep *u, bool changed);
+/* Renews, whatever became of the change: from what is there. (With `array` its
+ * transaction has.) What cannot be renewed is logged, and left to the marker. */
+void azri_upkeep_close(azri_upkeep *u); /* NULL: nothing */
 /* What a dead one left in group `dir`, if it did: renewed. */
 AZR_CHECKED int azri_upkeep_leftover(const azri_upkeep_of *of,
                                      const azri_patience *patience,
