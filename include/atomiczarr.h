@@ -808,7 +808,8 @@ typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
 /**
  * Write the consolidated metadata of the group: the documents of all nodes below
  * it, as they stand now, in `.zmetadata` (format 2) or in its zarr.json (format
- * 3), as zarr-python does. It is a copy: a later change of a node makes it stale
+ * 3), as zarr-python does. It is a copy: changes of nodes through this library
+ * keep it true (AZR_OPEN_STALE_CONSOLIDATED), those by other programs make it stale
  * until this is called again. Nodes of the other format, and those below
  * directories without a document, are left out, since Zarr does not find them.
  *
