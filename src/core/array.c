@@ -308,17 +308,15 @@ static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
 static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
                    const azri_buf *zattrs, azr_error *err)
 {
-    azri_upkeep_of of = {azri_domain_dir(a->d),
-                         azri_domain_path(a->d),
-                         a->format,
-                         false,
-                         false,
-                         a};
+    azri_upkeep_of of = {.dir = azri_domain_dir(a->d),
+                         .path = azri_domain_path(a->d),
+                         .format = a->format,
+                         .array = a};
     azri_upkeep *u = NULL;
     int rc;
 
     of.stale = (a->options.flags & AZR_OPEN_STALE_CONSOLIDATED) != 0;
-    rc = azri_upkeep_open(&u, &of, azri_txn_patience(t), err);
+    rc = azri_upkeep_open(&u, &of, 1, azri_txn_patience(t), err);
     if (rc == AZR_OK)
         rc = publish_locked(a, t, text, zattrs, err);
     if (u) /* a sync that fails does so after the document is there */

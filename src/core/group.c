@@ -14,7 +14,8 @@ static azri_patience patience_of(const azr_group *g)
 
 static azri_upkeep_of upkeep_of(const azr_group *g)
 {
-    azri_upkeep_of of = {g->dir, g->path, g->format, true, false, NULL};
+    azri_upkeep_of of = {
+        .dir = g->dir, .path = g->path, .format = g->format, .mark = true};
 
     of.stale = (g->options.flags & AZR_OPEN_STALE_CONSOLIDATED) != 0;
     return of;
@@ -202,7 +203,7 @@ static int create_in(const azr_group *g, const azri_buf *text,
     if (rc == AZR_OK)
         rc = check_file_system(g, err);
     if (rc == AZR_OK)
-        rc = azri_upkeep_open(&u, &of, &patience, err);
+        rc = azri_upkeep_open(&u, &of, 1, &patience, err);
     if (rc == AZR_OK)
         rc = publish(g, text, zattrs, err);
     azri_upkeep_close(u);
@@ -319,7 +320,7 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
     int rc = azri_group_may_write(g, err);
 
     if (rc == AZR_OK)
-        rc = azri_upkeep_open(&u, &of, &patience, err);
+        rc = azri_upkeep_open(&u, &of, 1, &patience, err);
     if (rc == AZR_OK)
         rc = set_locked(g, name, json, err);
     azri_upkeep_close(u);

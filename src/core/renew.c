@@ -220,6 +220,8 @@ int azri_copy_renew(azri_copy *c, const azri_edits *e, azr_error *err)
 {
     int rc = AZR_OK;
 
+    if (e->n == 0)
+        return AZR_OK;
     for (int tries = 1;; tries++) {
         azr_error why = AZR_ERROR_INIT;
 

@@ -25,7 +25,8 @@ typedef struct place {
     uint64_t dev, ino;
     int lock;
     bool consolidated;
-    bool marked; /* by us, now */
+    bool marked;     /* by us, now */
+    azri_buf marker; /* paths, each with its NUL */
     azri_copy copy;
 } place;
 
@@ -34,8 +35,8 @@ struct azri_upkeep {
     size_t n;
     azr_array **arrays; /* whose transaction it is */
     size_t array_count;
-    /* azri_upkeep_open: */
-    azri_upkeep_of of;
+    azri_upkeep_of of[AZRI_UPKEEP_NODES]; /* azri_upkeep_open */
+    size_t of_count;
 };
 
 /* ---------------------------------------------------------------- places --- */
@@ -45,6 +46,7 @@ static void let_go(azri_upkeep *u)
     for (size_t i = 0; i < u->n; i++) {
         azri_dir_unlock(u->places[i].lock);
         azri_copy_dispose(&u->places[i].copy);
+        azri_buf_dispose(&u->places[i].marker);
         azri_close(u->places[i].copy.dir);
     }
     azri_free(u->places);
@@ -469,232 +471,6 @@ int azri_upkeep_run(void *arg, azri_domain *d, bool owner, azr_error *err)
     return owner ? run_owner(arg, err) : run_recovery(d, err);
 }
 
-/* --------------------------------------------------------------- markers --- */
-
-/*
- * What has no `.azr` has no row. Before its documents change, each group above
- * that holds a copy gets a file with its name in it; after the copy is renewed the
- * file goes. Who holds the lock of the group and finds one renews that entry.
- */
-static const char *marker_key(const place *p)
-{
-    return p->copy.format == 2 ? ".zmetadata.renew" : "zarr.json.renew";
-}
-
-static bool is_inside(const char *path)
-{
-    const char *name = path;
-
-    for (;;) {
-        size_t n = strcspn(name, "/");
-
-        if (n == 0 || (n == 2 && name[0] == '.' && name[1] == '.'))
-            return false;
-        if (name[n] == '\0')
-            return true;
-        name += n + 1;
-    }
-}
-
-static int renew_named(place *p, const char *path, azr_error *err)
-{
-    azri_edits edits = {NULL, 0, 0};
-    int dir = -1;
-    int rc =
-        azri_open_at(&dir, p->copy.dir, path, O_RDONLY | O_DIRECTORY, 0, err);
-
-    if (rc == AZR_OK || rc == AZR_ENOTFOUND)
-        rc = azri_edits_of_node(&edits, p->copy.format,
-                                strcmp(path, ".") == 0 ? "" : path, dir, err);
-    azri_edits_sort(&edits);
-    if (rc == AZR_OK)
-        rc = azri_copy_renew(&p->copy, &edits, err);
-    azri_edits_dispose(&edits);
-    azri_close(dir);
-    return rc;
-}
-
-static int settle_marker(place *p, azr_error *err)
-{
-    azri_buf text = AZRI_BUF_INIT;
-    const char *path;
-    int rc = azri_read_file(&text, NULL, p->copy.dir, marker_key(p),
-                            MARKER_NBYTES, err);
-
-    if (rc == AZR_OK)
-        rc = azri_buf_terminate(&text, err);
-    path = (const char *)text.data;
-    if (rc == AZR_OK && is_inside(path))
-        rc = renew_named(p, path, err);
-    if (rc == AZR_OK)
-        (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
-    azri_buf_dispose(&text);
-    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
-}
-
-static int mark(place *p, int dir, int levels, const char *path, azr_error *err)
-{
-    azri_put put = {p->copy.dir, ".", marker_key(p), AZRI_PUT_ANYHOW, NULL};
-    azri_buf text = AZRI_BUF_INIT;
-    char name[4096] = "";
-    int rc = name_below(name, p, dir, levels, err);
-
-    if (rc == AZR_ENOTFOUND)
-        return azri_fail(err, rc, "'%s' was removed, or moved", path);
-    if (rc < 0)
-        return rc;
-    if (!AZRI_GUARD(ABOVE_MARKER))
-        return AZR_OK;
-    rc = azri_buf_puts(&text, name[0] ? name : ".", err);
-    if (rc == AZR_OK)
-        rc = azri_document_put(&put, azri_buf_span(&text), err);
-    p->marked = rc == AZR_OK;
-    azri_buf_dispose(&text);
-    return rc;
-}
-
-static int mark_above(azri_upkeep *u, uint64_t above, azr_error *err)
-{
-    int rc = AZR_OK;
-
-    for (int k = 0; k < AZRI_ABOVE_LEVELS && rc == AZR_OK; k++) {
-        char path[AZRI_UP_MAX];
-        struct stat st;
-        place *p = NULL;
-
-        azri_above_path(path, k, ".");
-        if (above >> k & 1 && azri_sys->fstatat(u->of.dir, path, &st, 0) == 0)
-            p = find(u, &st, u->of.format);
-        if (p)
-            rc = mark(p, u->of.dir, k, u->of.path, err);
-    }
-    return rc;
-}
-
-static void unmark(const azri_upkeep *u)
-{
-    for (size_t i = 0; i < u->n; i++) {
-        const place *p = &u->places[i];
-
-        if (p->marked)
-            (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
-    }
-}
-
-void azri_upkeep_forget(int dir, int format)
-{
-    place p = {.copy = {.format = format}};
-
-    (void)azri_sys->unlinkat(dir, marker_key(&p), 0);
-}
-
-/* ----------------------------------------------------------- directories --- */
-
-/* Above the directory, and in it: a group of version 2 is an entry of its own
- * consolidated metadata. */
-static int look_around(uint64_t *out, const azri_upkeep_of *of, azr_error *err)
-{
-    uint64_t own = 0;
-    int rc = azri_above_look(out, of->dir, 1, of->format, NULL, NULL, err);
-
-    if (rc == AZR_OK && of->format == 2)
-        rc = azri_above_look(&own, of->dir, 0, 2, NULL, NULL, err);
-    *out |= own & 1;
-    return rc;
-}
-
-int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of,
-                     const azri_patience *patience, azr_error *err)
-{
-    azri_upkeep *u = NULL;
-    uint64_t above = 0;
-    int rc = upkeep_new(&u, 1, err);
-
-    if (rc < 0)
-        return rc;
-    u->of = *of;
-    if (!of->stale)
-        rc = look_around(&above, of, err);
-    if (rc == AZR_OK)
-        rc = add_place(u, of->dir, 0, of->format, false, err);
-    if (rc == AZR_OK)
-        rc = add_above(u, of->dir, of->format, above, err);
-    if (rc == AZR_OK)
-        rc = take(u, patience, err);
-    for (size_t i = 0; i < u->n && rc == AZR_OK; i++) {
-        if (u->places[i].consolidated)
-            rc = settle_marker(&u->places[i], err);
-    }
-    if (rc == AZR_OK && of->mark)
-        rc = mark_above(u, above, err);
-    if (rc < 0) {
-        unmark(u);
-        free_upkeep(u);
-        return rc;
-    }
-    if (of->array) {
-        u->arrays[u->array_count++] = of->array;
-        of->array->upkeep = u;
-    }
-    *out = u;
-    return AZR_OK;
-}
-
-/* Somebody may have consolidated since we looked. */
-static int renew_around(azri_upkeep *u, azr_error *err)
-{
-    azri_patience patience = azri_patience_from(AZR_TIMEOUT_DEFAULT_MS, NULL);
-    uint64_t above = 0;
-    int rc = look_around(&above, &u->of, err);
-
-    if (rc == AZR_OK)
-        rc = renew_above(u, u->of.dir, u->of.format, above, err);
-    if (rc != NOT_HELD)
-        return rc;
-    let_go(u);
-    return renew_alone(u->of.dir, u->of.format, above, &patience, err);
-}
-
-void azri_upkeep_close(azri_upkeep *u)
-{
-    azr_error why = AZR_ERROR_INIT;
-    int rc = AZR_OK;
-
-    if (!u)
-        return;
-    if (!u->of.stale && !u->of.array)
-        rc = renew_around(u, &why);
-    if (rc == AZR_OK)
-        unmark(u);
-    else
-        azri_log(AZR_LOG_WARNING,
-                 "'%s': consolidated metadata above is not renewed yet: %s",
-                 u->of.path, why.message);
-    free_upkeep(u);
-}
-
-int azri_upkeep_leftover(const azri_upkeep_of *of,
-                         const azri_patience *patience, azr_error *err)
-{
-    place own = {.copy = {.dir = of->dir, .format = of->format}};
-    azri_upkeep *u = NULL;
-    struct stat st;
-    int rc;
-
-    if (azri_sys->fstatat(of->dir, marker_key(&own), &st, 0) != 0)
-        return AZR_OK;
-    rc = upkeep_new(&u, 0, err);
-    if (rc < 0)
-        return rc;
-    rc = add_place(u, of->dir, 0, of->format, true, err);
-    if (rc == AZR_OK)
-        rc = take(u, patience, err);
-    if (rc == AZR_OK)
-        rc = settle_marker(&u->places[0], err);
-    free_upkeep(u);
-    return rc;
-}
-
 /* ------------------------------------------------------------------ tree --- */
 
 typedef struct gatherer {
@@ -729,13 +505,13 @@ static int gather_node(const azr_node *node, void *arg)
 }
 
 /* The subtree as it stands, if it is there. */
-static int gather(gatherer *g, int parent, const char *name)
+static int gather(gatherer *g, int from)
 {
     azr_group group = {.path = NULL, .dir = -1, .format = g->format};
     azri_documents docs = AZRI_DOCUMENTS_INIT;
     azr_open_options options = AZR_OPEN_OPTIONS_INIT;
     int rc =
-        azri_open_at(&g->dir, parent, name, O_RDONLY | O_DIRECTORY, 0, g->err);
+        azri_open_at(&g->dir, from, g->path, O_RDONLY | O_DIRECTORY, 0, g->err);
 
     if (rc == AZR_ENOTFOUND)
         return AZR_OK;
@@ -757,58 +533,332 @@ static int gather(gatherer *g, int parent, const char *name)
     return rc;
 }
 
-static int renew_tree_at(place *p, int parent, int levels, const char *name,
-                         azr_error *err)
+/* All at and below `path`, from the place. */
+static int renew_tree(place *p, const char *path, azr_error *err)
 {
     azri_edits edits = {NULL, 0, 0};
-    azri_buf path = AZRI_BUF_INIT;
-    gatherer g = {&edits, NULL, -1, p->copy.format, err};
-    char above[4096] = "";
-    int rc = name_below(above, p, parent, levels, err);
+    gatherer g = {&edits, path, -1, p->copy.format, err};
+    int rc = azri_copy_entries(&edits, &p->copy, path, err);
 
-    if (rc < 0)
-        return rc == AZR_ENOTFOUND ? AZR_OK : rc;
-    rc =
-        azri_buf_printf(&path, err, "%s%s%s", above, above[0] ? "/" : "", name);
-    g.path = (const char *)path.data;
     if (rc == AZR_OK)
-        rc = azri_copy_entries(&edits, &p->copy, g.path, err);
-    if (rc == AZR_OK)
-        rc = gather(&g, parent, name);
+        rc = gather(&g, p->copy.dir);
     azri_edits_sort(&edits);
     if (rc == AZR_OK)
         rc = azri_copy_renew(&p->copy, &edits, err);
     azri_edits_dispose(&edits);
-    azri_buf_dispose(&path);
-    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+    return rc == AZR_ENOTFOUND && (!err || err->code == 0) ? AZR_OK : rc;
 }
 
-static int renew_tree(int parent, const char *name, int format,
-                      const azri_patience *patience, azr_error *err)
+/* --------------------------------------------------------------- markers --- */
+
+/*
+ * What has no `.azr` has no row. Before its documents change, each group above
+ * that holds a copy gets a file with its name in it; after the copy is renewed the
+ * file goes. Who holds the lock of the group and finds one renews what it names,
+ * and all below that.
+ */
+static const char *marker_key(const place *p)
+{
+    return p->copy.format == 2 ? ".zmetadata.renew" : "zarr.json.renew";
+}
+
+static bool is_inside(const char *path)
+{
+    const char *name = path;
+
+    for (;;) {
+        size_t n = strcspn(name, "/");
+
+        if (n == 0 || (n == 2 && name[0] == '.' && name[1] == '.'))
+            return false;
+        if (name[n] == '\0')
+            return true;
+        name += n + 1;
+    }
+}
+
+static int renew_named(place *p, const char *path, azr_error *err)
+{
+    azri_edits edits = {NULL, 0, 0};
+    int rc;
+
+    if (!is_inside(path))
+        return AZR_OK; /* none of ours */
+    if (strcmp(path, ".") != 0)
+        return renew_tree(p, path, err);
+    rc = azri_edits_of_node(&edits, p->copy.format, "", p->copy.dir, err);
+    azri_edits_sort(&edits);
+    if (rc == AZR_OK)
+        rc = azri_copy_renew(&p->copy, &edits, err);
+    azri_edits_dispose(&edits);
+    return rc;
+}
+
+static int settle_marker(place *p, azr_error *err)
+{
+    azri_buf text = AZRI_BUF_INIT;
+    int rc = azri_read_file(&text, NULL, p->copy.dir, marker_key(p),
+                            MARKER_NBYTES, err);
+
+    if (rc == AZR_OK)
+        rc = azri_buf_terminate(&text, err);
+    for (size_t i = 0; rc == AZR_OK && i < text.nbytes;) {
+        const char *path = (const char *)text.data + i;
+
+        rc = renew_named(p, path, err);
+        i += strlen(path) + 1;
+    }
+    if (rc == AZR_OK)
+        (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
+    azri_buf_dispose(&text);
+    return rc == AZR_ENOTFOUND && (!err || err->code == 0) ? AZR_OK : rc;
+}
+
+static int settle_markers(azri_upkeep *u, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (size_t i = 0; i < u->n && rc == AZR_OK; i++) {
+        if (u->places[i].consolidated)
+            rc = settle_marker(&u->places[i], err);
+    }
+    return rc;
+}
+
+static int put_markers(azri_upkeep *u, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (size_t i = 0; i < u->n && rc == AZR_OK; i++) {
+        place *p = &u->places[i];
+        azri_put put = {p->copy.dir, ".", marker_key(p), AZRI_PUT_ANYHOW, NULL};
+
+        if (p->marker.nbytes == 0 || !AZRI_GUARD(ABOVE_MARKER))
+            continue;
+        p->marked = true;
+        rc = azri_document_put(&put, azri_buf_span(&p->marker), err);
+    }
+    return rc;
+}
+
+static void unmark(const azri_upkeep *u)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        const place *p = &u->places[i];
+
+        if (p->marked)
+            (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
+    }
+}
+
+void azri_upkeep_forget(int dir, int format)
+{
+    place p = {.copy = {.format = format}};
+
+    (void)azri_sys->unlinkat(dir, marker_key(&p), 0);
+}
+
+/* ----------------------------------------------------------- directories --- */
+
+/* Called for each group above, and for a node by name or a group of version 2
+ * (which is an entry of its own consolidated metadata) for `dir` itself. */
+typedef int (*above_fn)(azri_upkeep *u, const azri_upkeep_of *of, int format,
+                        int levels, azr_error *err);
+
+static int each_of_format(azri_upkeep *u, const azri_upkeep_of *of, int format,
+                          above_fn fn, azr_error *err)
+{
+    uint64_t above = 0, own = 0;
+    int rc = AZR_OK;
+
+    if (of->name || format == 2)
+        rc = azri_above_look(&own, of->dir, 0, format, NULL, NULL, err);
+    if (rc == AZR_OK && of->name)
+        above = own;
+    else if (rc == AZR_OK)
+        rc = azri_above_look(&above, of->dir, 1, format, NULL, NULL, err);
+    above |= own & 1;
+    for (int k = 0; k < AZRI_ABOVE_LEVELS && rc == AZR_OK; k++) {
+        if (above >> k & 1)
+            rc = fn(u, of, format, k, err);
+    }
+    return rc;
+}
+
+static int each(azri_upkeep *u, above_fn fn, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (size_t i = 0; i < u->of_count; i++) {
+        const azri_upkeep_of *of = &u->of[i];
+
+        for (int format = 2; format <= 3 && rc == AZR_OK; format++) {
+            if (!of->stale && (of->name || of->format == format))
+                rc = each_of_format(u, of, format, fn, err);
+        }
+    }
+    return rc;
+}
+
+static int add_one(azri_upkeep *u, const azri_upkeep_of *of, int format,
+                   int levels, azr_error *err)
+{
+    return add_place(u, of->dir, levels, format, true, err);
+}
+
+/* The place, and the path of the node from there. AZR_ENOTFOUND without a
+ * message: it is not there any more. */
+static int find_one(place **out, azri_buf *path, azri_upkeep *u,
+                    const azri_upkeep_of *of, int format, int levels,
+                    azr_error *err)
+{
+    char up[AZRI_UP_MAX], name[4096] = "";
+    struct stat st;
+    int rc;
+
+    azri_above_path(up, levels, ".");
+    rc = stat_there(&st, of->dir, up, err);
+    if (rc < 0)
+        return rc;
+    *out = find(u, &st, format);
+    if (!*out || !(*out)->consolidated)
+        return NOT_HELD;
+    rc = name_below(name, *out, of->dir, levels, err);
+    if (rc == AZR_OK)
+        rc = azri_buf_printf(path, err, "%s%s%s", name,
+                             name[0] && of->name ? "/" : "",
+                             of->name ? of->name : "");
+    return rc;
+}
+
+static int note_one(azri_upkeep *u, const azri_upkeep_of *of, int format,
+                    int levels, azr_error *err)
+{
+    azri_buf path = AZRI_BUF_INIT;
+    place *p = NULL;
+    int rc =
+        of->mark ? find_one(&p, &path, u, of, format, levels, err) : AZR_OK;
+
+    if (rc == AZR_OK && p)
+        rc = azri_buf_append(&p->marker,
+                             path.nbytes > 0 ? (const char *)path.data : ".",
+                             path.nbytes > 0 ? path.nbytes + 1 : 2, err);
+    azri_buf_dispose(&path);
+    if (rc == AZR_ENOTFOUND || rc == NOT_HELD)
+        return azri_fail(err, AZR_ECONFLICT,
+                         "'%s' was removed, moved or consolidated just now",
+                         of->path);
+    return rc;
+}
+
+static int renew_one(azri_upkeep *u, const azri_upkeep_of *of, int format,
+                     int levels, azr_error *err)
+{
+    azri_buf path = AZRI_BUF_INIT;
+    place *p = NULL;
+    int rc = find_one(&p, &path, u, of, format, levels, err);
+
+    if (rc == AZR_OK)
+        rc = of->name ? renew_tree(p, (const char *)path.data, err)
+                      : renew_at(p, of->dir, levels, err);
+    azri_buf_dispose(&path);
+    return rc == AZR_ENOTFOUND && (!err || err->code == 0) ? AZR_OK : rc;
+}
+
+/* Their own directories, and all above. */
+static int hold(azri_upkeep *u, const azri_patience *patience, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (size_t i = 0; i < u->of_count && rc == AZR_OK; i++)
+        rc = add_place(u, u->of[i].dir, 0, u->of[i].format, false, err);
+    if (rc == AZR_OK)
+        rc = each(u, add_one, err);
+    if (rc == AZR_OK)
+        rc = take(u, patience, err);
+    return rc < 0 ? rc : settle_markers(u, err);
+}
+
+int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of, size_t n,
+                     const azri_patience *patience, azr_error *err)
 {
     azri_upkeep *u = NULL;
-    uint64_t above = 0;
-    int rc = azri_above_look(&above, parent, 0, format, NULL, NULL, err);
+    int rc = upkeep_new(&u, 1, err);
 
-    if (rc < 0 || above == 0)
+    if (rc < 0)
         return rc;
+    for (; u->of_count < n && u->of_count < AZRI_UPKEEP_NODES; u->of_count++)
+        u->of[u->of_count] = of[u->of_count];
+    rc = hold(u, patience, err);
+    if (rc == AZR_OK)
+        rc = each(u, note_one, err);
+    if (rc == AZR_OK)
+        rc = put_markers(u, err);
+    if (rc < 0) {
+        unmark(u);
+        free_upkeep(u);
+        return rc;
+    }
+    if (of->array) {
+        u->arrays[u->array_count++] = of->array;
+        of->array->upkeep = u;
+    }
+    *out = u;
+    return AZR_OK;
+}
+
+/* Somebody may have consolidated since we looked: then all is held anew, what we
+ * marked is settled with it, and renewed. */
+static int renew_all(azri_upkeep *u, azr_error *err)
+{
+    azri_patience patience = azri_patience_from(AZR_TIMEOUT_DEFAULT_MS, NULL);
+    int rc = each(u, renew_one, err);
+
+    if (rc != NOT_HELD)
+        return rc;
+    let_go(u);
+    rc = hold(u, &patience, err);
+    if (rc == AZR_OK)
+        rc = each(u, renew_one, err);
+    return rc == NOT_HELD ? azri_fail(err, AZR_EBUSY, "it is moving") : rc;
+}
+
+void azri_upkeep_close(azri_upkeep *u)
+{
+    azr_error why = AZR_ERROR_INIT;
+    int rc = AZR_OK;
+
+    if (!u)
+        return;
+    if (u->array_count == 0)
+        rc = renew_all(u, &why);
+    if (rc == AZR_OK)
+        unmark(u);
+    else
+        azri_log(AZR_LOG_WARNING,
+                 "'%s': consolidated metadata above is not renewed yet: %s",
+                 u->of[0].path, why.message);
+    free_upkeep(u);
+}
+
+int azri_upkeep_leftover(const azri_upkeep_of *of,
+                         const azri_patience *patience, azr_error *err)
+{
+    place own = {.copy = {.dir = of->dir, .format = of->format}};
+    azri_upkeep *u = NULL;
+    struct stat st;
+    int rc;
+
+    if (azri_sys->fstatat(of->dir, marker_key(&own), &st, 0) != 0)
+        return AZR_OK;
     rc = upkeep_new(&u, 0, err);
     if (rc < 0)
         return rc;
-    rc = add_above(u, parent, format, above, err);
+    rc = add_place(u, of->dir, 0, of->format, true, err);
     if (rc == AZR_OK)
         rc = take(u, patience, err);
-    for (int k = 0; k < AZRI_ABOVE_LEVELS && rc == AZR_OK; k++) {
-        char path[AZRI_UP_MAX];
-        struct stat st;
-        place *p = NULL;
-
-        azri_above_path(path, k, ".");
-        if (above >> k & 1 && azri_sys->fstatat(parent, path, &st, 0) == 0)
-            p = find(u, &st, format);
-        if (p && p->copy.loaded)
-            rc = renew_tree_at(p, parent, k, name, err);
-    }
+    if (rc == AZR_OK)
+        rc = settle_markers(u, err);
     free_upkeep(u);
     return rc;
 }
@@ -816,7 +866,17 @@ static int renew_tree(int parent, const char *name, int format,
 int azri_upkeep_tree(int parent, const char *name,
                      const azri_patience *patience, azr_error *err)
 {
-    int rc = renew_tree(parent, name, 3, patience, err);
+    azri_upkeep_of of = {
+        .dir = parent, .path = name, .format = 3, .name = name};
+    azri_upkeep *u = NULL;
+    int rc = upkeep_new(&u, 0, err);
 
-    return rc < 0 ? rc : renew_tree(parent, name, 2, patience, err);
+    if (rc < 0)
+        return rc;
+    u->of[u->of_count++] = of;
+    rc = hold(u, patience, err);
+    if (rc == AZR_OK)
+        rc = renew_all(u, err);
+    free_upkeep(u);
+    return rc;
 }

@@ -57,21 +57,32 @@ AZR_CHECKED int azri_upkeep_run(void *arg, azri_domain *d, bool owner,
 /* ---- directories: what has no row, or is not there yet ---- */
 
 /*
- * The node in directory `dir` is about to be made or changed: take the lock of
- * `dir` itself (always), and those of the groups above with consolidated metadata,
- * in their order. With `mark` each of these gets a marker, so that who comes after
- * a crash renews the entries: for changes that no row tells of. `stale`: nothing
- * above is looked at.
+ * A node is about to be made, changed, removed or moved: the one in directory
+ * `dir`, or with `name` that of this name in `dir`, which need not be there, with
+ * all that is below it (of both formats).
+ *
+ * azri_upkeep_open takes the lock of `dir` itself, always, and those of all groups
+ * above with consolidated metadata, in the order of device and inode; for several
+ * nodes at once (a move), all of theirs. They come last: the caller may hold rows
+ * and locks of arrays, but no directory's, and waits for nothing until
+ * azri_upkeep_close. With `mark` each of these groups first gets a marker, so that
+ * after a crash whoever comes next renews what may be stale: for changes that no
+ * row tells of. `stale`: nothing above is looked at.
+ *
+ * AZR_EPERM, AZR_ECORRUPT, AZR_EBUSY, AZR_ECANCELED, as azri_upkeep_begin.
  */
 typedef struct azri_upkeep_of {
     int dir;
     const char *path; /* for messages */
-    int format;
+    int format;       /* of the node; unused with `name` */
     bool mark, stale;
     struct azr_array *array; /* whose transaction it is, or NULL */
+    const char *name;        /* NULL: the node in `dir` */
 } azri_upkeep_of;
+#define AZRI_UPKEEP_NODES 2
 AZR_CHECKED int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of,
-                                 const azri_patience *patience, azr_error *err);
+                                 size_t n, const azri_patience *patience,
+                                 azr_error *err);
 /* Renews, whatever became of the change: from what is there. (With `array` its
  * transaction has.) What cannot be renewed is logged, and left to the marker. */
 void azri_upkeep_close(azri_upkeep *u); /* NULL: nothing */
@@ -82,12 +93,9 @@ AZR_CHECKED int azri_upkeep_leftover(const azri_upkeep_of *of,
 /* Whole documents were renewed: what was left is done. */
 void azri_upkeep_forget(int dir, int format);
 
-/*
- * After a subtree was made, removed or moved: the entries of node `name` of
- * directory `parent`, and of all below it, agree with what is there now, in
- * `parent` and every group above it. The caller holds no directory's lock.
- * May be called again, as often as one likes.
- */
+/* azri_upkeep_open and close of node `name` of directory `parent`, without a
+ * marker: after the change, for who needs no more. The caller holds no directory's
+ * lock. May be called again, as often as one likes. */
 AZR_CHECKED int azri_upkeep_tree(int parent, const char *name,
                                  const azri_patience *patience, azr_error *err);
 

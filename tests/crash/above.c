@@ -10,6 +10,7 @@
  * Built with AZRI_SABOTAGE: each guard of this taken away must be noticed.
  */
 #include "base/guard.h"
+#include "core/upkeep.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
 
@@ -30,6 +31,8 @@ typedef enum act {
     ACT_GROUP,
     ACT_GROUP_ATTRIBUTE,
     ACT_ROOT_ATTRIBUTE,
+    ACT_REMOVE, /* what stands in for verbs that take a whole subtree away */
+    ACT_MOVE,
     ACT_OPEN, /* the array, for writing: recovery */
     ACT_CONSOLIDATE,
     ACT_APPEND_OTHER,
@@ -37,9 +40,9 @@ typedef enum act {
 } act;
 
 static const char *const act_names[ACT_COUNT] = {
-    "append",      "attribute",        "shrink",         "create",
-    "group",       "group attr",       "root attribute", "open",
-    "consolidate", "append to another"};
+    "append", "attribute",  "shrink",         "create",
+    "group",  "group attr", "root attribute", "remove",
+    "move",   "open",       "consolidate",    "append to another"};
 
 typedef struct trial {
     int format;
@@ -180,6 +183,35 @@ static int change_group(const char *path, azr_error *err)
     return rc;
 }
 
+/* sub/a away, into an array, where nobody looks for nodes; or to the root, as `new`. */
+static int rename_node(const trial *t, act a, azr_error *err)
+{
+    azri_patience patience = azri_patience_from(0, NULL);
+    azri_upkeep_of of[2] = {
+        {.dir = -1, .path = "sub", .mark = true, .name = "a"},
+        {.dir = -1, .path = "root", .mark = true, .name = "new"}};
+    azri_upkeep *u = NULL;
+    char path[256];
+    int rc;
+
+    below(path, t, t->at, "sub");
+    rc = azri_open_at(&of[0].dir, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0,
+                      err);
+    if (rc == AZR_OK)
+        rc = azri_open_at(&of[1].dir, AT_FDCWD, t->at, O_RDONLY | O_DIRECTORY,
+                          0, err);
+    if (rc == AZR_OK)
+        rc = azri_upkeep_open(&u, of, a == ACT_MOVE ? 2 : 1, &patience, err);
+    if (rc == AZR_OK &&
+        azri_sys->renameat2(of[0].dir, "a", of[1].dir,
+                            a == ACT_MOVE ? "new" : "b/.gone", 0) != 0)
+        rc = azri_fail(err, AZR_EIO, "rename");
+    azri_upkeep_close(u);
+    azri_close(of[0].dir);
+    azri_close(of[1].dir);
+    return rc;
+}
+
 static int do_act(const trial *t, act a, azr_error *err)
 {
     char path[256];
@@ -202,6 +234,9 @@ static int do_act(const trial *t, act a, azr_error *err)
     case ACT_APPEND_OTHER:
         below(path, t, t->at, "b");
         return change_array(path, a, err);
+    case ACT_REMOVE:
+    case ACT_MOVE:
+        return rename_node(t, a, err);
     case ACT_APPEND:
     case ACT_ATTRIBUTE:
     case ACT_SHRINK:
@@ -646,6 +681,8 @@ int main(int argc, char **argv)
         ok &= kills(format, true, ACT_CREATE, 1);
         ok &= failures(format, ACT_CREATE);
         ok &= failures(format, ACT_GROUP);
+        ok &= failures(format, ACT_MOVE);
+        ok &= beside(format, false, ACT_MOVE, ACT_APPEND_OTHER, 1);
         ok &= beside(format, false, ACT_CREATE, ACT_APPEND_OTHER, 1);
         ok &= beside(format, true, ACT_CREATE, ACT_CONSOLIDATE, 1);
         ok &= beside(format, false, ACT_GROUP, ACT_APPEND, 1);
@@ -671,6 +708,8 @@ static const control controls[] = {
     {"ABOVE_ROW (create)", AZRI_GUARD_ABOVE_ROW, false, ACT_CREATE, ACT_COUNT},
     {"ABOVE_LOCK", AZRI_GUARD_ABOVE_LOCK, false, ACT_APPEND, ACT_APPEND_OTHER},
     {"ABOVE_MARKER", AZRI_GUARD_ABOVE_MARKER, false, ACT_GROUP, ACT_COUNT},
+    {"ABOVE_MARKER (move)", AZRI_GUARD_ABOVE_MARKER, false, ACT_MOVE,
+     ACT_COUNT},
     {"ABOVE_REREAD", AZRI_GUARD_ABOVE_REREAD, true, ACT_CONSOLIDATE,
      ACT_APPEND},
 };
@@ -696,14 +735,14 @@ static bool try_one(const control *c, int format)
 
     azri_sabotage = AZRI_GUARD_NONE;
     if (!try_format(c, format, 7)) {
-        (void)printf("v%d %-18s FAILED with every guard in place: %s\n", format,
+        (void)printf("v%d %-19s FAILED with every guard in place: %s\n", format,
                      c->name, scene_error());
         return false;
     }
     azri_sabotage = c->value;
     caught = !try_format(c, format, 1);
     azri_sabotage = AZRI_GUARD_NONE;
-    (void)printf("v%d %-18s %s\n", format, c->name,
+    (void)printf("v%d %-19s %s\n", format, c->name,
                  caught ? "caught" : "NOT CAUGHT");
     if (caught)
         (void)printf("    %.300s\n", scene_error());

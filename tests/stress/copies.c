@@ -14,6 +14,7 @@
 
 #define WRITERS  8
 #define KILLINGS 20
+#define ENOUGH   600ul /* appends, in each format */
 
 typedef struct counts {
     _Atomic bool stop;
@@ -146,7 +147,7 @@ static unsigned stale(void)
     return n;
 }
 
-static unsigned run(uint64_t seed, unsigned kills)
+static unsigned run(uint64_t seed, unsigned kills, unsigned long goal)
 {
     pid_t writers[WRITERS], reader;
     int numbers[WRITERS];
@@ -167,7 +168,8 @@ static unsigned run(uint64_t seed, unsigned kills)
         stress_join_killed(writers[k]);
         writers[k] = stress_spawn(be_writer, &numbers[k]);
     }
-    (void)usleep(200000);
+    while (atomic_load(&g_counts->appends) < goal)
+        (void)usleep(10000);
     atomic_store(&g_counts->stop, true);
     for (int k = 0; k < WRITERS; k++)
         stress_join(writers[k]);
@@ -189,13 +191,12 @@ int main(int argc, char **argv)
     g_counts = stress_shared(sizeof *g_counts);
     for (g_format = 2; g_format <= 3; g_format++) {
         stress_scratch(g_dir, sizeof g_dir, true);
-        found += run(args.seed, KILLINGS * args.scale);
+        found += run(args.seed, KILLINGS * args.scale,
+                     ENOUGH * (unsigned)(g_format - 1));
         stress_cleanup(g_dir);
     }
     CHECK(found == 0, "%u entries are stale", found);
-    CHECK(atomic_load(&g_counts->appends) > 100 * WRITERS &&
-              atomic_load(&g_counts->looks) > 0,
-          "nobody did anything");
+    CHECK(atomic_load(&g_counts->looks) > 0, "nobody looked");
     (void)printf("%lu appends below one consolidated root, %lu looks, %u "
                  "kills: it agrees\n",
                  atomic_load(&g_counts->appends), atomic_load(&g_counts->looks),
