@@ -39,6 +39,7 @@ struct cli {
     const char *verb;
     int json;           /* --json: one document on stdout */
     int quiet;          /* --quiet: no progress, no remarks */
+    int leave_stale;    /* --leave-stale: no upkeep of what is above */
     int threads;        /* -j; 0: one a core */
     int64_t timeout_ms; /* --timeout, of each wait; below 0: for ever */
     uint64_t memory;    /* --memory: most bytes of elements to hold */

@@ -101,6 +101,8 @@ int cmd_append(struct cli *cli, int argc, char **argv)
     const struct cli_option options[] = {
         {CLI_NUMBER, 0, "axis", &axis, "N", "the dimension that grows (0)"},
         {CLI_TEXT, 0, "npy", &file, "FILE", "a .npy file (-, stdin)"},
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
         CLI_OPTION_END,
     };
     int rc;

@@ -149,6 +149,8 @@ int cmd_attrs(struct cli *cli, int argc, char **argv)
         {CLI_MANY, 0, "set", &w.set, "K=JSON", "set an attribute"},
         {CLI_MANY, 0, "delete", &w.deleted, "K", "delete an attribute"},
         {CLI_TEXT, 0, "durability", &w.durability, "D", "process or power"},
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
         CLI_OPTION_END,
     };
     int rc;

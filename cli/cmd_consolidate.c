@@ -6,11 +6,9 @@ static const struct cli_usage usage = {
     "consolidate PATH",
     "Write the metadata of all nodes below the group PATH into one document,\n"
     "which zarr-python and xarray read first: .zmetadata, or in Zarr format 3\n"
-    "the group's zarr.json. It is a copy: after a resize, a change of "
-    "attributes\n"
-    "or a new array it is stale, which azr tree and azr verify tell, until "
-    "this\n"
-    "is run again.\n",
+    "the group's zarr.json. It is a copy: what azr (and the library) changes\n"
+    "below keeps it true, other programs make it stale, which azr tree and\n"
+    "azr verify tell, until this is run again.\n",
     "  azr consolidate x.zarr\n"
     "  azr verify x.zarr --json | jq '.findings[] | select(.kind == "
     "\"stale\")'\n"};

@@ -253,6 +253,8 @@ int cmd_create(struct cli *cli, int argc, char **argv)
         {CLI_TEXT, 0, "durability", &w.durability, "D",
          "process: survives kill -9; power: power loss too"},
         {CLI_FLAG, 0, "group", &w.group, NULL, "make a group"},
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
         CLI_OPTION_END,
     };
     int rc;

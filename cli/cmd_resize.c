@@ -41,6 +41,8 @@ int cmd_resize(struct cli *cli, int argc, char **argv)
     int force = 0, rank, rc;
     const struct cli_option options[] = {
         {CLI_FLAG, 0, "force", &force, NULL, "delete what lies outside"},
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
         CLI_OPTION_END,
     };
 

@@ -269,6 +269,8 @@ azr_open_options cli_open_options(const struct cli *cli, uint32_t flags)
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
 
     o.flags = flags;
+    if (cli->leave_stale)
+        o.flags |= AZR_OPEN_STALE_CONSOLIDATED;
     o.threads = cli->threads;
     o.timeout_ms = cli->timeout_ms;
     o.cancel = cli->cancel;

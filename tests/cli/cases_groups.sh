@@ -79,7 +79,11 @@ for format in 2 3; do
     is 0 "$azr" tree $r
     lacks stale
     is 0 "$azr" verify $r
+    is 0 "$azr" attrs $r/a --set v=1 --leave-stale
+    is 1 "$azr" verify $r
+    finds "^error .*stale .* a.* has changed since it was consolidated\$"
     cp copy-of-before $copy
+    is 0 "$azr" attrs $r/a --delete v
     is 1 "$azr" tree $r
     finds "^stale: $r: .* g/b.* has changed since it was consolidated\$"
     finds "^stale: $r: .* c.* is not in the consolidated metadata\$"
