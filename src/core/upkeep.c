@@ -468,7 +468,7 @@ static int run_recovery(azri_domain *d, azr_error *err)
 
 int azri_upkeep_run(void *arg, azri_domain *d, bool owner, azr_error *err)
 {
-    return owner ? run_owner(arg, err) : run_recovery(d, err);
+    return owner && arg ? run_owner(arg, err) : run_recovery(d, err);
 }
 
 /* ------------------------------------------------------------------ tree --- */

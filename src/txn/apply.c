@@ -297,8 +297,11 @@ bool azri_asks_upkeep(const azri_domain *d)
  */
 int azri_apply_above(azri_domain *d, uint32_t flags, bool owner, azr_error *err)
 {
-    if (!(flags & AZRI_WHAT_ABOVE) || !d->upkeep ||
-        !(owner ? AZRI_GUARD(ABOVE_OWNER) : AZRI_GUARD(ABOVE_ROW)))
+    bool guarded = owner ? AZRI_GUARD(ABOVE_OWNER) : AZRI_GUARD(ABOVE_ROW);
+
+    if (!(flags & AZRI_WHAT_ABOVE) || !guarded)
         return AZR_OK;
+    if (!d->upkeep)
+        return AZR_EBUSY; /* left to who knows how */
     return d->upkeep(d->upkeep_arg, d, owner, err);
 }

@@ -141,7 +141,8 @@ uint64_t azri_view_meta_counter(const azri_view *v);
  */
 typedef int (*azri_upkeep_fn)(void *arg, azri_domain *d, bool owner,
                               azr_error *err);
-/* Before the domain is shared. */
+/* Before the domain is shared. Without: its own rows ask for no upkeep, and those of
+ * others that do are left to somebody else. */
 void azri_domain_set_upkeep(azri_domain *d, azri_upkeep_fn fn, void *arg);
 
 /* ---------------------------------------------------------------- txn --- */
