@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "core/group.h"
+#include "core/tree.h"
 #include "runtime/pool.h"
 #include "sync/lock_dir.h"
 #include "txn/layout.h"
@@ -290,6 +291,8 @@ static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
     if (rc == AZR_OK)
         rc = azri_txn_publish(t, a->document_key, azri_buf_span(text), true,
                               err);
+    if (rc == AZR_OK && azri_is_astray(azri_domain_dir(a->d), &a->options))
+        rc = AZR_ECONFLICT;
     if (rc == AZR_EEXISTS && (!err || err->code == 0))
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          azri_domain_path(a->d));
@@ -398,6 +401,8 @@ static int try_create(azr_array **out, const char *path,
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
     rc = azri_domain_create(&a->d, path, domain_flags(options),
                             spec->durability, err);
+    if (rc == AZR_ENOTFOUND)
+        rc = AZR_ECONFLICT; /* removed as soon as it was made */
     if (rc == AZR_OK)
         azri_domain_set_threads(a->d, a->options.threads);
     if (rc == AZR_OK)
@@ -411,7 +416,10 @@ static int try_create(azr_array **out, const char *path,
     return rc;
 }
 
-int azri_array_create(azr_array **out, const char *path,
+/* One who is disturbed by others that make or remove something here. */
+#define CREATE_TRIES 16
+
+static int create_new(azr_array **out, const char *path,
                       const azr_array_spec *spec,
                       const azr_open_options *options, azr_error *err)
 {
@@ -420,9 +428,10 @@ int azri_array_create(azr_array **out, const char *path,
     int rc = azri_meta_compose(&text, &zattrs, spec, err);
 
     writing.flags |= AZR_OPEN_WRITE;
+    writing.flags &= ~AZRI_CREATE_FLAGS;
     if (rc == AZR_OK)
-        rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
-    if (rc == AZR_ECONFLICT)
+        rc = AZR_ECONFLICT;
+    for (int k = 0; k < CREATE_TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT)
         rc =
@@ -431,4 +440,62 @@ int azri_array_create(azr_array **out, const char *path,
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;
+}
+
+/* Built hidden, then put in the place of what is there. */
+static int create_replacing(azr_array **out, const char *path,
+                            const azr_array_spec *spec,
+                            const azr_open_options *options, azr_error *err)
+{
+    azr_open_options hidden = *options;
+    azri_build b = AZRI_BUILD_INIT;
+    azr_array *a = NULL;
+    int rc = azri_build_begin(&b, path, options, err);
+
+    hidden.flags |= AZRI_OPEN_HIDDEN;
+    if (rc == AZR_OK)
+        rc = create_new(&a, b.path, spec, &hidden, err);
+    if (rc == AZR_OK)
+        rc = azri_domain_set_path(a->d, path, err);
+    if (rc == AZR_OK)
+        rc = azri_build_publish(&b, path, options, err);
+    azri_build_end(&b);
+    if (rc < 0) {
+        azri_array_close(a);
+        return rc;
+    }
+    a->options.flags &= ~AZRI_OPEN_HIDDEN;
+    *out = a;
+    return AZR_OK;
+}
+
+static int create_or_open(azr_array **out, const char *path,
+                          const azr_array_spec *spec,
+                          const azr_open_options *options, azr_error *err)
+{
+    azr_open_options writing = *options;
+    int rc = AZR_EEXISTS;
+
+    writing.flags |= AZR_OPEN_WRITE;
+    writing.flags &= ~AZRI_CREATE_FLAGS;
+    for (int k = 0; k < CREATE_TRIES && rc == AZR_EEXISTS; k++) {
+        azri_error_reset(err);
+        rc = azri_array_open(out, path, &writing, err);
+        if (rc != AZR_ENOTFOUND)
+            break;
+        azri_error_reset(err);
+        rc = create_new(out, path, spec, &writing, err);
+    }
+    return rc;
+}
+
+int azri_array_create(azr_array **out, const char *path,
+                      const azr_array_spec *spec,
+                      const azr_open_options *options, azr_error *err)
+{
+    if (options->flags & AZR_CREATE_REPLACE)
+        return create_replacing(out, path, spec, options, err);
+    if (options->flags & AZR_CREATE_OR_OPEN)
+        return create_or_open(out, path, spec, options, err);
+    return create_new(out, path, spec, options, err);
 }
