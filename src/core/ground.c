@@ -109,6 +109,10 @@ static bool same_document(const azri_ground *g, const azr_object *o)
 
 static int fail_gone(azr_array *a, azr_error *err)
 {
+    int rc = azri_domain_check(a->d, false, err); /* it may know why */
+
+    if (rc < 0)
+        return rc;
     return azri_fail(err, AZR_ENOTFOUND, "no Zarr array at '%s': no '%s'",
                      azri_domain_path(a->d), a->document_key);
 }

@@ -201,9 +201,14 @@ typedef struct finder {
 static int take_array(finder *f, int dir)
 {
     azri_domain *d = NULL;
-    int rc =
-        azri_domain_open_at(&d, dir, ".", (const char *)f->path.data, f->err);
+    struct stat st;
+    int rc;
 
+    /* through a link it would be another array's */
+    if (azri_sys->fstatat(dir, ".azr", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+        !S_ISDIR(st.st_mode))
+        return AZR_OK;
+    rc = azri_domain_open_at(&d, dir, ".", (const char *)f->path.data, f->err);
     if (rc == AZR_ENOTFOUND)
         return AZR_OK; /* nobody of us has written it, or can */
     if (rc == AZR_OK)
