@@ -148,6 +148,8 @@ int azri_bin_claim(azri_bin *b, int parent, azr_error *err)
         rc = azri_list(b->trash, ".", try_claim, &c, err);
     if (rc >= 0 && c.found)
         return AZR_OK;
+    if (rc >= 0) /* of who died before he put something in */
+        (void)azri_sys->unlinkat(parent, AZRI_TRASH, AT_REMOVEDIR);
     azri_bin_close(b);
     return rc < 0 ? rc : AZR_ENOTFOUND;
 }
