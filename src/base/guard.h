@@ -31,8 +31,7 @@ typedef enum azri_guard {
     AZRI_GUARD_OTHERS,    /* the home row is cleared after the others */
     AZRI_GUARD_DIR_LOCK,  /* who changes a directory's documents locks it */
     AZRI_GUARD_DOUBT,     /* the mark before a tree is taken away */
-    AZRI_GUARD_CONDEMN,   /* `state` goes before the chunks */
-    AZRI_GUARD_DOCUMENT,  /* … and is looked at by who has no `state` */
+    AZRI_GUARD_CONDEMN,   /* `state` and documents go before chunks */
     AZRI_GUARD_DRAIN,     /* writers are drained before a rename of the tree */
     AZRI_GUARD_EXCHANGE,  /* replaced by one exchange */
     AZRI_GUARD_CLAIM      /* what is being built is no rubbish */

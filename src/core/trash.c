@@ -184,14 +184,17 @@ static int remove_documents(int dir, azr_error *err)
     return AZR_OK;
 }
 
-/* Handles that are still open must see the array gone before its chunks are. */
+/* Handles that are still open must see the array gone before its chunks are: by
+ * `state`, or where there is none by the document, which every read looks at once
+ * more at its end. */
 static int condemn(int dir, bool replaced, bool *had_out, azr_error *err)
 {
     int rc = AZR_OK;
 
     *had_out = false;
-    if (AZRI_GUARD(CONDEMN))
-        rc = azri_state_condemn(had_out, dir, replaced, err);
+    if (!AZRI_GUARD(CONDEMN))
+        return AZR_OK;
+    rc = azri_state_condemn(had_out, dir, replaced, err);
     return rc < 0 ? rc : remove_documents(dir, err);
 }
 

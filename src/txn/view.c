@@ -576,31 +576,20 @@ int azri_view_look(azri_view *v, azr_error *err)
     return rc;
 }
 
-/* Who removes an array takes its documents first: as long as ours stands, no
- * chunk that was absent has been taken away. */
-static int check_stateless(azri_view *v, azr_error *err)
-{
-    const char *key = v->keying.zarr_format == 2 ? ".zarray" : "zarr.json";
-    struct stat st;
-    bool has;
-    int rc = azri_domain_has_state(v->d, &has, err);
-
-    if (rc < 0 || has)
-        return rc < 0 ? rc : AZR_ECONFLICT;
-    if (v->n == 0 || !AZRI_GUARD(DOCUMENT) ||
-        azri_sys->fstatat(v->d->dir, key, &st, 0) == 0 || errno != ENOENT)
-        return AZR_OK;
-    return azri_fail_gone(v->d, err);
-}
-
 int azri_view_check(azri_view *v, azr_error *err)
 {
     azri_state *s = azri_domain_state(v->d);
     int rc;
 
     atomic_thread_fence(memory_order_seq_cst); /* after the opens */
-    if (v->stateless)
-        return check_stateless(v, err);
+    if (v->stateless) {
+        bool has;
+
+        rc = azri_domain_has_state(v->d, &has, err);
+        if (rc < 0)
+            return rc;
+        return has ? AZR_ECONFLICT : AZR_OK;
+    }
     if (is_still(v)) {
         rc = pending_stand(v, s, err);
         return rc < 0 ? rc : azri_domain_check(v->d, false, err);

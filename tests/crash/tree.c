@@ -674,6 +674,10 @@ static bool read_while_it_goes(const trial *t, bool with_state)
     path_of(x, t->at, "x/.azr");
     if (!with_state)
         tree_remove(x);
+    path_of(x, t->at, "x/c"); /* listed first, where the newest is */
+    path_of(trash, t->at, "newest");
+    if (rename(x, trash) != 0 || rename(trash, x) != 0)
+        return complain("rename: %s", strerror(errno));
     path_of(x, t->at, "x");
     o.threads = 1;
     if (azr_array_open(&a, x, &o, &err) < 0)
@@ -821,6 +825,10 @@ static bool setters_beside_each_other(void)
         }
         path_of(path, t.at, "g");
         ok = ok && look_at_group(text, path);
+        if (ok && *g_outcome != AZR_OK)
+            ok = complain("who was stopped at point %u, with an attribute to "
+                          "set, gets %s",
+                          at, azr_status_name(*g_outcome));
         if (ok && ((*g_outcome == AZR_OK && !strstr(text, "first")) ||
                    (second == AZR_OK && !strstr(text, "second"))))
             ok = complain("two set attributes, one was stopped at point %u: "
@@ -945,6 +953,19 @@ static bool recover_one(const char *root, const char *place)
     return rc == AZR_OK || failed("recover", rc, &err);
 }
 
+/* Dead after the row of the other array was cleared and before that of the home:
+ * the home names an array in which nothing names the home any more. Who takes that
+ * one away cannot know, and recovery of the home says so (docs/guarantees.md, 25):
+ * nothing is torn, and nothing is lost before somebody gives it up. */
+static bool is_between_clears(unsigned at)
+{
+    unsigned clears = 0;
+
+    for (unsigned i = 0; i <= at; i++)
+        clears += strcmp(tap_shared()->names[i], "row.clear") == 0;
+    return clears == 1 && strstr(scene_error(), "put it back") != NULL;
+}
+
 static bool moves_after(unsigned what, bool swap, const char *recovered,
                         unsigned step, unsigned long *kills)
 {
@@ -965,16 +986,21 @@ static bool moves_after(unsigned what, bool swap, const char *recovered,
         *kills += dead;
         ok = (!recovered || recover_one(t.at, recovered)) &&
              take_one_away(t.at, what);
+        if (!ok && dead && is_between_clears(at)) {
+            scene_error()[0] = '\0';
+            ok = true;
+        }
         if (!ok) {
             char why[800];
 
             (void)snprintf(why, sizeof why, "%s", scene_error());
             scene_error()[0] = '\0';
             (void)complain("way %u%s%s%s, a transaction killed after point "
-                           "%u: %s",
+                           "%u (%s): %s",
                            what, swap ? ", swapped" : "",
                            recovered ? ", first recovered " : "",
-                           recovered ? recovered : "", at, why);
+                           recovered ? recovered : "", at,
+                           dead ? tap_shared()->names[at] : "end", why);
         }
         tree_remove(t.at);
     }
@@ -1098,7 +1124,7 @@ static const control controls[] = {
     {"DOUBT", AZRI_GUARD_DOUBT, kill_remove},
     {"EXCHANGE", AZRI_GUARD_EXCHANGE, kill_replace},
     {"CONDEMN", AZRI_GUARD_CONDEMN, readers_with_state},
-    {"DOCUMENT", AZRI_GUARD_DOCUMENT, readers_without_state},
+    {"CONDEMN", AZRI_GUARD_CONDEMN, readers_without_state},
     {"CLAIM", AZRI_GUARD_CLAIM, builder_beside_collector},
     {"DIR_LOCK", AZRI_GUARD_DIR_LOCK, setters_beside_each_other},
     {"DRAIN", AZRI_GUARD_DRAIN, after_a_death},
