@@ -237,7 +237,18 @@ static int open_domain(azr_array *a, const char *path, azr_error *err)
     return rc;
 }
 
-int azri_array_open(azr_array **out, const char *path,
+/* One who is disturbed by others that make, replace or remove something here. */
+#define TRIES 16
+
+/* Taken away since its directory was opened: what is at the path now? */
+static bool is_gone_from(const azr_array *a, int rc, const azr_error *err)
+{
+    return rc < 0 && (rc == AZR_ENOTFOUND || err->sys_errno == ENOENT) &&
+           a->d && azri_domain_dir(a->d) >= 0 &&
+           azri_is_astray(azri_domain_dir(a->d), &a->options);
+}
+
+static int try_open(azr_array **out, const char *path,
                     const azr_open_options *options, azr_error *err)
 {
     azr_array *a = NULL;
@@ -253,11 +264,25 @@ int azri_array_open(azr_array **out, const char *path,
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
         rc = make_ready(a, AZR_DURABILITY_PROCESS, err);
     if (rc < 0) {
+        if (is_gone_from(a, rc, err))
+            rc = AZR_ECONFLICT;
         azri_array_close(a);
         return rc;
     }
     *out = a;
     return AZR_OK;
+}
+
+int azri_array_open(azr_array **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    int rc = try_open(out, path, options, err);
+
+    for (int k = 1; k < TRIES && rc == AZR_ECONFLICT; k++) {
+        azri_error_reset(err);
+        rc = try_open(out, path, options, err);
+    }
+    return rc == AZR_ECONFLICT ? AZR_ENOTFOUND : rc; /* the text tells */
 }
 
 /* -------------------------------------------------------------- create --- */
@@ -409,15 +434,16 @@ static int try_create(azr_array **out, const char *path,
         rc = create_in(a, spec, text, zattrs, err);
     if (rc == AZR_OK)
         rc = first_ground(a, err);
+    if (is_gone_from(a, rc, err)) {
+        azri_error_reset(err);
+        rc = AZR_ECONFLICT;
+    }
     if (rc == AZR_OK)
         *out = a;
     else
         azri_array_close(a);
     return rc;
 }
-
-/* One who is disturbed by others that make or remove something here. */
-#define CREATE_TRIES 16
 
 static int create_new(azr_array **out, const char *path,
                       const azr_array_spec *spec,
@@ -431,7 +457,7 @@ static int create_new(azr_array **out, const char *path,
     writing.flags &= ~AZRI_CREATE_FLAGS;
     if (rc == AZR_OK)
         rc = AZR_ECONFLICT;
-    for (int k = 0; k < CREATE_TRIES && rc == AZR_ECONFLICT; k++)
+    for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT)
         rc =
@@ -478,7 +504,7 @@ static int create_or_open(azr_array **out, const char *path,
 
     writing.flags |= AZR_OPEN_WRITE;
     writing.flags &= ~AZRI_CREATE_FLAGS;
-    for (int k = 0; k < CREATE_TRIES && rc == AZR_EEXISTS; k++) {
+    for (int k = 0; k < TRIES && rc == AZR_EEXISTS; k++) {
         azri_error_reset(err);
         rc = azri_array_open(out, path, &writing, err);
         if (rc != AZR_ENOTFOUND)

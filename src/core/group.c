@@ -131,7 +131,16 @@ static int check_file_system(const azr_group *g, azr_error *err)
                          g->path, name);
 }
 
-int azri_group_open(azr_group **out, const char *path,
+/* One who is disturbed by others that make, replace or remove something here. */
+#define TRIES 16
+
+static bool is_gone_from(const azr_group *g, int rc, const azr_error *err)
+{
+    return (rc == AZR_OK || rc == AZR_ENOTFOUND || err->sys_errno == ENOENT) &&
+           azri_is_astray(g->dir, &g->options);
+}
+
+static int try_open(azr_group **out, const char *path,
                     const azr_open_options *options, azr_error *err)
 {
     azri_documents docs = AZRI_DOCUMENTS_INIT;
@@ -144,6 +153,8 @@ int azri_group_open(azr_group **out, const char *path,
         rc = azri_group_load(g, &docs, err);
     if (rc == AZR_OK && docs.format != 0 && (options->flags & AZR_OPEN_WRITE))
         rc = check_file_system(g, err);
+    if (rc == AZR_ENOTFOUND && g->dir >= 0 && azri_is_astray(g->dir, options))
+        rc = AZR_ECONFLICT;
     if (rc < 0)
         goto done;
     g->format = docs.format;
@@ -153,6 +164,18 @@ done:
     azri_documents_dispose(&docs);
     azri_group_close(g);
     return rc;
+}
+
+int azri_group_open(azr_group **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    int rc = try_open(out, path, options, err);
+
+    for (int k = 1; k < TRIES && rc == AZR_ECONFLICT; k++) {
+        azri_error_reset(err);
+        rc = try_open(out, path, options, err);
+    }
+    return rc == AZR_ECONFLICT ? AZR_ENOTFOUND : rc; /* the text tells */
 }
 
 int azri_group_info(azr_group *g, azr_group_info *out, azr_error *err)
@@ -235,17 +258,16 @@ static int try_create(azr_group **out, const char *path, int format,
     rc = make_directory(g, err);
     if (rc == AZR_OK)
         rc = create_in(g, text, zattrs, err);
-    if ((rc == AZR_ENOTFOUND && err->code == 0) ||
-        (rc == AZR_OK && azri_is_astray(g->dir, options)))
+    if (g->dir < 0 ? rc == AZR_ENOTFOUND : is_gone_from(g, rc, err)) {
+        azri_error_reset(err);
         rc = AZR_ECONFLICT;
+    }
     if (rc == AZR_OK)
         *out = g;
     else
         azri_group_close(g);
     return rc;
 }
-
-#define CREATE_TRIES 16
 
 static int create_new(azr_group **out, const char *path,
                       const azr_group_spec *spec,
@@ -257,7 +279,7 @@ static int create_new(azr_group **out, const char *path,
 
     if (rc == AZR_OK)
         rc = AZR_ECONFLICT;
-    for (int k = 0; k < CREATE_TRIES && rc == AZR_ECONFLICT; k++)
+    for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, format, options, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT && err->code == 0)
         rc = azri_fail(err, AZR_EBUSY, "'%s' is removed by others all the time",
@@ -306,7 +328,7 @@ static int create_or_open(azr_group **out, const char *path,
     int rc = AZR_EEXISTS;
 
     writing.flags |= AZR_OPEN_WRITE;
-    for (int k = 0; k < CREATE_TRIES && rc == AZR_EEXISTS; k++) {
+    for (int k = 0; k < TRIES && rc == AZR_EEXISTS; k++) {
         azri_error_reset(err);
         rc = azri_group_open(out, path, &writing, err);
         if (rc != AZR_ENOTFOUND)

@@ -769,27 +769,45 @@ static int come_into_place(const azri_bin *b, node *n, azr_error *err)
     return AZR_OK;
 }
 
+static bool is_node(int kind)
+{
+    return kind == AZR_NODE_ARRAY || kind == AZR_NODE_GROUP;
+}
+
+/* What a creator has made before there is a node. */
+static bool is_beginning(const char *name)
+{
+    size_t n = strlen(name);
+
+    return strcmp(name, ".azr") == 0 || strcmp(name, ".zattrs") == 0 ||
+           (n > 8 && strcmp(name + n - 8, ".partial") == 0);
+}
+
 static int note_any(const char *name, unsigned char d_type, void *arg)
 {
     bool *any = arg;
 
-    (void)name;
     (void)d_type;
-    *any = true;
-    return 1;
+    *any = !is_beginning(name);
+    return *any;
 }
 
-/* May it be replaced? A node, or a directory in which nothing is. */
+/* May it be replaced? A node, one in the making, or a directory in which nothing
+ * is. */
 static int judge_replaced(const node *n, azr_error *err)
 {
+    int kind = n->kind;
     bool any = false;
     int rc;
 
-    if (n->kind == AZR_NODE_ARRAY || n->kind == AZR_NODE_GROUP)
+    if (is_node(kind))
         return AZR_OK;
     rc = azri_list(n->dir, ".", note_any, &any, err);
     if (rc < 0 || !any)
         return rc < 0 ? rc : AZR_OK;
+    rc = kind_of(&kind, n->dir);
+    if (rc < 0 || is_node(kind)) /* it has become one meanwhile */
+        return rc < 0 ? rc : AZR_ECONFLICT;
     return azri_fail(err, AZR_EEXISTS,
                      "'%s' is no Zarr array or group, and not empty: it is "
                      "not replaced",

@@ -58,16 +58,23 @@ int azri_fate_check(azri_domain *d, const azri_state *s, azr_error *err)
         d, fate == AZRI_FATE_REPLACING || fate == AZRI_FATE_REPLACED, err);
 }
 
-int azri_fail_gone(azri_domain *d, azr_error *err)
+int azri_domain_gone(azri_domain *d, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     bool replaced = false;
     int rc = s ? azri_fate_check(d, s, err) : AZR_OK;
 
+    if (rc == AZR_OK && azri_is_discarded(d->dir, &replaced))
+        rc = fail_fate(d, replaced, err);
+    return rc;
+}
+
+int azri_fail_gone(azri_domain *d, azr_error *err)
+{
+    int rc = azri_domain_gone(d, err);
+
     if (rc < 0)
         return rc;
-    if (azri_is_discarded(d->dir, &replaced))
-        return fail_fate(d, replaced, err);
     return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
                          "array '%s' was removed or made anew by another "
                          "program; open it anew",

@@ -222,6 +222,8 @@ AZR_CHECKED int azri_domain_refit(azri_domain *d, const azri_grid *grid,
 #define AZRI_TRASH ".azr-trash" /* in the directory above the node */
 /* Does this directory stand in one? *replaced_out (NULL allowed): by another. */
 bool azri_is_discarded(int dir, bool *replaced_out);
+/* AZR_ENOTFOUND (STATE): it does, or a mark says so. */
+AZR_CHECKED int azri_domain_gone(azri_domain *d, azr_error *err);
 /* A domain for this: the directory `sub` of `at`, `path` in messages.
  * AZR_ENOTFOUND (no message): it has no usable `state`. */
 AZR_CHECKED int azri_domain_open_at(azri_domain **out, int at, const char *sub,
