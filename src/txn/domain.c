@@ -544,10 +544,23 @@ int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err)
     return AZR_OK;
 }
 
+/* A tool that keeps no empty directories, as git, copies an array without it. */
+static int obtain_tx(azri_domain *d, azr_error *err)
+{
+    int tx = -1;
+    int rc = azri_domain_tx(d, &tx, NULL);
+
+    if (rc != AZR_ENOTFOUND || azri_domain_gone(d, NULL) < 0)
+        return rc == AZR_OK ? AZR_OK : azri_domain_tx(d, &tx, err);
+    rc = azri_make_parents(d->dir, ".azr/tx/x", d->dir_mode, d->dir_gid, NULL,
+                           NULL, err);
+    return rc < 0 ? rc : azri_domain_tx(d, &tx, err);
+}
+
 int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
                       const azri_patience *patience, azr_error *err)
 {
-    int rc, tx;
+    int rc;
 
     (void)patience;
     if (atomic_load(&d->ready))
@@ -564,7 +577,7 @@ int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
     if (rc == AZR_OK)
         rc = try_out(d, azri_domain_state(d), err);
     if (rc == AZR_OK)
-        rc = azri_domain_tx(d, &tx, err);
+        rc = obtain_tx(d, err);
     if (rc == AZR_OK)
         atomic_store(&d->ready, true);
     return rc;
