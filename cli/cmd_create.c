@@ -11,7 +11,10 @@
 static const struct cli_usage usage = {
     "create PATH --shape N,N --dtype TYPE [options] | --group",
     "Make an array: a directory that any Zarr program can read. Of two that\n"
-    "create at once exactly one succeeds; what exists is never replaced.\n\n"
+    "create at once exactly one succeeds. What exists is left alone, unless\n"
+    "--overwrite is given: then it is replaced, with all that is below it, in "
+    "one\n"
+    "step. With --exist-ok an array (or group) that is there will do.\n\n"
     "TYPE is a name of Zarr (int32, float64) or NumPy (i4, <f8; >f8 stores\n"
     "big endian). Codecs are joined by commas: none, zstd:5, gzip:6, zlib, "
     "lz4,\n"
@@ -25,7 +28,7 @@ static const struct cli_usage usage = {
 struct wishes {
     const char *shape, *chunks, *dtype, *codec, *fill, *order, *separator;
     const char *key_encoding, *dims, *attrs, *durability;
-    int format, group;
+    int format, group, overwrite, exist_ok;
     char fill_json[ELEM_TEXT_MAX];
     char *names; /* copy of dims, cut at its commas */
     const char *name[AZR_MAX_RANK];
@@ -193,11 +196,17 @@ static void report(const struct cli *cli, const azr_array_spec *spec,
     json_end(&j);
 }
 
+static uint32_t flags_of(const struct wishes *w)
+{
+    return AZR_OPEN_WRITE | (w->overwrite ? AZR_CREATE_REPLACE : 0) |
+           (w->exist_ok ? AZR_CREATE_OR_OPEN : 0);
+}
+
 /* --group: only --format and --attrs say something about it. */
 static int create_group(struct cli *cli, const struct wishes *w,
                         const char *path)
 {
-    azr_open_options o = cli_open_options(cli, AZR_OPEN_WRITE);
+    azr_open_options o = cli_open_options(cli, flags_of(w));
     azr_group_spec spec = AZR_GROUP_SPEC_INIT;
     struct json j = json_begin(stdout);
     azr_error err = AZR_ERROR_INIT;
@@ -255,18 +264,25 @@ int cmd_create(struct cli *cli, int argc, char **argv)
         {CLI_FLAG, 0, "group", &w.group, NULL, "make a group"},
         {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
          "consolidated metadata above stays as it is"},
+        {CLI_FLAG, 0, "overwrite", &w.overwrite, NULL,
+         "replace what is there, with all below it"},
+        {CLI_FLAG, 0, "exist-ok", &w.exist_ok, NULL,
+         "take what is there as it is"},
         CLI_OPTION_END,
     };
     int rc;
 
     if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
         return cli->exit_code;
+    if (w.overwrite && w.exist_ok)
+        return cli_usage_error(cli,
+                               "--overwrite and --exist-ok exclude each other");
     if (w.group)
         return create_group(cli, &w, words.items[0]);
     rc = take_wishes(cli, &spec, &w);
     if (rc != 0)
         goto done;
-    o = cli_open_options(cli, AZR_OPEN_WRITE);
+    o = cli_open_options(cli, flags_of(&w));
     rc = azr_array_create(&array, words.items[0], &spec, &o, &err);
     if (rc < 0) {
         rc = cli_fail_at(cli, rc, &err, words.items[0]);

@@ -22,7 +22,7 @@ static const struct cli_usage usage = {
     "  azr recover /data/experiment\n"};
 
 struct totals {
-    uint64_t arrays, failed;
+    uint64_t arrays, failed, collected;
     azr_recovery sum;
 };
 
@@ -188,6 +188,24 @@ static void take_broken(struct job *job, const struct node *n)
     }
 }
 
+/* What was left by who died while removing or replacing something there. */
+static void collect(struct job *job, const char *directory)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    uint64_t removed = 0;
+    int rc;
+
+    if (job->dry_run)
+        return;
+    o.timeout_ms = job->cli->timeout_ms;
+    o.cancel = job->cli->cancel;
+    rc = azr_collect(directory, &removed, &o, &err);
+    if (rc < 0)
+        keep_worst(job, cli_fail_at(quiet_json(job), rc, &err, directory));
+    job->totals.collected += removed;
+}
+
 static int take_tree(struct job *job, const char *top)
 {
     struct nodes nodes;
@@ -200,6 +218,8 @@ static int take_tree(struct job *job, const char *top)
             take_array(job, n);
         else if (n->kind == AZR_NODE_NONE)
             take_broken(job, n);
+        else
+            collect(job, n->path);
         progress_show(&job->progress, i + 1, nodes.count);
     }
     nodes_free(&nodes);
@@ -214,6 +234,10 @@ static void report(struct job *job, const char *path, const char *list)
     if (!job->cli->json) {
         if (t->arrays + t->failed > 1)
             print_counts(job, "together", &t->sum);
+        if (t->collected)
+            printf("%" PRIu64 " things of which the removal was cut short: "
+                   "removed\n",
+                   t->collected);
         return;
     }
     json_open(&j, NULL, '{');
@@ -221,6 +245,7 @@ static void report(struct job *job, const char *path, const char *list)
     json_bool(&j, "dry_run", job->dry_run != 0);
     json_raw(&j, "arrays", list);
     json_uint(&j, "failed", t->failed);
+    json_uint(&j, "collected", t->collected);
     json_open(&j, "total", '{');
     json_counts(&j, &t->sum);
     json_close(&j, '}');
@@ -247,7 +272,8 @@ static int recover(struct job *job, const char *path)
         job->exit_code = rc;
     else if (cli_signal)
         job->exit_code = cli_interrupted(job->cli);
-    else if (job->totals.arrays + job->totals.failed == 0 &&
+    else if (job->totals.arrays + job->totals.failed + job->totals.collected ==
+                 0 &&
              job->exit_code == 0)
         job->exit_code = cli_error(job->cli, CLI_PRESENCE,
                                    "no Zarr array at or below '%s'", path);

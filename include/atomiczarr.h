@@ -337,6 +337,14 @@ typedef enum azr_durability {
  *  above as it is: stale. Without it they are renewed with the change, and where
  *  that is not permitted the change is refused (AZR_EPERM). */
 #define AZR_OPEN_STALE_CONSOLIDATED 128u
+/** For the functions that create. An array or group that is there is replaced,
+ *  with all that is below it: the new one is built hidden, and comes into place
+ *  in one step. Old handles fail with AZR_ENOTFOUND, "was replaced". A directory
+ *  that holds something and is no node: AZR_EEXISTS. */
+#define AZR_CREATE_REPLACE 256u
+/** For the functions that create. An array (or group) that is there is opened as
+ *  it is, whatever the spec says. Not together with AZR_CREATE_REPLACE. */
+#define AZR_CREATE_OR_OPEN 512u
 
 typedef struct azr_open_options {
     uint32_t struct_size;
@@ -844,6 +852,68 @@ typedef struct azr_recovery {
 /** Finish what the dead left, as the next writer would. */
 AZR_API AZR_CHECKED int azr_array_recover(azr_array *array, azr_recovery *out,
                                           azr_error *err);
+
+/* --------------------------------------------------- removing, moving --- */
+
+/** A group with something below it, too. Without: AZR_EINVAL. */
+#define AZR_TREE_RECURSIVE 1u
+/** Whatever directory it is, and whatever of other arrays it is needed for. */
+#define AZR_TREE_FORCE 2u
+/** On a file system whose locks could not be shown to work. */
+#define AZR_TREE_INSIST 4u
+
+typedef struct azr_tree_options {
+    uint32_t struct_size;
+    uint32_t flags;     /**< AZR_TREE_… */
+    int64_t timeout_ms; /**< of the wait for writers; 0: do not wait */
+    azr_cancel *cancel; /**< NULL allowed */
+    /** Told now and then how many files are gone (`total` is 0); not 0 leaves the
+     *  rest to the next one. NULL allowed. */
+    azr_progress_fn progress;
+    void *arg; /**< of `progress` */
+} azr_tree_options;
+
+#define AZR_TREE_OPTIONS_INIT                                                  \
+    {                                                                          \
+        (uint32_t)sizeof(azr_tree_options), 0, AZR_TIMEOUT_DEFAULT_MS, NULL,   \
+            NULL, NULL                                                         \
+    }
+
+/**
+ * Remove the array or group at `path`, with all that is below it. It goes in one
+ * step, for everybody who opens it by its path and for every handle that is open:
+ * those fail from then on with AZR_ENOTFOUND "was removed", and never read fill
+ * values for chunks that go. It waits for the writers of every array below. The
+ * files are removed afterwards; if that is cut short, the array is gone all the
+ * same, and azr_collect, or the next one who removes or replaces something in
+ * that directory, goes on. Takes three descriptors for each array below.
+ *
+ * @return AZR_ENOTFOUND (nothing there), AZR_EINVAL (no node; a group that is not
+ *         empty; a symbolic link), AZR_EBUSY (writers, until the time-out),
+ *         AZR_ECANCELED (nothing is changed), AZR_ECORRUPT (a transaction over it
+ *         and another array cannot be finished), AZR_EUNSUPPORTED, AZR_EPERM,
+ *         AZR_EIO
+ */
+AZR_API AZR_CHECKED int
+azr_remove(const char *path, const azr_tree_options *options, azr_error *err);
+/**
+ * Give the array or group at `from`, with all that is below it, the path `to` of
+ * the same file system, where nothing may be. One step for everybody; open handles
+ * go on working, on the moved one. It waits for the writers of every array below.
+ *
+ * @return AZR_ENOTFOUND, AZR_EEXISTS (something is at `to`), AZR_EUNSUPPORTED
+ *         (FILESYSTEM: another file system; copy it), else as azr_remove
+ */
+AZR_API AZR_CHECKED int azr_move(const char *from, const char *to,
+                                 const azr_tree_options *options,
+                                 azr_error *err);
+/**
+ * Remove what those who died while they removed or replaced something in the
+ * directory `path` left there. `*removed_out` (NULL allowed): how many things.
+ */
+AZR_API AZR_CHECKED int azr_collect(const char *path, uint64_t *removed_out,
+                                    const azr_tree_options *options,
+                                    azr_error *err);
 
 /* -------------------------------------------------------- file systems --- */
 

@@ -37,14 +37,23 @@ int azri_take_options(azr_open_options *out, const azr_open_options *in,
 }
 
 static int take_options(azr_open_options *out, const azr_open_options *in,
-                        azr_error *err)
+                        uint32_t more, azr_error *err)
 {
-    const uint32_t known = AZR_OPEN_WRITE | AZR_OPEN_INSIST |
+    const uint32_t known = more | AZR_OPEN_WRITE | AZR_OPEN_INSIST |
                            AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
                            AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY |
                            AZR_OPEN_STALE_CONSOLIDATED;
 
     return azri_take_options(out, in, known, err);
+}
+
+int azri_check_create_flags(uint32_t flags, azr_error *err)
+{
+    if ((flags & AZR_CREATE_REPLACE) && (flags & AZR_CREATE_OR_OPEN))
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "AZR_CREATE_REPLACE and AZR_CREATE_OR_OPEN "
+                             "exclude each other");
+    return AZR_OK;
 }
 
 int azr_array_create(azr_array **out, const char *path,
@@ -58,7 +67,10 @@ int azr_array_create(azr_array **out, const char *path,
     NEED(out);
     NEED(path);
     NEED(spec);
-    rc = take_options(&o, options, err);
+    rc =
+        take_options(&o, options, AZR_CREATE_REPLACE | AZR_CREATE_OR_OPEN, err);
+    if (rc == AZR_OK)
+        rc = azri_check_create_flags(o.flags, err);
     return rc < 0 ? rc : azri_array_create(out, path, spec, &o, err);
 }
 
@@ -71,7 +83,7 @@ int azr_array_open(azr_array **out, const char *path,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     NEED(path);
-    rc = take_options(&o, options, err);
+    rc = take_options(&o, options, 0, err);
     return rc < 0 ? rc : azri_array_open(out, path, &o, err);
 }
 

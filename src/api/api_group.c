@@ -5,6 +5,7 @@
 #include "core/array.h"
 #include "core/group.h"
 
+#define CREATE_FLAGS (AZR_CREATE_REPLACE | AZR_CREATE_OR_OPEN)
 #define GROUP_FLAGS                                                            \
     (AZR_OPEN_WRITE | AZR_OPEN_INSIST | AZR_OPEN_IMPLIED |                     \
      AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED | AZR_OPEN_KERNEL_LOCKS |   \
@@ -13,9 +14,11 @@
 /* Flags of arrays mean nothing to a group, but what is opened below inherits
  * them. */
 static int take_options(azr_open_options *out, const azr_open_options *in,
-                        azr_error *err)
+                        uint32_t more, azr_error *err)
 {
-    return azri_take_options(out, in, GROUP_FLAGS, err);
+    int rc = azri_take_options(out, in, GROUP_FLAGS | more, err);
+
+    return rc < 0 ? rc : azri_check_create_flags(out->flags, err);
 }
 
 static int take_spec(azr_group_spec *out, const azr_group_spec *in,
@@ -57,7 +60,7 @@ int azr_group_create(azr_group **out, const char *path,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     NEED(path);
-    rc = take_options(&o, options, err);
+    rc = take_options(&o, options, CREATE_FLAGS, err);
     if (rc == AZR_OK)
         rc = take_spec(&s, spec, err);
     return rc < 0 ? rc : azri_group_create(out, path, &s, &o, err);
@@ -72,7 +75,7 @@ int azr_group_open(azr_group **out, const char *path,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(out);
     NEED(path);
-    rc = take_options(&o, options, err);
+    rc = take_options(&o, options, 0, err);
     return rc < 0 ? rc : azri_group_open(out, path, &o, err);
 }
 
@@ -141,10 +144,10 @@ int azr_group_list(azr_group *group, azr_node_fn fn, void *arg, azr_error *err)
 /* Options and path of what is to be opened; *path_out is the caller's. */
 static int take_below(azr_open_options *o, char **path_out,
                       const azr_group *group, const char *path,
-                      const azr_open_options *options, azr_error *err)
+                      const azr_open_options *options, uint32_t more,
+                      azr_error *err)
 {
-    int rc = azri_take_options(o, options ? options : &group->options,
-                               GROUP_FLAGS, err);
+    int rc = take_options(o, options ? options : &group->options, more, err);
 
     return rc < 0 ? rc : azri_group_path(path_out, group, path, err);
 }
@@ -160,7 +163,7 @@ int azr_group_open_array(azr_array **out, azr_group *group, const char *path,
     NEED(out);
     NEED(group);
     NEED(path);
-    rc = take_below(&o, &full, group, path, options, err);
+    rc = take_below(&o, &full, group, path, options, 0, err);
     o.flags &= ~AZR_OPEN_IMPLIED;
     if (rc == AZR_OK)
         rc = azri_array_open(out, full, &o, err);
@@ -179,7 +182,7 @@ int azr_group_open_group(azr_group **out, azr_group *group, const char *path,
     NEED(out);
     NEED(group);
     NEED(path);
-    rc = take_below(&o, &full, group, path, options, err);
+    rc = take_below(&o, &full, group, path, options, 0, err);
     if (rc == AZR_OK)
         rc = azri_group_open(out, full, &o, err);
     azri_free(full);
@@ -203,7 +206,7 @@ int azr_group_create_array(azr_array **out, azr_group *group, const char *path,
     s = *spec;
     if (s.zarr_format == 0)
         s.zarr_format = group->format;
-    rc = take_below(&o, &full, group, path, options, err);
+    rc = take_below(&o, &full, group, path, options, CREATE_FLAGS, err);
     o.flags &= ~AZR_OPEN_IMPLIED;
     if (rc == AZR_OK)
         rc = azri_group_make_parents(group, path, err);
@@ -231,7 +234,7 @@ int azr_group_create_group(azr_group **out, azr_group *group, const char *path,
         return rc;
     if (s.zarr_format == 0)
         s.zarr_format = group->format;
-    rc = take_below(&o, &full, group, path, options, err);
+    rc = take_below(&o, &full, group, path, options, CREATE_FLAGS, err);
     if (rc == AZR_OK)
         rc = azri_group_make_parents(group, path, err);
     if (rc == AZR_OK)

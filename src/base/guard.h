@@ -33,7 +33,13 @@ typedef enum azri_guard {
     AZRI_GUARD_ABOVE_ROW,   /* … by recovery, since the row says so */
     AZRI_GUARD_ABOVE_LOCK,   /* … with the locks of their directories */
     AZRI_GUARD_ABOVE_MARKER, /* group: a file tells what may be stale */
-    AZRI_GUARD_ABOVE_REREAD  /* consolidate: read again after the put */
+    AZRI_GUARD_ABOVE_REREAD, /* consolidate: read again after the put */
+    AZRI_GUARD_DIR_LOCK,     /* who changes a directory's documents locks it */
+    AZRI_GUARD_DOUBT,        /* the mark before a tree is taken away */
+    AZRI_GUARD_CONDEMN,      /* `state` and documents go before chunks */
+    AZRI_GUARD_DRAIN,    /* writers are drained before a rename of the tree */
+    AZRI_GUARD_EXCHANGE, /* replaced by one exchange */
+    AZRI_GUARD_CLAIM     /* what is being built is no rubbish */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

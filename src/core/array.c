@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "base/log.h"
 #include "core/group.h"
+#include "core/tree.h"
 #include "runtime/pool.h"
 #include "txn/layout.h"
 
@@ -244,7 +245,18 @@ static int open_domain(azr_array *a, const char *path, azr_error *err)
     return rc;
 }
 
-int azri_array_open(azr_array **out, const char *path,
+/* One who is disturbed by others that make, replace or remove something here. */
+#define TRIES 16
+
+/* Taken away since its directory was opened: what is at the path now? */
+static bool is_gone_from(const azr_array *a, int rc, const azr_error *err)
+{
+    return rc < 0 && (rc == AZR_ENOTFOUND || err->sys_errno == ENOENT) &&
+           a->d && azri_domain_dir(a->d) >= 0 &&
+           azri_is_astray(azri_domain_dir(a->d), &a->options);
+}
+
+static int try_open(azr_array **out, const char *path,
                     const azr_open_options *options, azr_error *err)
 {
     azr_array *a = NULL;
@@ -260,11 +272,25 @@ int azri_array_open(azr_array **out, const char *path,
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
         rc = make_ready(a, AZR_DURABILITY_PROCESS, err);
     if (rc < 0) {
+        if (is_gone_from(a, rc, err))
+            rc = AZR_ECONFLICT;
         azri_array_close(a);
         return rc;
     }
     *out = a;
     return AZR_OK;
+}
+
+int azri_array_open(azr_array **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    int rc = try_open(out, path, options, err);
+
+    for (int k = 1; k < TRIES && rc == AZR_ECONFLICT; k++) {
+        azri_error_reset(err);
+        rc = try_open(out, path, options, err);
+    }
+    return rc == AZR_ECONFLICT ? AZR_ENOTFOUND : rc; /* the text tells */
 }
 
 /* -------------------------------------------------------------- create --- */
@@ -298,6 +324,8 @@ static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
     if (rc == AZR_OK)
         rc = azri_txn_publish(t, a->document_key, azri_buf_span(text), true,
                               err);
+    if (rc == AZR_OK && azri_is_astray(azri_domain_dir(a->d), &a->options))
+        rc = AZR_ECONFLICT;
     if (rc == AZR_EEXISTS && (!err || err->code == 0))
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          azri_domain_path(a->d));
@@ -412,12 +440,18 @@ static int try_create(azr_array **out, const char *path,
     set_format(a, spec->zarr_format == 2 ? 2 : 3);
     rc = azri_domain_create(&a->d, path, domain_flags(options),
                             spec->durability, err);
+    if (rc == AZR_ENOTFOUND)
+        rc = AZR_ECONFLICT; /* removed as soon as it was made */
     if (rc == AZR_OK)
         set_up(a);
     if (rc == AZR_OK)
         rc = create_in(a, spec, text, zattrs, err);
     if (rc == AZR_OK)
         rc = first_ground(a, err);
+    if (is_gone_from(a, rc, err)) {
+        azri_error_reset(err);
+        rc = AZR_ECONFLICT;
+    }
     if (rc == AZR_OK)
         *out = a;
     else
@@ -425,7 +459,7 @@ static int try_create(azr_array **out, const char *path,
     return rc;
 }
 
-int azri_array_create(azr_array **out, const char *path,
+static int create_new(azr_array **out, const char *path,
                       const azr_array_spec *spec,
                       const azr_open_options *options, azr_error *err)
 {
@@ -434,9 +468,10 @@ int azri_array_create(azr_array **out, const char *path,
     int rc = azri_meta_compose(&text, &zattrs, spec, err);
 
     writing.flags |= AZR_OPEN_WRITE;
+    writing.flags &= ~AZRI_CREATE_FLAGS;
     if (rc == AZR_OK)
-        rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
-    if (rc == AZR_ECONFLICT)
+        rc = AZR_ECONFLICT;
+    for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT)
         rc =
@@ -445,4 +480,62 @@ int azri_array_create(azr_array **out, const char *path,
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;
+}
+
+/* Built hidden, then put in the place of what is there. */
+static int create_replacing(azr_array **out, const char *path,
+                            const azr_array_spec *spec,
+                            const azr_open_options *options, azr_error *err)
+{
+    azr_open_options hidden = *options;
+    azri_build b = AZRI_BUILD_INIT;
+    azr_array *a = NULL;
+    int rc = azri_build_begin(&b, path, options, err);
+
+    hidden.flags |= AZRI_OPEN_HIDDEN;
+    if (rc == AZR_OK)
+        rc = create_new(&a, b.path, spec, &hidden, err);
+    if (rc == AZR_OK)
+        rc = azri_domain_set_path(a->d, path, err);
+    if (rc == AZR_OK)
+        rc = azri_build_publish(&b, path, options, err);
+    azri_build_end(&b);
+    if (rc < 0) {
+        azri_array_close(a);
+        return rc;
+    }
+    a->options.flags &= ~AZRI_OPEN_HIDDEN;
+    *out = a;
+    return AZR_OK;
+}
+
+static int create_or_open(azr_array **out, const char *path,
+                          const azr_array_spec *spec,
+                          const azr_open_options *options, azr_error *err)
+{
+    azr_open_options writing = *options;
+    int rc = AZR_EEXISTS;
+
+    writing.flags |= AZR_OPEN_WRITE;
+    writing.flags &= ~AZRI_CREATE_FLAGS;
+    for (int k = 0; k < TRIES && rc == AZR_EEXISTS; k++) {
+        azri_error_reset(err);
+        rc = azri_array_open(out, path, &writing, err);
+        if (rc != AZR_ENOTFOUND)
+            break;
+        azri_error_reset(err);
+        rc = create_new(out, path, spec, &writing, err);
+    }
+    return rc;
+}
+
+int azri_array_create(azr_array **out, const char *path,
+                      const azr_array_spec *spec,
+                      const azr_open_options *options, azr_error *err)
+{
+    if (options->flags & AZR_CREATE_REPLACE)
+        return create_replacing(out, path, spec, options, err);
+    if (options->flags & AZR_CREATE_OR_OPEN)
+        return create_or_open(out, path, spec, options, err);
+    return create_new(out, path, spec, options, err);
 }

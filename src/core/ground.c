@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/array.h"
+#include "core/tree.h"
 
 #include "model/jsontext.h"
 
@@ -109,6 +110,12 @@ static bool same_document(const azri_ground *g, const azr_object *o)
 
 static int fail_gone(azr_array *a, azr_error *err)
 {
+    int rc = azri_domain_check(a->d, false, err); /* it may know why */
+
+    if (rc == AZR_OK && !(a->options.flags & AZRI_OPEN_HIDDEN))
+        rc = azri_domain_gone(a->d, err);
+    if (rc < 0)
+        return rc;
     return azri_fail(err, AZR_ENOTFOUND, "no Zarr array at '%s': no '%s'",
                      azri_domain_path(a->d), a->document_key);
 }

@@ -2,6 +2,8 @@
 /* Groups: creating, opening, attributes. */
 #include "core/group.h"
 
+#include "base/guard.h"
+#include "core/tree.h"
 #include "core/upkeep.h"
 
 #include <errno.h>
@@ -61,6 +63,7 @@ static int group_new(azr_group **out, const char *path,
         return azri_fail_nomem(err, sizeof *g);
     g->dir = -1;
     g->options = *options;
+    g->options.flags &= ~AZRI_CREATE_FLAGS;
     g->path = azri_strdup(path);
     if (!g->path) {
         azri_free(g);
@@ -81,11 +84,30 @@ void azri_group_close(azr_group *g)
 
 /* ---------------------------------------------------------------- open --- */
 
+/* Where it stands now is the truth, whoever took it away. */
+static int check_place(const azr_group *g, azr_error *err)
+{
+    bool replaced = false;
+
+    if ((g->options.flags & AZRI_OPEN_HIDDEN) ||
+        !azri_is_discarded(g->dir, &replaced))
+        return AZR_OK;
+    return azri_fail(err, AZR_ENOTFOUND,
+                     replaced ? "'%s' was replaced; open it anew"
+                              : "'%s' was removed",
+                     g->path);
+}
+
 int azri_group_load(azr_group *g, azri_documents *out, azr_error *err)
 {
     azri_node node;
     int rc = azri_documents_load(out, g->dir, err);
 
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND) {
+        int placed = check_place(g, err);
+
+        rc = placed < 0 ? placed : rc;
+    }
     if (rc < 0)
         return rc;
     if (out->kind == AZR_NODE_ARRAY)
@@ -127,7 +149,16 @@ static void finish_upkeep(const azr_group *g)
     azri_ignore(azri_upkeep_leftover(&of, &none, NULL));
 }
 
-int azri_group_open(azr_group **out, const char *path,
+/* One who is disturbed by others that make, replace or remove something here. */
+#define TRIES 16
+
+static bool is_gone_from(const azr_group *g, int rc, const azr_error *err)
+{
+    return (rc == AZR_OK || rc == AZR_ENOTFOUND || err->sys_errno == ENOENT) &&
+           azri_is_astray(g->dir, &g->options);
+}
+
+static int try_open(azr_group **out, const char *path,
                     const azr_open_options *options, azr_error *err)
 {
     azri_documents docs = AZRI_DOCUMENTS_INIT;
@@ -140,6 +171,8 @@ int azri_group_open(azr_group **out, const char *path,
         rc = azri_group_load(g, &docs, err);
     if (rc == AZR_OK && docs.format != 0 && (options->flags & AZR_OPEN_WRITE))
         rc = check_file_system(g, err);
+    if (rc == AZR_ENOTFOUND && g->dir >= 0 && azri_is_astray(g->dir, options))
+        rc = AZR_ECONFLICT;
     if (rc < 0)
         goto done;
     g->format = docs.format;
@@ -151,6 +184,18 @@ done:
     azri_documents_dispose(&docs);
     azri_group_close(g);
     return rc;
+}
+
+int azri_group_open(azr_group **out, const char *path,
+                    const azr_open_options *options, azr_error *err)
+{
+    int rc = try_open(out, path, options, err);
+
+    for (int k = 1; k < TRIES && rc == AZR_ECONFLICT; k++) {
+        azri_error_reset(err);
+        rc = try_open(out, path, options, err);
+    }
+    return rc == AZR_ECONFLICT ? AZR_ENOTFOUND : rc; /* the text tells */
 }
 
 int azri_group_info(azr_group *g, azr_group_info *out, azr_error *err)
@@ -210,36 +255,120 @@ static int create_in(const azr_group *g, const azri_buf *text,
     return rc;
 }
 
-int azri_group_create(azr_group **out, const char *path,
+static int make_directory(azr_group *g, azr_error *err)
+{
+    if (azri_sys->mkdirat(AT_FDCWD, g->path, 0777) != 0 && errno != EEXIST)
+        return azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'",
+                               g->path);
+    return azri_open_at(&g->dir, AT_FDCWD, g->path, O_RDONLY | O_DIRECTORY, 0,
+                        err);
+}
+
+/* AZR_ECONFLICT (no message): somebody took the directory away. */
+static int try_create(azr_group **out, const char *path, int format,
+                      const azr_open_options *options, const azri_buf *text,
+                      const azri_buf *zattrs, azr_error *err)
+{
+    azr_group *g = NULL;
+    int rc = group_new(&g, path, options, err);
+
+    if (rc < 0)
+        return rc;
+    g->options.flags |= AZR_OPEN_WRITE;
+    g->format = format;
+    rc = make_directory(g, err);
+    if (rc == AZR_OK)
+        rc = create_in(g, text, zattrs, err);
+    if (g->dir < 0 ? rc == AZR_ENOTFOUND : is_gone_from(g, rc, err)) {
+        azri_error_reset(err);
+        rc = AZR_ECONFLICT;
+    }
+    if (rc == AZR_OK)
+        *out = g;
+    else
+        azri_group_close(g);
+    return rc;
+}
+
+static int create_new(azr_group **out, const char *path,
                       const azr_group_spec *spec,
                       const azr_open_options *options, azr_error *err)
 {
     azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
     int format = spec->zarr_format == 2 ? 2 : 3;
-    azr_group *g = NULL;
     int rc = azri_group_compose(&text, &zattrs, format, spec->attributes, err);
 
     if (rc == AZR_OK)
-        rc = group_new(&g, path, options, err);
-    if (rc != AZR_OK)
-        goto done;
-    g->options.flags |= AZR_OPEN_WRITE;
-    g->format = format;
-    if (azri_sys->mkdirat(AT_FDCWD, path, 0777) != 0 && errno != EEXIST)
-        rc = azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'", path);
-    if (rc == AZR_OK)
-        rc = open_directory(&g->dir, path, err);
-    if (rc == AZR_OK)
-        rc = create_in(g, &text, &zattrs, err);
-    if (rc < 0)
-        goto done;
-    *out = g;
-    g = NULL;
-done:
-    azri_group_close(g);
+        rc = AZR_ECONFLICT;
+    for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
+        rc = try_create(out, path, format, options, &text, &zattrs, err);
+    if (rc == AZR_ECONFLICT && err->code == 0)
+        rc = azri_fail(err, AZR_EBUSY, "'%s' is removed by others all the time",
+                       path);
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;
+}
+
+/* Built hidden, then put in the place of what is there. */
+static int create_replacing(azr_group **out, const char *path,
+                            const azr_group_spec *spec,
+                            const azr_open_options *options, azr_error *err)
+{
+    azr_open_options hidden = *options;
+    azri_build b = AZRI_BUILD_INIT;
+    char *own = azri_strdup(path);
+    azr_group *g = NULL;
+    int rc = own ? AZR_OK : azri_fail_nomem(err, strlen(path));
+
+    hidden.flags |= AZRI_OPEN_HIDDEN;
+    if (rc == AZR_OK)
+        rc = azri_build_begin(&b, path, options, err);
+    if (rc == AZR_OK)
+        rc = create_new(&g, b.path, spec, &hidden, err);
+    if (rc == AZR_OK)
+        rc = azri_build_publish(&b, path, options, err);
+    azri_build_end(&b);
+    if (rc < 0) {
+        azri_free(own);
+        azri_group_close(g);
+        return rc;
+    }
+    azri_free(g->path);
+    g->path = own;
+    g->options.flags &= ~AZRI_OPEN_HIDDEN;
+    *out = g;
+    return AZR_OK;
+}
+
+static int create_or_open(azr_group **out, const char *path,
+                          const azr_group_spec *spec,
+                          const azr_open_options *options, azr_error *err)
+{
+    azr_open_options writing = *options;
+    int rc = AZR_EEXISTS;
+
+    writing.flags |= AZR_OPEN_WRITE;
+    for (int k = 0; k < TRIES && rc == AZR_EEXISTS; k++) {
+        azri_error_reset(err);
+        rc = azri_group_open(out, path, &writing, err);
+        if (rc != AZR_ENOTFOUND)
+            break;
+        azri_error_reset(err);
+        rc = create_new(out, path, spec, &writing, err);
+    }
+    return rc;
+}
+
+int azri_group_create(azr_group **out, const char *path,
+                      const azr_group_spec *spec,
+                      const azr_open_options *options, azr_error *err)
+{
+    if (options->flags & AZR_CREATE_REPLACE)
+        return create_replacing(out, path, spec, options, err);
+    if (options->flags & AZR_CREATE_OR_OPEN)
+        return create_or_open(out, path, spec, options, err);
+    return create_new(out, path, spec, options, err);
 }
 
 /* ---------------------------------------------------------- attributes --- */
@@ -381,15 +510,34 @@ static int check_path(const char *path, bool fresh, azr_error *err)
     }
 }
 
+/* Where the group is: by the path it was opened with, unless it was moved. */
+static const char *path_now(const azr_group *g, char moved[4096])
+{
+    struct stat here, there;
+
+    if (azri_sys->fstat(g->dir, &here) != 0 ||
+        (azri_sys->fstatat(AT_FDCWD, g->path, &there, 0) == 0 &&
+         here.st_dev == there.st_dev && here.st_ino == there.st_ino) ||
+        azri_path_of(g->dir, moved) < 0)
+        return g->path;
+    return moved;
+}
+
 static int join(char **out, const azr_group *g, const char *path, size_t n,
                 azr_error *err)
 {
-    size_t before = strlen(g->path);
-    char *p = azri_alloc(before + n + 2);
+    char moved[4096];
+    const char *top = path_now(g, moved);
+    size_t before = strlen(top);
+    char *p;
+    int rc = check_place(g, err);
 
+    if (rc < 0)
+        return rc;
+    p = azri_alloc(before + n + 2);
     if (!p)
         return azri_fail_nomem(err, before + n + 2);
-    memcpy(p, g->path, before);
+    memcpy(p, top, before);
     p[before] = '/';
     memcpy(p + before + 1, path, n);
     p[before + 1 + n] = '\0';

@@ -4,6 +4,7 @@
 #include "core/group.h"
 
 #include "base/cancel.h"
+#include "txn/txn.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -31,7 +32,8 @@ static int take_name(const char *name, unsigned char d_type, void *arg)
 {
     names *n = arg;
 
-    if (!azri_is_directory(n->dir, name, d_type) || strcmp(name, ".azr") == 0)
+    if (!azri_is_directory(n->dir, name, d_type) || strcmp(name, ".azr") == 0 ||
+        strcmp(name, AZRI_TRASH) == 0)
         return 0;
     n->count++;
     return azri_buf_append(&n->text, name, strlen(name) + 1, n->err);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "sync/lock_dir.h"
 
+#include "base/guard.h"
 #include "base/stats.h"
 #include "os/file.h"
 
@@ -73,7 +74,7 @@ int azri_dir_lock(int *out, int dir, const char *path,
 
     if (rc == AZR_ENOTFOUND)
         return azri_fail(err, rc, "'%s' was removed", path);
-    if (rc == AZR_OK)
+    if (rc == AZR_OK && AZRI_GUARD(DIR_LOCK))
         rc = wait_for(fd, path, patience, err);
     if (rc < 0) {
         azri_close(fd);

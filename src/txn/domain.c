@@ -176,24 +176,21 @@ int azri_domain_open(azri_domain **out, const char *path, unsigned flags,
     return AZR_OK;
 }
 
-int azri_domain_open_beside(azri_domain **out, const azri_domain *beside,
-                            const char *path, azr_error *err)
+/* With its `state`, or not at all. */
+static int open_with_state(azri_domain **out, int at, const char *sub,
+                           const char *path, unsigned flags, azr_error *err)
 {
-    char name[AZRI_REF_PATH_MAX + 512];
     azri_domain *d = NULL;
     bool has = false;
-    int rc;
+    int rc = allocate(&d, path, flags | AZRI_DOMAIN_KERNEL_LOCKS, err);
 
-    (void)snprintf(name, sizeof name, "%.500s/%s", beside->path, path);
-    rc = allocate(&d, name, AZRI_DOMAIN_KERNEL_LOCKS, err);
     if (rc < 0)
         return rc;
-    d->threads = beside->threads;
-    d->upkeep = beside->upkeep;
-    rc = azri_open_at(&d->dir, beside->dir, path, O_RDONLY | O_DIRECTORY, 0,
-                      err);
+    rc = azri_open_at(&d->dir, at, sub, O_RDONLY | O_DIRECTORY, 0, err);
     if (rc == AZR_OK)
         rc = learn_directory(d, err);
+    if (rc == AZR_OK)
+        rc = azri_store_fs_new(&d->store, d->dir, err);
     if (rc == AZR_OK)
         rc = azri_domain_has_state(d, &has, err);
     if (rc == AZR_OK && !has)
@@ -204,6 +201,38 @@ int azri_domain_open_beside(azri_domain **out, const azri_domain *beside,
     }
     enlist(d);
     *out = d;
+    return AZR_OK;
+}
+
+int azri_domain_open_beside(azri_domain **out, const azri_domain *beside,
+                            const char *path, azr_error *err)
+{
+    char name[AZRI_REF_PATH_MAX + 512];
+    int rc;
+
+    (void)snprintf(name, sizeof name, "%.500s/%s", beside->path, path);
+    rc = open_with_state(out, beside->dir, path, name, 0, err);
+    if (rc < 0)
+        return rc;
+    (*out)->threads = beside->threads;
+    (*out)->upkeep = beside->upkeep;
+    return AZR_OK;
+}
+
+int azri_domain_open_at(azri_domain **out, int at, const char *sub,
+                        const char *path, azr_error *err)
+{
+    return open_with_state(out, at, sub, path, AZRI_DOMAIN_WRITE, err);
+}
+
+int azri_domain_set_path(azri_domain *d, const char *path, azr_error *err)
+{
+    char *copy = azri_strdup(path);
+
+    if (!copy)
+        return azri_fail_nomem(err, strlen(path));
+    azri_free(d->path);
+    d->path = copy;
     return AZR_OK;
 }
 
@@ -334,6 +363,7 @@ int azri_domain_check(azri_domain *d, bool for_writing, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     struct stat st;
+    int rc;
 
     if (!s)
         return AZR_OK;
@@ -346,14 +376,14 @@ int azri_domain_check(azri_domain *d, bool for_writing, azr_error *err)
                              "'%s/.azr/state' is not the one that this handle "
                              "opened; open the array anew",
                              d->path);
+    rc = azri_fate_check(d, s, err);
+    if (rc < 0)
+        return rc;
     /* two links: a copy by links shares our rows; readers only see more of them */
     if (st.st_nlink == 1 || (st.st_nlink > 1 && !for_writing))
         return AZR_OK;
     if (st.st_nlink == 0)
-        return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
-                             "array '%s' was removed or made anew by another "
-                             "program; open it anew",
-                             d->path);
+        return azri_fail_gone(d, err);
     return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_STATE,
                          "'%s/.azr/state' has %lu links: a hard-linked copy; "
                          "copy the array without links",
@@ -510,8 +540,7 @@ int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err)
         rc = azri_open_at(&fd, d->dir, ".azr/tx", O_RDONLY | O_DIRECTORY, 0,
                           err);
         if (rc == AZR_ENOTFOUND)
-            return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
-                                 "'%s/.azr/tx' is gone", d->path);
+            return azri_fail_gone(d, err);
         if (rc < 0)
             return rc;
         if (!atomic_compare_exchange_strong(&d->tx, &none, fd)) {
@@ -523,10 +552,23 @@ int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err)
     return AZR_OK;
 }
 
+/* A tool that keeps no empty directories, as git, copies an array without it. */
+static int obtain_tx(azri_domain *d, azr_error *err)
+{
+    int tx = -1;
+    int rc = azri_domain_tx(d, &tx, NULL);
+
+    if (rc != AZR_ENOTFOUND || azri_domain_gone(d, NULL) < 0)
+        return rc == AZR_OK ? AZR_OK : azri_domain_tx(d, &tx, err);
+    rc = azri_make_parents(d->dir, ".azr/tx/x", d->dir_mode, d->dir_gid, NULL,
+                           NULL, err);
+    return rc < 0 ? rc : azri_domain_tx(d, &tx, err);
+}
+
 int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
                       const azri_patience *patience, azr_error *err)
 {
-    int rc, tx;
+    int rc;
 
     (void)patience;
     if (atomic_load(&d->ready))
@@ -543,7 +585,7 @@ int azri_domain_ready(azri_domain *d, const azri_grid *grid, int durability,
     if (rc == AZR_OK)
         rc = try_out(d, azri_domain_state(d), err);
     if (rc == AZR_OK)
-        rc = azri_domain_tx(d, &tx, err);
+        rc = obtain_tx(d, err);
     if (rc == AZR_OK)
         atomic_store(&d->ready, true);
     return rc;
@@ -605,12 +647,8 @@ int azri_domain_take_fd(azri_domain *d, int *fd_out, azr_error *err)
     if (rc == AZR_OK && azri_sys->fstat(fd, &st) != 0)
         rc = azri_fail_errno(err, AZR_SUB_STAT, errno, "stat .azr/state");
     if (rc == AZR_ENOTFOUND ||
-        (rc == AZR_OK && (st.st_ino != s->ino || st.st_dev != s->dev))) {
-        rc = azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
-                           "array '%s' was removed or made anew by another "
-                           "program; open it anew",
-                           d->path);
-    }
+        (rc == AZR_OK && (st.st_ino != s->ino || st.st_dev != s->dev)))
+        rc = azri_fail_gone(d, err);
     if (rc == AZR_OK)
         rc = note_lent(d, fd, err);
     if (rc < 0) {

@@ -60,10 +60,20 @@ typedef struct azri_changing {
     _Atomic uint64_t boot_time; /* CLOCK_REALTIME ns of the first one of it */
     uint64_t pad3[5];
     _Atomic uint64_t durability; /* azr_durability */
-    uint64_t pad4[7];
+    _Atomic uint64_t fate;       /* AZRI_FATE_…: is it being taken away? */
+    uint64_t pad4[6];
 } azri_changing;
 
 #define AZRI_CHANGING_AT 256u
+
+/* The first two: look where the directory stands. Changed under META exclusive;
+ * the last two never change again. */
+#define AZRI_FATE_NONE      0u
+#define AZRI_FATE_REMOVING  1u
+#define AZRI_FATE_REPLACING 2u
+#define AZRI_FATE_REMOVED   3u
+#define AZRI_FATE_REPLACED  4u
+
 /* One wait slot without a row, for who grows the row table (he holds none);
  * belongs to the holder of INIT. */
 #define AZRI_SPARE_WAIT_AT 1024u

@@ -267,20 +267,21 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
 
 /* -------------------------------------------------------- several arrays --- */
 
-/* A row of the transaction of a committed home row, in array `o`, on whose
- * descriptor its SLOT byte is held. */
+/* A row of the transaction of a home row, whose SLOT byte is held as well, in
+ * array `o`, on whose descriptor its own is: as the home row says. */
 static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                         azri_domain *home, uint32_t home_row,
                         azr_recovery *count, azr_error *err)
 {
     const azri_state *s = azri_domain_state(o);
-    uint64_t word = atomic_load(azri_state_word(s, row));
+    uint64_t word = atomic_load(azri_state_word(s, row)), home_word;
     azri_intent in = {0};
     bool ours;
     int rc;
 
     if (azri_word_state(word) == AZRI_FREE || azri_word_id(word) != id)
         return AZR_OK; /* finished before */
+    home_word = atomic_load(azri_state_word(azri_domain_state(home), home_row));
     if (azri_word_state(word) == AZRI_ACTIVE) {
         /* what a restart may leave, or only the documents above: home does not
          * wait for these */
@@ -298,9 +299,47 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                              "'%s': row %u carries transaction %014llx of "
                              "'%s', but does not name it as its home",
                              o->path, row, (unsigned long long)id, home->path);
+    if (azri_word_state(home_word) == AZRI_ACTIVE) /* it never committed */
+        return roll_back(o, row, word, count);
     rc = finish_one(o, row, word, count, err);
     if (rc == AZR_EBUSY && atomic_load(azri_state_word(s, row)) != word)
         return AZR_OK; /* left, as above */
+    return rc;
+}
+
+/* Does the row still carry that transaction? If not, that is final. */
+static bool carries(const azri_domain *d, uint32_t row, uint64_t id)
+{
+    uint64_t word = atomic_load(azri_state_word(atomic_load(&d->state), row));
+
+    return azri_word_id(word) == id && azri_word_state(word) != AZRI_FREE;
+}
+
+/* Reference k of a home row: its row in the other array, if that is there and
+ * the row is the transaction's still. */
+static int finish_reference(azri_domain *d, uint32_t i, const azri_intent *in,
+                            uint32_t k, azr_recovery *count, azr_error *err)
+{
+    uint64_t id = azri_word_id(in->word);
+    azri_domain *o = NULL;
+    azri_ref r;
+    int fd = -1;
+    int rc = azri_intent_ref(&r, in, k, err);
+
+    if (rc == AZR_OK)
+        rc = azri_ref_open(&o, d, &r, true, err);
+    if (rc == AZR_OK && carries(o, r.row, id)) {
+        rc = azri_domain_take_fd(o, &fd, err);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, r.row, err);
+        if (rc == AZR_OK) {
+            rc = finish_other(o, r.row, id, d, i, count, err);
+            azri_slot_release(azri_domain_state(o), fd, r.row);
+        }
+        if (fd >= 0)
+            azri_domain_give_fd(o, fd);
+    }
+    azri_domain_close(o);
     return rc;
 }
 
@@ -311,27 +350,32 @@ static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
 {
     int rc = AZR_OK;
 
-    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++) {
-        azri_domain *o = NULL;
-        azri_ref r;
-        int fd = -1;
+    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
+        rc = finish_reference(d, i, in, k, count, err);
+    return rc;
+}
 
-        rc = azri_intent_ref(&r, in, k, err);
-        if (rc == AZR_OK)
-            rc = azri_ref_open(&o, d, &r, true, err);
-        if (rc == AZR_OK)
-            rc = azri_domain_take_fd(o, &fd, err);
-        if (rc == AZR_OK)
-            rc = azri_slot_try(fd, r.row, err);
-        if (rc == AZR_OK) {
-            rc = finish_other(o, r.row, azri_word_id(in->word), d, i, count,
-                              err);
-            azri_slot_release(azri_domain_state(o), fd, r.row);
-        }
-        if (fd >= 0)
-            azri_domain_give_fd(o, fd);
-        azri_domain_close(o);
+/* A home row that never committed and is about to be cleared: the PREPARED rows
+ * that look to it go first, as far as they are in reach. They would be right
+ * without, as long as this array stands where it is; but it may be moved or
+ * removed next, by somebody who finds nothing of them in it. */
+static int release_others(azri_domain *d, uint32_t i, uint64_t word,
+                          azr_recovery *count)
+{
+    azri_intent in = {0};
+    int rc = azri_intent_read(&in, d, i, word, true, NULL);
+
+    if (rc < 0)
+        return AZR_OK; /* it had not said anything yet */
+    for (uint32_t k = 0; (in.flags & AZRI_WHAT_HOME) && k < in.others; k++) {
+        azr_error why = AZR_ERROR_INIT;
+
+        rc = finish_reference(d, i, &in, k, count, &why);
+        if (rc == AZR_EBUSY && why.code == 0)
+            break;
+        rc = AZR_OK;
     }
+    azri_intent_dispose(&in);
     return rc;
 }
 
@@ -352,6 +396,27 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
             return rc;
     }
     return finish_one(d, i, word, count, err);
+}
+
+static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
+                     azr_recovery *count);
+
+/* One that has a home, and after it that one. */
+static int finish_with_home(azri_domain *d, uint32_t i, uint64_t word,
+                            azr_recovery *count, azr_error *err)
+{
+    azri_intent in = {0};
+    azri_ref home = {.row = 0};
+    bool has_home = azri_intent_read(&in, d, i, word, true, NULL) == AZR_OK &&
+                    (in.flags & AZRI_WHAT_HAS_HOME) &&
+                    azri_intent_ref(&home, &in, 0, NULL) == AZR_OK;
+    int rc;
+
+    azri_intent_dispose(&in);
+    rc = finish_committed(d, i, word, count, err);
+    if (rc == AZR_OK && has_home)
+        try_home(d, &home, azri_word_id(word), count);
+    return rc;
 }
 
 /* The home row, whose SLOT byte is held, is it committed? SEALED becomes it. */
@@ -376,11 +441,39 @@ static int settle_home(azri_domain *h, uint32_t row, uint64_t id, bool *out,
     return rc;
 }
 
-static bool decides_still(const azri_domain *h, uint32_t row, uint64_t id)
+/* The home row of one that has been finished, its SLOT byte in hand: it names an
+ * array that owes it nothing any more, and may be moved or removed next. What
+ * cannot be done now its own recovery does. */
+static void finish_home(azri_domain *h, uint32_t row, uint64_t id,
+                        azr_recovery *count)
 {
-    uint64_t word = atomic_load(azri_state_word(atomic_load(&h->state), row));
+    if (carries(h, row, id) && AZRI_GUARD(OTHERS))
+        azri_ignore(finish_committed(h, row, azri_word(id, AZRI_COMMITTED),
+                                     count, NULL));
+}
 
-    return azri_word_id(word) == id && azri_word_state(word) != AZRI_FREE;
+/* The same of a COMMITTED row that has a home: nobody holds that one's SLOT. */
+static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
+                     azr_recovery *count)
+{
+    azri_domain *h = NULL;
+    int fd = -1;
+
+    if (azri_ref_open(&h, d, home, true, NULL) < 0)
+        return;
+    if (carries(h, home->row, id) &&
+        azri_domain_take_fd(h, &fd, NULL) == AZR_OK &&
+        azri_slot_try(fd, home->row, NULL) == AZR_OK) {
+        uint64_t word =
+            atomic_load(azri_state_word(azri_domain_state(h), home->row));
+
+        if (word == azri_word(id, AZRI_COMMITTED))
+            finish_home(h, home->row, id, count);
+        azri_slot_release(azri_domain_state(h), fd, home->row);
+    }
+    if (fd >= 0)
+        azri_domain_give_fd(h, fd);
+    azri_domain_close(h);
 }
 
 /*
@@ -403,7 +496,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
 
     if (rc < 0)
         return rc;
-    if (decides_still(h, home->row, id)) {
+    if (carries(h, home->row, id)) {
         azri_slot_release(s, fd, i);
         rc = azri_domain_take_fd(h, &home_fd, err);
         if (rc == AZR_OK && AZRI_GUARD(HOME_SLOT))
@@ -421,6 +514,8 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         rc = finish_one(d, i, word, count, err);
     else if (rc == AZR_OK)
         rc = roll_back(d, i, word, count);
+    if (rc == AZR_OK && committed && home_fd >= 0)
+        finish_home(h, home->row, id, count);
     if (home_fd >= 0) {
         azri_slot_release(azri_domain_state(h), home_fd, home->row);
         azri_domain_give_fd(h, home_fd);
@@ -470,7 +565,8 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
     case AZRI_FREE:
         return AZR_OK;
     case AZRI_ACTIVE:
-        return roll_back(d, i, word, count);
+        rc = release_others(d, i, word, count); /* [F-release] */
+        return rc < 0 ? rc : roll_back(d, i, word, count);
     case AZRI_SEALED:
         rc = azri_intent_read(&in, d, i, word, false, NULL);
         if (rc < 0) /* torn by a power loss: never committed */
@@ -483,7 +579,7 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
     case AZRI_COMMITTED:
         if (!AZRI_GUARD(FINISH))
             return roll_back(d, i, word, count);
-        return finish_committed(d, i, word, count, err);
+        return finish_with_home(d, i, word, count, err);
     case AZRI_PREPARED:
         return finish_prepared(d, fd, i, word, count, err);
     default:

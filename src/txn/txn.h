@@ -233,6 +233,36 @@ AZR_CHECKED int azri_domain_refit(azri_domain *d, const azri_grid *grid,
                                   int durability, azri_may_fn may, void *arg,
                                   azr_error *err);
 
+/* ---------------------------------------------------------------- fate --- */
+
+/*
+ * Taking an array away, alone or with the tree above it. Its directory goes by
+ * one rename into a hidden one; that rename is the commit point. Before it, with
+ * META exclusive in hand, `state` is marked: who meets the mark looks where the
+ * directory stands. docs/protocol.md, "Taking things away".
+ */
+#define AZRI_TRASH ".azr-trash" /* in the directory above the node */
+/* Does this directory stand in one? *replaced_out (NULL allowed): by another. */
+bool azri_is_discarded(int dir, bool *replaced_out);
+/* AZR_ENOTFOUND (STATE): it does, or a mark says so. */
+AZR_CHECKED int azri_domain_gone(azri_domain *d, azr_error *err);
+/* A domain for this: the directory `sub` of `at`, `path` in messages.
+ * AZR_ENOTFOUND (no message): it has no usable `state`. */
+AZR_CHECKED int azri_domain_open_at(azri_domain **out, int at, const char *sub,
+                                    const char *path, azr_error *err);
+/* `t` holds META exclusive: finish every dead row, wait for who finishes one. */
+AZR_CHECKED int azri_txn_settle(azri_txn *t, azr_error *err);
+void azri_txn_doubt(azri_txn *t, bool replaced);   /* before the rename */
+void azri_txn_condemn(azri_txn *t, bool replaced); /* after it */
+void azri_txn_spare(azri_txn *t);                  /* it came to nothing */
+/* The same without locks, of a directory in the trash; `state` loses its name.
+ * *had_out: there was one. */
+AZR_CHECKED int azri_state_condemn(bool *had_out, int dir, bool replaced,
+                                   azr_error *err);
+/* The directory got another name, before the domain is shared. */
+AZR_CHECKED int azri_domain_set_path(azri_domain *d, const char *path,
+                                     azr_error *err);
+
 /* ---------------------------------------------------------- the others --- */
 
 /* Finish or clear every dead row, collect rubbish. */

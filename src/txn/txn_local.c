@@ -637,6 +637,8 @@ int azri_txn_look(azri_txn *t, bool touches_metadata, azr_error *err)
     uint32_t rows = azri_state_rows(t->s);
     int rc = azri_domain_check(t->d, true, err);
 
+    if (rc == AZR_OK && t->has_meta)
+        azri_fate_forget(t);
     if (!AZRI_GUARD(LOOK))
         return rc;
     /* [W2-look] */

@@ -159,6 +159,15 @@ AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
 AZR_CHECKED int azri_domain_open_beside(azri_domain **out, const azri_domain *d,
                                         const char *path, azr_error *err);
 
+/* ---- fate.c ---- */
+/* AZR_ENOTFOUND (STATE): removed or replaced. */
+AZR_CHECKED int azri_fate_check(azri_domain *d, const azri_state *s,
+                                azr_error *err);
+/* `state` has no name any more: says why, as far as it is known. */
+int azri_fail_gone(azri_domain *d, azr_error *err);
+/* META is held: a mark that a dead remover left, and that came to nothing. */
+void azri_fate_forget(azri_txn *t);
+
 /* ---- rebuild.c ---- */
 AZR_CHECKED int azri_state_rebuild(azri_domain *d, const azri_grid *grid,
                                    int durability, uint32_t *lost_out,

@@ -18,7 +18,7 @@ is 0 "$azr" cat x.zarr -8
 says 8
 
 # --- help
-for verb in create info tree consolidate cat write append resize attrs \
+for verb in create info tree consolidate cat write append resize rm mv attrs \
     status verify recover \
     doctor help explain completion version; do
     is 0 "$azr" $verb --help

@@ -1,0 +1,1166 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kill sweep over nodes as wholes: removed, replaced, moved; groups made, and
+ * their attributes changed. A child dies before and after each of its points.
+ * Then a reader comes, by the paths; a process whose handles are older than the
+ * kill; one who does it again; and one who collects. All of them must find all of
+ * it or nothing, and agree.
+ *
+ * Beside it: readers in the middle of a read while chunks go, those who build
+ * beside those who collect, setters of attributes beside each other, and arrays
+ * that are moved or removed after a transaction over several died in them.
+ *
+ * Built with AZRI_SABOTAGE: each guard of these taken away must be noticed.
+ */
+#include "base/guard.h"
+#include "crash/scene.h"
+#include "crash/tap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LENGTH 12 /* three chunks of four */
+#define MARK   50 /* what somebody writes afterwards */
+#define PLACES 8
+
+static const char *const places[PLACES] = {"g",   "g/a", "g/b", "h",
+                                           "h/a", "h/b", "x",   "y"};
+
+typedef enum verb {
+    REMOVE_ARRAY,
+    REMOVE_GROUP,
+    REPLACE_ARRAY,
+    REPLACE_GROUP,
+    REPLACE_NOTHING,
+    MOVE_ARRAY,
+    MOVE_GROUP,
+    CREATE_GROUP,
+    SET_ATTRIBUTE,
+    VERBS
+} verb;
+
+static const char *const verb_names[VERBS] = {
+    "remove array",  "remove group",  "replace array",
+    "replace group", "create hidden", "move array",
+    "move group",    "create group",  "set attribute",
+};
+
+/* What the paths lead to. */
+typedef struct picture {
+    int kind[PLACES];
+    int32_t value[PLACES];  /* of every element */
+    char attributes[2][64]; /* of g and y */
+} picture;
+
+typedef struct trial {
+    verb v;
+    char from[200], at[200];
+    picture old, new;
+    unsigned points;
+    int committed; /* the rename that is the commit point */
+    const char *names[TAP_POINTS];
+    unsigned long kills;
+} trial;
+
+static picture *g_seen;
+
+static void path_of(char out[256], const char *root, const char *place)
+{
+    (void)snprintf(out, 256, "%.200s/%s", root, place);
+}
+
+static bool failed(const char *what, int rc, const azr_error *err)
+{
+    return complain("%s: %s: %s", what, azr_status_name(rc), err->message);
+}
+
+/* -------------------------------------------------------------- pictures --- */
+
+static int read_all(int32_t *value_out, azr_array *a, azr_error *err)
+{
+    azr_selection all = azr_select_all(1);
+    int32_t v[LENGTH];
+    int rc = azr_array_read(a, &all, v, sizeof v, err);
+
+    for (int i = 1; rc == AZR_OK && i < LENGTH; i++) {
+        if (v[i] != v[0]) {
+            (void)complain("a read is half: %d and %d", v[0], v[i]);
+            return AZR_ECORRUPT;
+        }
+    }
+    *value_out = v[0];
+    return rc;
+}
+
+static int fill(azr_array *a, int32_t value, azr_error *err)
+{
+    azr_selection all = azr_select_all(1);
+
+    return azr_array_fill(a, &all, &value, sizeof value, err);
+}
+
+static bool look_at_array(int32_t *value_out, const char *path)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    int rc;
+
+    o.timeout_ms = 0;
+    o.threads = 1;
+    rc = azr_array_open(&a, path, &o, &err);
+    if (rc == AZR_OK)
+        rc = read_all(value_out, a, &err);
+    azr_array_close(a);
+    return rc == AZR_OK || failed(path, rc, &err);
+}
+
+static int attributes_of(char out[64], azr_group *g, azr_error *err)
+{
+    char *text = NULL;
+    int rc = azr_group_attributes(g, &text, err);
+    size_t n = 0;
+
+    for (const char *p = text; rc == AZR_OK && *p && n < 63; p++) {
+        if (*p != ' ' && *p != '\n')
+            out[n++] = *p;
+    }
+    out[n] = '\0';
+    azr_free(text);
+    return rc;
+}
+
+static bool look_at_group(char out[64], const char *path)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g = NULL;
+    int rc = azr_group_open(&g, path, NULL, &err);
+
+    if (rc == AZR_OK)
+        rc = attributes_of(out, g, &err);
+    azr_group_close(g);
+    return rc == AZR_OK || failed(path, rc, &err);
+}
+
+static bool take_picture(picture *p, const char *root)
+{
+    bool ok = true;
+
+    memset(p, 0, sizeof *p);
+    for (int k = 0; k < PLACES && ok; k++) {
+        char path[256];
+        int rc;
+
+        path_of(path, root, places[k]);
+        rc = azr_node_at(&p->kind[k], NULL, path, NULL);
+        if (rc == AZR_ENOTFOUND || p->kind[k] == AZR_NODE_DIRECTORY)
+            p->kind[k] = AZR_NODE_NONE;
+        else if (rc < 0)
+            ok = complain("'%s': %s", path, azr_status_name(rc));
+        if (p->kind[k] == AZR_NODE_ARRAY)
+            ok = look_at_array(&p->value[k], path);
+        else if (p->kind[k] == AZR_NODE_GROUP && (k == 0 || k == PLACES - 1))
+            ok = look_at_group(p->attributes[k != 0], path);
+    }
+    return ok;
+}
+
+static bool same(const picture *a, const picture *b)
+{
+    return memcmp(a, b, sizeof *a) == 0;
+}
+
+static bool tell_picture(const char *who, const picture *p)
+{
+    char text[400] = "";
+    size_t n = 0;
+
+    for (int k = 0; k < PLACES; k++)
+        n += (size_t)snprintf(text + n, sizeof text - n, " %s:%d:%d", places[k],
+                              p->kind[k], (int)p->value[k]);
+    return complain("%s finds%s, attributes %s %s", who, text, p->attributes[0],
+                    p->attributes[1]);
+}
+
+/* ----------------------------------------------------------------- scene --- */
+
+static bool make_array(const char *root, const char *place, int32_t value)
+{
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    char path[256];
+    int rc;
+
+    path_of(path, root, place);
+    spec.rank = 1;
+    spec.dtype = AZR_INT32;
+    spec.shape[0] = LENGTH;
+    spec.chunks[0] = 4;
+    spec.codecs = "none";
+    rc = azr_array_create(&a, path, &spec, &o, &err);
+    if (rc == AZR_OK)
+        rc = fill(a, value, &err);
+    azr_array_close(a);
+    return rc == AZR_OK || failed("make", rc, &err);
+}
+
+static int create_group(const char *root, const char *place,
+                        const char *attributes, uint32_t flags, azr_error *err)
+{
+    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_group *g = NULL;
+    char path[256];
+    int rc;
+
+    path_of(path, root, place);
+    spec.attributes = attributes;
+    o.flags = flags;
+    o.timeout_ms = 0;
+    rc = azr_group_create(&g, path, &spec, &o, err);
+    azr_group_close(g);
+    return rc;
+}
+
+static bool be_maker(void *arg)
+{
+    const trial *t = arg;
+    azr_error err = AZR_ERROR_INIT;
+
+    if (mkdir(t->from, 0777) != 0)
+        return complain("mkdir '%s'", t->from);
+    if (create_group(t->from, "g", "{\"n\":1}", 0, &err) != AZR_OK)
+        return failed("make", err.code, &err);
+    return make_array(t->from, "g/a", 1) && make_array(t->from, "g/b", 2) &&
+           make_array(t->from, "x", 3);
+}
+
+static int replace_array(const char *root, const char *place, azr_error *err)
+{
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_array *a = NULL;
+    char path[256];
+    int rc;
+
+    path_of(path, root, place);
+    spec.rank = 1;
+    spec.dtype = AZR_INT32;
+    spec.shape[0] = LENGTH;
+    spec.chunks[0] = 4;
+    o.flags = AZR_CREATE_REPLACE;
+    o.timeout_ms = 0;
+    rc = azr_array_create(&a, path, &spec, &o, err);
+    azr_array_close(a);
+    return rc;
+}
+
+static int set_attribute(const char *root, const char *name, azr_error *err)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_group *g = NULL;
+    char path[256];
+    int rc;
+
+    path_of(path, root, "g");
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    rc = azr_group_open(&g, path, &o, err);
+    if (rc == AZR_OK)
+        rc = azr_group_attribute_set(g, name, "2", err);
+    azr_group_close(g);
+    return rc;
+}
+
+static int run_verb(verb v, const char *root, azr_error *err)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+    char x[256], y[256], g[256], h[256];
+
+    o.timeout_ms = 0;
+    o.flags = AZR_TREE_RECURSIVE;
+    path_of(x, root, "x");
+    path_of(y, root, "y");
+    path_of(g, root, "g");
+    path_of(h, root, "h");
+    switch (v) {
+    case REMOVE_ARRAY:
+        return azr_remove(x, &o, err);
+    case REMOVE_GROUP:
+        return azr_remove(g, &o, err);
+    case REPLACE_ARRAY:
+        return replace_array(root, "x", err);
+    case REPLACE_GROUP:
+        return create_group(root, "g", "{\"r\":9}", AZR_CREATE_REPLACE, err);
+    case REPLACE_NOTHING:
+        return replace_array(root, "y", err);
+    case MOVE_ARRAY:
+        return azr_move(x, y, &o, err);
+    case MOVE_GROUP:
+        return azr_move(g, h, &o, err);
+    case CREATE_GROUP:
+        return create_group(root, "y", "{\"m\":2}", 0, err);
+    case SET_ATTRIBUTE:
+        return set_attribute(root, "n", err);
+    case VERBS:
+    default:
+        return AZR_EINVAL;
+    }
+}
+
+typedef struct victim {
+    const trial *t;
+    tap_action action;
+    unsigned at;
+    bool after;
+} victim;
+
+static bool be_victim(void *arg)
+{
+    const victim *v = arg;
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    tap_arm(v->action, v->at, v->after, 0);
+    rc = run_verb(v->t->v, v->t->at, &err);
+    tap_disarm();
+    return rc == AZR_OK || failed(verb_names[v->t->v], rc, &err);
+}
+
+/* ------------------------------------------------------------- bystander --- */
+
+static bool is_taken(verb v, const char *place)
+{
+    switch (v) {
+    case REMOVE_ARRAY:
+    case REPLACE_ARRAY:
+        return strcmp(place, "x") == 0;
+    case REMOVE_GROUP:
+    case REPLACE_GROUP:
+        return place[0] == 'g';
+    case REPLACE_NOTHING:
+    case MOVE_ARRAY:
+    case MOVE_GROUP:
+    case CREATE_GROUP:
+    case SET_ATTRIBUTE:
+    case VERBS:
+    default:
+        return false;
+    }
+}
+
+static bool says_why(int rc, const azr_error *err)
+{
+    return rc == AZR_ENOTFOUND && (strstr(err->message, "was removed") ||
+                                   strstr(err->message, "was replaced"));
+}
+
+/* A handle that is older than the kill. `gone`: the path says so. */
+static bool use_array(azr_array *a, const char *place, int32_t value, bool gone)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int32_t seen = 0;
+    int rc = read_all(&seen, a, &err);
+
+    if (gone && !says_why(rc, &err))
+        return complain("an old handle on %s reads %d: %s, %s", place,
+                        (int)seen, azr_status_name(rc), err.message);
+    if (!gone && rc < 0)
+        return failed(place, rc, &err);
+    if (!gone && seen != value)
+        return complain("an old handle on %s reads %d", place, (int)seen);
+    rc = fill(a, MARK, &err);
+    if (gone && !says_why(rc, &err))
+        return complain("an old handle on %s writes: %s, %s", place,
+                        azr_status_name(rc), err.message);
+    return gone || rc == AZR_OK || failed(place, rc, &err);
+}
+
+static bool use_group(azr_group *g, bool gone, const char *attributes)
+{
+    azr_error err = AZR_ERROR_INIT;
+    char text[64] = "";
+    int rc = attributes_of(text, g, &err);
+
+    if (gone)
+        return says_why(rc, &err) ||
+               complain("an old handle on g: %s", azr_status_name(rc));
+    if (rc < 0)
+        return failed("g", rc, &err);
+    return strcmp(text, attributes) == 0 ||
+           complain("an old handle on g says %s", text);
+}
+
+typedef struct bystander {
+    const trial *t;
+    pid_t pid;
+    int go[2], done[2];
+} bystander;
+
+static bool be_bystander(void *arg)
+{
+    bystander *b = arg;
+    const trial *t = b->t;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *x = NULL, *a = NULL;
+    azr_group *g = NULL;
+    bool is_new, ok = true;
+    char path[256], c = 0;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    path_of(path, t->at, "x");
+    if (azr_array_open(&x, path, &o, &err) < 0)
+        ok = failed("bystander", err.code, &err);
+    path_of(path, t->at, "g/a");
+    if (ok && azr_array_open(&a, path, &o, &err) < 0)
+        ok = failed("bystander", err.code, &err);
+    path_of(path, t->at, "g");
+    if (ok && azr_group_open(&g, path, &o, &err) < 0)
+        ok = failed("bystander", err.code, &err);
+    if (write(b->done[1], &c, 1) != 1 || read(b->go[0], &c, 1) != 1)
+        return false;
+    is_new = same(g_seen, &t->new);
+    ok = ok && use_array(x, "x", 3, is_new && is_taken(t->v, "x")) &&
+         use_array(a, "g/a", 1, is_new && is_taken(t->v, "g/a")) &&
+         use_group(g, is_new && is_taken(t->v, "g"),
+                   is_new && t->v == SET_ATTRIBUTE ? "{\"n\":2}" : "{\"n\":1}");
+    azr_array_close(x);
+    azr_array_close(a);
+    azr_group_close(g);
+    return ok;
+}
+
+static bool bystander_start(bystander *b, const trial *t)
+{
+    char c;
+
+    b->t = t;
+    if (pipe(b->go) != 0 || pipe(b->done) != 0)
+        return complain("pipe");
+    b->pid = child_start(be_bystander, b);
+    return read(b->done[0], &c, 1) == 1 || complain("bystander died");
+}
+
+static bool bystander_end(bystander *b)
+{
+    int status;
+
+    if (write(b->go[1], "", 1) != 1)
+        return complain("pipe");
+    status = child_wait(b->pid);
+    for (int i = 0; i < 2; i++) {
+        (void)close(b->go[i]);
+        (void)close(b->done[i]);
+    }
+    return (WIFEXITED(status) && WEXITSTATUS(status) == 0) ||
+           complain("bystander: status %x", (unsigned)status);
+}
+
+/* ----------------------------------------------------------------- kills --- */
+
+static bool be_reader(void *arg)
+{
+    return take_picture(g_seen, arg);
+}
+
+static bool be_second(void *arg)
+{
+    const trial *t = arg;
+    azr_error err = AZR_ERROR_INIT;
+    int rc = run_verb(t->v, t->at, &err);
+
+    return rc == AZR_OK || failed("the next one", rc, &err);
+}
+
+static bool be_collector(void *arg)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    char path[256];
+    int rc;
+
+    o.timeout_ms = 0;
+    rc = azr_collect(arg, NULL, &o, &err);
+    path_of(path, arg, ".azr-trash");
+    if (rc < 0)
+        return failed("collect", rc, &err);
+    return access(path, F_OK) != 0 || complain("the trash is still there");
+}
+
+static bool see(trial *t, const char *who)
+{
+    (void)who;
+    return child_run("reader", be_reader, t->at);
+}
+
+static bool check_verdict(const trial *t, unsigned at, bool after, bool *is_new)
+{
+    bool must_be_new =
+        2 * (int)at + after >= 2 * t->committed + 1; /* that rename is done */
+
+    *is_new = same(g_seen, &t->new);
+    if (must_be_new ? *is_new : same(g_seen, &t->old))
+        return true;
+    return tell_picture(must_be_new ? "reader, after the commit point,"
+                                    : "reader, before the commit point,",
+                        g_seen);
+}
+
+/* Who comes next does what did not happen, and finds no rubbish in his way. */
+static bool do_again(trial *t, bool is_new)
+{
+    if (!is_new && !child_run("the next one", be_second, t))
+        return false;
+    return see(t, "again") && (same(g_seen, &t->new) ||
+                               tell_picture("after the next one", g_seen));
+}
+
+static bool died_there(trial *t, int status, unsigned at)
+{
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        return complain("point %u was not visited (status %x)", at,
+                        (unsigned)status);
+    t->kills++;
+    return tap_shared()->names[at] == t->names[at] ||
+           complain("point %u was %s when counted, now it is %s", at,
+                    t->names[at], tap_shared()->names[at]);
+}
+
+static bool kill_one(trial *t, unsigned at, bool after, unsigned n)
+{
+    victim v = {t, TAP_KILL, at, after};
+    bystander b = {.pid = -1};
+    bool with_bystander = n % 3 != 2, is_new = false, ok = true;
+    char why[900];
+
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    if (with_bystander)
+        ok = bystander_start(&b, t);
+    ok = ok && died_there(t, child_wait(child_start(be_victim, &v)), at) &&
+         see(t, "first") && check_verdict(t, at, after, &is_new);
+    if (with_bystander)
+        ok = bystander_end(&b) && ok;
+    else
+        ok = ok && do_again(t, is_new);
+    ok = ok && child_run("collector", be_collector, t->at);
+    if (!ok) {
+        (void)snprintf(why, sizeof why, "%s", scene_error());
+        scene_error()[0] = '\0';
+        (void)complain("%s, killed %s point %u (%s): %s", verb_names[t->v],
+                       after ? "after" : "before", at, t->names[at], why);
+    }
+    tree_remove(t->at);
+    return ok;
+}
+
+static void name_places(trial *t, const char *name)
+{
+    (void)snprintf(t->from, sizeof t->from, "%s/%s-from", scene_root(true),
+                   name);
+    (void)snprintf(t->at, sizeof t->at, "%s/%s-at", scene_root(true), name);
+}
+
+/* The two pictures, the points and the commit point. */
+static bool begin(trial *t, verb v)
+{
+    victim count = {t, TAP_COUNT, 0, false};
+
+    memset(t, 0, sizeof *t);
+    t->v = v;
+    name_places(t, "tree");
+    scene_error()[0] = '\0';
+    if (!child_run("maker", be_maker, t))
+        return false;
+    tree_copy(t->from, t->at);
+    if (!see(t, "old"))
+        return false;
+    t->old = *g_seen;
+    if (!child_run(verb_names[v], be_victim, &count))
+        return false;
+    t->points = tap_shared()->count;
+    t->committed = -1;
+    for (unsigned i = 0; i < t->points; i++) {
+        t->names[i] = tap_shared()->names[i];
+        if (strcmp(t->names[i], "renameat2") == 0)
+            t->committed = (int)i;
+    }
+    if (!see(t, "new"))
+        return false;
+    t->new = *g_seen;
+    tree_remove(t->at);
+    return t->committed >= 0 && !same(&t->old, &t->new)
+               ? true
+               : complain("%s does nothing", verb_names[v]);
+}
+
+static void end(trial *t)
+{
+    tree_remove(t->from);
+    tree_remove(t->at);
+}
+
+static bool sweep(verb v, unsigned step, unsigned long *kills)
+{
+    static trial t;
+    bool ok = begin(&t, v);
+    unsigned n = 0;
+
+    for (unsigned at = 0; ok && at < t.points; at += step) {
+        ok = kill_one(&t, at, false, n) && kill_one(&t, at, true, n + 1);
+        n += 1 + at % 2;
+    }
+    end(&t);
+    *kills += t.kills;
+    return ok;
+}
+
+/* --------------------------------------------------- a reader in the middle --- */
+
+static char g_root[200];
+static unsigned g_kill_at;
+static bool g_struck, g_collected;
+static struct azri_sys g_sys;
+
+static bool be_dying_collector(void *arg)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    (void)arg;
+    tap_arm(TAP_KILL, g_kill_at, true, 0);
+    rc = azr_collect(g_root, NULL, &o, &err);
+    tap_disarm();
+    return rc == AZR_OK || failed("collect", rc, &err);
+}
+
+/* The first chunk is open, the second one not yet. */
+static int strike_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    if (!g_struck && strcmp(path, "c/1") == 0) {
+        int status;
+
+        g_struck = true;
+        azri_sys = &azri_sys_posix;
+        status = child_wait(child_start(be_dying_collector, NULL));
+        g_collected = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+        azri_sys = &g_sys;
+    }
+    return azri_sys_posix.openat(dir, path, flags, mode);
+}
+
+static bool read_while_it_goes(const trial *t, bool with_state)
+{
+    char x[256], trash[256];
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    int32_t value = 0;
+    int rc;
+
+    tree_copy(t->from, t->at);
+    path_of(x, t->at, "x/.azr");
+    if (!with_state)
+        tree_remove(x);
+    path_of(x, t->at, "x/c"); /* listed first, where the newest is */
+    path_of(trash, t->at, "newest");
+    if (rename(x, trash) != 0 || rename(trash, x) != 0)
+        return complain("rename: %s", strerror(errno));
+    path_of(x, t->at, "x");
+    o.threads = 1;
+    if (azr_array_open(&a, x, &o, &err) < 0)
+        return failed("open", err.code, &err);
+    path_of(trash, t->at, ".azr-trash");
+    (void)mkdir(trash, 0777);
+    path_of(trash, t->at, ".azr-trash/dead.r");
+    (void)mkdir(trash, 0777);
+    path_of(trash, t->at, ".azr-trash/dead.r/node");
+    if (rename(x, trash) != 0)
+        return complain("rename: %s", strerror(errno));
+    (void)snprintf(g_root, sizeof g_root, "%s", t->at);
+    g_struck = false;
+    g_sys = azri_sys_posix;
+    g_sys.openat = strike_openat;
+    azri_sys = &g_sys;
+    rc = read_all(&value, a, &err);
+    azri_sys = &azri_sys_posix;
+    azr_array_close(a);
+    tree_remove(t->at);
+    if (rc == AZR_OK && value == 3)
+        return true;
+    return rc == AZR_ENOTFOUND ||
+           complain("a collector was killed at point %u; a reader in the "
+                    "middle has %d: %s %s",
+                    g_kill_at, (int)value, azr_status_name(rc), err.message);
+}
+
+static bool readers(bool with_state)
+{
+    static trial t;
+    bool ok;
+
+    memset(&t, 0, sizeof t);
+    name_places(&t, "middle");
+    scene_error()[0] = '\0';
+    ok = child_run("maker", be_maker, &t);
+    g_collected = false;
+    for (g_kill_at = 0; ok && !g_collected; g_kill_at++) {
+        ok = read_while_it_goes(&t, with_state);
+        if (ok && !g_struck)
+            ok = complain("the reader was not in the middle");
+    }
+    end(&t);
+    return ok;
+}
+
+/* ------------------------------------------------------------ the stopped --- */
+
+/* Let a child do it, stopped at one point; false: it ended before. */
+static bool start_stopped(pid_t *pid, const trial *t, child_fn fn, void *arg)
+{
+    int status = 0;
+
+    (void)t;
+    *pid = child_start(fn, arg);
+    while (waitpid(*pid, &status, WUNTRACED) < 0) {
+        if (errno != EINTR)
+            return false;
+    }
+    return WIFSTOPPED(status);
+}
+
+static bool go_on(pid_t pid)
+{
+    int status;
+
+    (void)kill(pid, SIGCONT);
+    status = child_wait(pid);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+/* Somebody builds, and is stopped; somebody else collects. */
+static bool builder_beside_collector(void)
+{
+    static trial t;
+    bool ok = begin(&t, REPLACE_ARRAY);
+
+    for (unsigned at = 0; ok && at < t.points; at++) {
+        victim v = {&t, TAP_STOP, at, true};
+        azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+        azr_error err = AZR_ERROR_INIT;
+        pid_t pid;
+
+        tree_copy(t.from, t.at);
+        o.timeout_ms = 0;
+        if (!start_stopped(&pid, &t, be_victim, &v)) {
+            ok = complain("point %u was not visited", at);
+        } else {
+            int rc = azr_collect(t.at, NULL, &o, &err);
+
+            ok = go_on(pid) && (rc == AZR_OK || rc == AZR_EBUSY) &&
+                 see(&t, "after") && same(g_seen, &t.new);
+            if (!ok)
+                (void)complain("a builder stopped at point %u (%s), a "
+                               "collector beside it: %s",
+                               at, t.names[at], azr_status_name(rc));
+        }
+        tree_remove(t.at);
+    }
+    end(&t);
+    return ok;
+}
+
+static int *g_outcome;
+
+typedef struct setter {
+    const trial *t;
+    unsigned at;
+} setter;
+
+static bool be_setter(void *arg)
+{
+    const setter *s = arg;
+    azr_error err = AZR_ERROR_INIT;
+
+    tap_arm(TAP_STOP, s->at, true, 0);
+    *g_outcome = set_attribute(s->t->at, "first", &err);
+    tap_disarm();
+    return true;
+}
+
+/* Two change attributes of one group: who was told that it is done finds it. */
+static bool setters_beside_each_other(void)
+{
+    static trial t;
+    bool ok, stopped = true;
+
+    memset(&t, 0, sizeof t);
+    name_places(&t, "setters");
+    scene_error()[0] = '\0';
+    ok = child_run("maker", be_maker, &t);
+    for (unsigned at = 0; ok && stopped; at++) {
+        setter s = {&t, at};
+        azr_error err = AZR_ERROR_INIT;
+        char path[256], text[64] = "";
+        int second = AZR_EBUSY;
+        pid_t pid;
+
+        tree_copy(t.from, t.at);
+        stopped = start_stopped(&pid, &t, be_setter, &s);
+        if (stopped) {
+            second = set_attribute(t.at, "second", &err);
+            ok = go_on(pid);
+        }
+        path_of(path, t.at, "g");
+        ok = ok && look_at_group(text, path);
+        if (ok && *g_outcome != AZR_OK)
+            ok = complain("who was stopped at point %u, with an attribute to "
+                          "set, gets %s",
+                          at, azr_status_name(*g_outcome));
+        if (ok && ((*g_outcome == AZR_OK && !strstr(text, "first")) ||
+                   (second == AZR_OK && !strstr(text, "second"))))
+            ok = complain("two set attributes, one was stopped at point %u: "
+                          "%s, %s, but %s",
+                          at, azr_status_name(*g_outcome),
+                          azr_status_name(second), text);
+        tree_remove(t.at);
+    }
+    end(&t);
+    return ok;
+}
+
+/* ---------------------------------------------- after a death in two arrays --- */
+
+typedef struct death {
+    const trial *t;
+    unsigned at;
+    bool swap; /* the other one is the first, and so the home */
+} death;
+
+static int open_at(azr_array **out, const char *root, const char *place,
+                   azr_error *err)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    char path[256];
+
+    path_of(path, root, place);
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    return azr_array_open(out, path, &o, err);
+}
+
+static bool be_transfer(void *arg)
+{
+    static const int32_t v[LENGTH] = {4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4};
+    const death *d = arg;
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    azr_selection all = azr_select_all(1);
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a[2] = {NULL, NULL};
+    azr_txn *txn = NULL;
+    int rc = open_at(&a[d->swap], d->t->at, "x", &err);
+
+    if (rc == AZR_OK)
+        rc = open_at(&a[!d->swap], d->t->at, "g/a", &err);
+    tap_arm(TAP_KILL, d->at, true, 0);
+    if (rc == AZR_OK)
+        rc = azr_txn_begin(&txn, &o, &err);
+    for (int k = 0; rc == AZR_OK && k < 2; k++)
+        rc = azr_txn_write(txn, a[k], &all, v, sizeof v, &err);
+    if (rc == AZR_OK)
+        rc = azr_txn_commit(txn, &err);
+    tap_disarm();
+    azr_txn_free(txn);
+    azr_array_close(a[0]);
+    azr_array_close(a[1]);
+    return rc == AZR_OK || failed("transfer", rc, &err);
+}
+
+/* Old or new in both, and both can be written. */
+static bool check_both(const char *root, const char *x, const char *a)
+{
+    azr_error err = AZR_ERROR_INIT;
+    const char *place[2] = {x, a};
+    int32_t value[2] = {0, 0};
+
+    for (int k = 0; k < 2; k++) {
+        azr_array *array = NULL;
+        int rc;
+
+        if (!place[k])
+            continue;
+        rc = open_at(&array, root, place[k], &err);
+        if (rc == AZR_OK)
+            rc = read_all(&value[k], array, &err);
+        if (rc == AZR_OK)
+            rc = fill(array, MARK, &err);
+        azr_array_close(array);
+        if (rc < 0)
+            return failed(place[k], rc, &err);
+    }
+    if (!x || !a)
+        return true;
+    return (value[0] == 4 && value[1] == 4) ||
+           (value[0] == 3 && value[1] == 1) ||
+           complain("half of a transaction: %d and %d", (int)value[0],
+                    (int)value[1]);
+}
+
+/* What is done between the death and the look; 0 to 5. */
+static bool take_one_away(const char *root, unsigned what)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    char x[256], a[256], y[256];
+    int rc;
+
+    path_of(x, root, "x");
+    path_of(a, root, "g/a");
+    path_of(y, root, "y");
+    o.timeout_ms = 0;
+    if (what % 3 == 0) {
+        rc = azr_move(x, y, &o, &err);
+        return rc < 0 ? failed("move", rc, &err) : check_both(root, "y", "g/a");
+    }
+    if (what % 3 == 1) {
+        rc = azr_move(a, y, &o, &err);
+        return rc < 0 ? failed("move", rc, &err) : check_both(root, "x", "y");
+    }
+    rc = azr_remove(a, &o, &err);
+    return rc < 0 ? failed("remove", rc, &err) : check_both(root, "x", NULL);
+}
+
+/* Somebody recovers one of the two first. */
+static bool recover_one(const char *root, const char *place)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    int rc = open_at(&a, root, place, &err);
+
+    azr_array_close(a);
+    return rc == AZR_OK || failed("recover", rc, &err);
+}
+
+/* Dead after the row of the other array was cleared and before that of the home:
+ * the home names an array in which nothing names the home any more. Who takes that
+ * one away cannot know, and recovery of the home says so (docs/guarantees.md, 25):
+ * nothing is torn, and nothing is lost before somebody gives it up. */
+static bool is_between_clears(unsigned at)
+{
+    unsigned clears = 0;
+
+    for (unsigned i = 0; i <= at; i++)
+        clears += strcmp(tap_shared()->names[i], "row.clear") == 0;
+    return clears == 1 && strstr(scene_error(), "put it back") != NULL;
+}
+
+static bool moves_after(unsigned what, bool swap, const char *recovered,
+                        unsigned step, unsigned long *kills)
+{
+    static trial t;
+    bool ok, dead = true;
+
+    memset(&t, 0, sizeof t);
+    name_places(&t, "moves");
+    scene_error()[0] = '\0';
+    ok = child_run("maker", be_maker, &t);
+    for (unsigned at = 0; ok && dead; at += step) {
+        death d = {&t, at, swap};
+        int status;
+
+        tree_copy(t.from, t.at);
+        status = child_wait(child_start(be_transfer, &d));
+        dead = WIFSIGNALED(status);
+        *kills += dead;
+        ok = (!recovered || recover_one(t.at, recovered)) &&
+             take_one_away(t.at, what);
+        if (!ok && dead && is_between_clears(at)) {
+            scene_error()[0] = '\0';
+            ok = true;
+        }
+        if (!ok) {
+            char why[800];
+
+            (void)snprintf(why, sizeof why, "%s", scene_error());
+            scene_error()[0] = '\0';
+            (void)complain("way %u%s%s%s, a transaction killed after point "
+                           "%u (%s): %s",
+                           what, swap ? ", swapped" : "",
+                           recovered ? ", first recovered " : "",
+                           recovered ? recovered : "", at,
+                           dead ? tap_shared()->names[at] : "end", why);
+        }
+        tree_remove(t.at);
+    }
+    end(&t);
+    return ok;
+}
+
+/* ------------------------------------------------------------------ main --- */
+
+static bool set_up(void)
+{
+    void *p = mmap(NULL, sizeof *g_seen + sizeof *g_outcome,
+                   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED)
+        return false;
+    g_seen = p;
+    p = g_seen + 1;
+    g_outcome = p;
+    (void)scene_error();
+    (void)tap_shared();
+    return true;
+}
+
+#ifndef AZRI_SABOTAGE
+
+static bool report(const char *what, bool ok)
+{
+    (void)printf("%s%s\n", what, ok ? "" : "  FAILED");
+    if (!ok)
+        (void)printf("    %s\n", scene_error());
+    return ok;
+}
+
+static bool sweep_one(verb v, unsigned step, unsigned long *kills)
+{
+    char text[80];
+    unsigned long before = *kills;
+    bool ok = sweep(v, step, kills);
+
+    (void)snprintf(text, sizeof text, "%-16s %6lu kills", verb_names[v],
+                   *kills - before);
+    return report(text, ok);
+}
+
+static bool deaths(bool quick, unsigned long *kills)
+{
+    static const char *const recovered[] = {NULL, "x", "g/a"};
+    bool ok = true;
+
+    for (unsigned what = 0; what < 3; what++) {
+        for (unsigned swap = 0; swap < 2; swap++) {
+            for (int r = 0; r < (quick ? 1 : 3); r++)
+                ok = moves_after(what, swap != 0, recovered[r], quick ? 2 : 1,
+                                 kills) &&
+                     ok;
+        }
+    }
+    return report("moved or removed after a death in two arrays", ok);
+}
+
+int main(int argc, char **argv)
+{
+    bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    unsigned long kills = 0;
+    bool ok = set_up();
+
+    for (verb v = 0; ok && v < VERBS; v++)
+        ok = sweep_one(v, quick ? 3 : 1, &kills);
+    ok = report("readers in the middle", readers(true) && readers(false)) && ok;
+    ok = report("a builder beside a collector", builder_beside_collector()) &&
+         ok;
+    ok = report("setters beside each other", setters_beside_each_other()) && ok;
+    ok = deaths(quick, &kills) && ok;
+    scene_roots_remove();
+    (void)printf("%lu kills\n", kills);
+    return ok ? 0 : 1;
+}
+
+#else
+
+static bool readers_with_state(void)
+{
+    return readers(true);
+}
+
+static bool readers_without_state(void)
+{
+    return readers(false);
+}
+
+static bool after_a_death(void)
+{
+    unsigned long kills = 0;
+
+    return moves_after(0, false, NULL, 1, &kills) &&
+           moves_after(1, false, NULL, 1, &kills);
+}
+
+static bool kill_remove(void)
+{
+    unsigned long kills = 0;
+
+    return sweep(REMOVE_ARRAY, 1, &kills);
+}
+
+static bool kill_replace(void)
+{
+    unsigned long kills = 0;
+
+    return sweep(REPLACE_ARRAY, 1, &kills);
+}
+
+typedef struct control {
+    const char *name;
+    azri_guard value;
+    bool (*run)(void);
+} control;
+
+static const control controls[] = {
+    {"DOUBT", AZRI_GUARD_DOUBT, kill_remove},
+    {"EXCHANGE", AZRI_GUARD_EXCHANGE, kill_replace},
+    {"CONDEMN", AZRI_GUARD_CONDEMN, readers_with_state},
+    {"CONDEMN", AZRI_GUARD_CONDEMN, readers_without_state},
+    {"CLAIM", AZRI_GUARD_CLAIM, builder_beside_collector},
+    {"DIR_LOCK", AZRI_GUARD_DIR_LOCK, setters_beside_each_other},
+    {"DRAIN", AZRI_GUARD_DRAIN, after_a_death},
+};
+
+static bool try_one(const control *c)
+{
+    bool passes, caught;
+
+    azri_sabotage = AZRI_GUARD_NONE;
+    passes = c->run();
+    if (!passes) {
+        (void)printf("%-10s FAILED with every guard in place: %s\n", c->name,
+                     scene_error());
+        return false;
+    }
+    azri_sabotage = c->value;
+    caught = !c->run();
+    azri_sabotage = AZRI_GUARD_NONE;
+    (void)printf("%-10s %s\n", c->name, caught ? "caught" : "NOT CAUGHT");
+    if (caught)
+        (void)printf("    %.300s\n", scene_error());
+    return caught;
+}
+
+int main(void)
+{
+    size_t n = sizeof controls / sizeof controls[0], caught = 0;
+
+    if (!set_up())
+        return 2;
+    for (size_t i = 0; i < n; i++)
+        caught += try_one(&controls[i]);
+    scene_roots_remove();
+    (void)printf("%zu of %zu removed guards were noticed\n", caught, n);
+    return caught == n ? 0 : 1;
+}
+
+#endif
