@@ -28,7 +28,10 @@ typedef enum azri_guard {
     AZRI_GUARD_HOME_NO,   /* a PREPARED row waits for its home's word */
     AZRI_GUARD_HOME_YES,  /* and counts from then on */
     AZRI_GUARD_HOME_SLOT, /* … which it asks with its lock in hand */
-    AZRI_GUARD_OTHERS     /* the home row is cleared after the others */
+    AZRI_GUARD_OTHERS,    /* the home row is cleared after the others */
+    AZRI_GUARD_SNAP_LOOK, /* snapshot: the second look */
+    AZRI_GUARD_SNAP_OWNER, /* … is removed only if nobody holds it */
+    AZRI_GUARD_SNAP_LINKS  /* … its links are no foreign change */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

@@ -429,6 +429,25 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
     return AZR_OK;
 }
 
+/*
+ * Does `now` still hold what was read? A snapshot's link, made or removed, changes
+ * the time of the inode's last change (ctime) and nothing else: where there have
+ * been snapshots that alone is no verdict. What it would tell beyond the time of
+ * the last write is a program that wrote as many bytes into the chunk and then set
+ * that time back, to the nanosecond.
+ */
+static bool is_as_read(const azri_domain *d, const azr_object_id *seen,
+                       const azr_object_id *now)
+{
+    azr_object_id relinked = *now;
+
+    relinked.ctime_ns = seen->ctime_ns;
+    if (memcmp(&relinked, seen, sizeof relinked) != 0)
+        return false;
+    return now->ctime_ns == seen->ctime_ns ||
+           (AZRI_GUARD(SNAP_LINKS) && azri_snaps_are_used(d));
+}
+
 /* [W4-foreign] A plain Zarr program cannot be kept out; but what it did to an
  * object that we read and are about to replace is noticed. */
 static int check_foreign(azri_txn *t, azr_error *err)
@@ -452,7 +471,7 @@ static int check_foreign(azri_txn *t, azr_error *err)
         if (rc < 0 && rc != AZR_ENOTFOUND)
             return rc;
         if (rc == AZR_ENOTFOUND || seen->absent ||
-            memcmp(&now.id, &seen->object.id, sizeof now.id) != 0)
+            !is_as_read(t->d, &seen->object.id, &now.id))
             return azri_fail_sub(err, AZR_ECONFLICT, AZR_SUB_FOREIGN,
                                  "'%s' was changed by a program that does not "
                                  "take part; nothing was written",

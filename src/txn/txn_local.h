@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "os/file.h"
 #include "sync/lock_table.h"
+#include "sync/owned_dir.h"
 #include "txn/layout.h"
 #include "txn/txn.h"
 
@@ -292,6 +293,12 @@ void azri_apply_rest(const azri_apply *a);
 /* Remove staged objects that no row names. */
 AZR_CHECKED int azri_collect_rubbish(azri_domain *d, azr_recovery *count,
                                      azr_error *err);
+
+/* ---- snap.c ---- */
+/* Remove snapshots that nobody holds. What cannot be removed hinders nobody. */
+void azri_snaps_collect(azri_domain *d, azr_recovery *count);
+/* Has this array ever had one here? Then links come and go. */
+bool azri_snaps_are_used(const azri_domain *d);
 
 /* ---- several.c: the other arrays of a transaction ---- */
 /* The array that `r`, of a row of `d`, means. An error says which it is. */
