@@ -161,18 +161,27 @@ static int hold_copy(const azri_take *t, azri_held *e, const char *source,
     return rc;
 }
 
-/* Is what we have what stands there? */
+/* Is what we have what counts as of the look? The key's object only where the
+ * staged one is gone. */
 static bool is_current(const azri_take *t, const azri_held *e,
-                       const uint64_t *coords, const char *source, bool staged)
+                       const uint64_t *coords, const char *key,
+                       const char *staged)
 {
+    int from = azri_domain_dir(t->a->d);
     struct stat st;
+    bool found = false;
 
+    if (!e->held)
+        return false;
     if (e->copied)
         return !staged && !e->named &&
                e->counter == azri_view_counter(t->v, coords);
-    return azri_sys->fstatat(azri_domain_dir(t->a->d), source, &st,
-                             AT_SYMLINK_NOFOLLOW) == 0 &&
-           st.st_dev == e->dev && st.st_ino == e->ino;
+    if (staged)
+        found =
+            azri_sys->fstatat(from, staged, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (!found && (!staged || errno == ENOENT))
+        found = azri_sys->fstatat(from, key, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    return found && st.st_dev == e->dev && st.st_ino == e->ino;
 }
 
 static int hold_anew(azri_take *t, azri_held *e, const char *source,
@@ -198,8 +207,7 @@ static int take_chunk(round *r, const uint64_t *coords, const char *key,
     if (rc < 0)
         return rc;
     e->round = t->round;
-    if (e->held && ((staged && is_current(t, e, coords, staged, true)) ||
-                    is_current(t, e, coords, key, staged != NULL)))
+    if (is_current(t, e, coords, key, staged))
         return AZR_OK;
     rc = AZR_ENOTFOUND;
     if (staged)

@@ -8,11 +8,8 @@
 #ifndef AZRI_SYNC_OWNED_DIR_H
 #define AZRI_SYNC_OWNED_DIR_H
 
-#include "base/error.h"
+#include "os/file.h"
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <sys/types.h>
 
 #define AZRI_OWNED_NAME_MAX 64
 /* In it: who made it, for people. Never trusted. */

@@ -200,6 +200,7 @@ uint16_t azri_stripe(const uint64_t *coords, int rank);
 typedef struct azri_seen {
     bool read;   /* false: the content was not read */
     bool absent; /* there was none */
+    bool staged; /* read through a row, so it may have been renamed since */
     azr_object object;
 } azri_seen;
 
