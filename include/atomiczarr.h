@@ -797,6 +797,49 @@ AZR_API const char *azr_snapshot_path(const azr_snapshot *snapshot, size_t i);
  *  last one removes it. NULL allowed. */
 AZR_API void azr_snapshot_close(azr_snapshot *snapshot);
 
+/** Called now and then; return 0 to go on. `total` is 0 while it is not known. */
+typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
+
+typedef struct azr_copy_options {
+    uint32_t struct_size;
+    uint32_t flags;           /**< 0 */
+    int64_t timeout_ms;       /**< of the waits for each array's instant */
+    azr_cancel *cancel;       /**< NULL allowed */
+    azr_progress_fn progress; /**< chunks; non-zero cancels. NULL: none */
+    void *arg;
+} azr_copy_options;
+#define AZR_COPY_OPTIONS_INIT                                                  \
+    {                                                                          \
+        (uint32_t)sizeof(azr_copy_options), 0, AZR_TIMEOUT_DEFAULT_MS, NULL,   \
+            NULL, NULL                                                         \
+    }
+
+/** What was copied. */
+typedef struct azr_copied {
+    uint32_t struct_size; /**< in: sizeof(azr_copied) */
+    int32_t one_instant;  /**< all arrays as they were at one instant */
+    uint64_t arrays, groups, chunks;
+    uint64_t nbytes; /**< of chunks, as they are stored */
+} azr_copied;
+
+/**
+ * Copy the array or group at `from`, with all that is below it, to `to`, which must
+ * not exist; its parent must. The copy appears whole or not at all, whatever
+ * happens, in any file system that can rename without replacing. It has the bytes
+ * of the source at one instant, documents included; of up to 64 arrays that is one
+ * instant for all of them, of more each array has its own (`out->one_instant`).
+ * Documents of groups are copied as they stand. Durability is kept. Other files
+ * are left behind.
+ *
+ * @param out  NULL allowed
+ * @return AZR_EEXISTS, AZR_ENOTFOUND, AZR_EINVAL (such a name), AZR_ECORRUPT (a
+ *         document below `from`), AZR_ECANCELED, AZR_EBUSY, AZR_EPERM, AZR_EIO.
+ *         Nothing is left behind then
+ */
+AZR_API AZR_CHECKED int azr_copy(const char *from, const char *to,
+                                 const azr_copy_options *options,
+                                 azr_copied *out, azr_error *err);
+
 /** A snapshot that stands in an array's `.azr`. */
 typedef struct azr_snapshot_info {
     uint32_t struct_size;
@@ -875,7 +918,6 @@ typedef struct azr_finding {
 } azr_finding;
 
 typedef int (*azr_finding_fn)(const azr_finding *finding, void *arg);
-typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
 
 /**
  * Write the consolidated metadata of the group: the documents of all nodes below

@@ -57,3 +57,32 @@ int azr_array_snapshots(azr_array *array, azr_snapshot_fn fn, void *arg,
     NEED(fn);
     return azri_domain_snaps(array->d, fn, arg, err);
 }
+
+/* -------------------------------------------------------------- copies --- */
+
+int azr_copy(const char *from, const char *to, const azr_copy_options *options,
+             azr_copied *out, azr_error *err)
+{
+    azr_copied copied = {.struct_size = (uint32_t)sizeof copied};
+    azr_copy_options o = AZR_COPY_OPTIONS_INIT;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(from);
+    NEED(to);
+    if (options)
+        o = *options;
+    if (o.struct_size != sizeof o || o.flags != 0)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "azr_copy_options: struct_size %u, need %zu; "
+                             "flags %x, need 0",
+                             o.struct_size, sizeof o, o.flags);
+    if (out && out->struct_size != sizeof *out)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "azr_copied.struct_size is %u, need %zu",
+                             out->struct_size, sizeof *out);
+    rc = azri_copy(from, to, &o, &copied, err);
+    if (out)
+        *out = copied;
+    return rc;
+}

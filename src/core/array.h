@@ -190,7 +190,13 @@ AZR_CHECKED int azri_snapshot_take(azr_snapshot **out, azr_array *const *arrays,
                                    azr_error *err);
 azr_array *azri_snapshot_array(const azr_snapshot *s, size_t i);
 const char *azri_snapshot_path(const azr_snapshot *s, size_t i);
+uint64_t azri_snapshot_chunks(const azr_snapshot *s);
 void azri_snapshot_close(azr_snapshot *s);
+
+/* ---- copy.c ---- */
+AZR_CHECKED int azri_copy(const char *from, const char *to,
+                          const azr_copy_options *o, azr_copied *out,
+                          azr_error *err);
 
 /* ---- inspect.c ---- */
 AZR_CHECKED int azri_array_info(azr_array *a, azr_array_info *out,

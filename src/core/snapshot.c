@@ -19,6 +19,7 @@ typedef struct part {
 struct azr_snapshot {
     size_t n;
     part *parts;
+    uint64_t chunks;
 };
 
 azr_array *azri_snapshot_array(const azr_snapshot *s, size_t i)
@@ -29,6 +30,11 @@ azr_array *azri_snapshot_array(const azr_snapshot *s, size_t i)
 const char *azri_snapshot_path(const azr_snapshot *s, size_t i)
 {
     return i < s->n ? s->parts[i].path : NULL;
+}
+
+uint64_t azri_snapshot_chunks(const azr_snapshot *s)
+{
+    return s->chunks;
 }
 
 void azri_snapshot_close(azr_snapshot *s)
@@ -181,14 +187,15 @@ static int take_into(azr_snapshot *s, azr_array *const *arrays,
     if (!takes)
         return azri_fail_nomem(err, s->n * sizeof *takes);
     for (size_t i = 0; i < s->n; i++) {
-        takes[i].a = arrays[i];
-        takes[i].to = s->parts[i].owned.dir;
+        azri_take_init(&takes[i], arrays[i], s->parts[i].owned.dir);
         takes[i].may_link = !o->directory && !(o->flags & AZR_SNAPSHOT_COPY);
         takes[i].as_made = o->directory != NULL;
     }
     rc = azri_take_all(takes, s->n, &taking, err);
-    for (size_t i = 0; i < s->n; i++)
+    for (size_t i = 0; i < s->n; i++) {
+        s->chunks += takes[i].linked + takes[i].copied;
         azri_take_dispose(&takes[i]);
+    }
     azri_free(takes);
     return rc;
 }

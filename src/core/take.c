@@ -177,8 +177,7 @@ static bool is_current(const azri_take *t, const azri_held *e,
         return !staged && !e->named &&
                e->counter == azri_view_counter(t->v, coords);
     if (staged)
-        found =
-            azri_sys->fstatat(from, staged, &st, AT_SYMLINK_NOFOLLOW) == 0;
+        found = azri_sys->fstatat(from, staged, &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (!found && (!staged || errno == ENOENT))
         found = azri_sys->fstatat(from, key, &st, AT_SYMLINK_NOFOLLOW) == 0;
     return found && st.st_dev == e->dev && st.st_ino == e->ino;
@@ -500,7 +499,6 @@ static int begin(azri_take *t, const azri_patience *patience, azr_error *err)
     azri_ground *g = azri_array_ground(t->a);
     int rc;
 
-    t->attributes.handle = -1;
     t->keying = g->meta->keying;
     azri_chunk_map_init(&t->map, g->meta->rank);
     rc = azri_view_new(&t->v, t->a->d, patience, err);
@@ -524,6 +522,14 @@ static int after_conflict(azri_take *parts, size_t n, azri_taking *taking,
     return lock_all(parts, n, err);
 }
 
+void azri_take_init(azri_take *t, azr_array *a, int to)
+{
+    memset(t, 0, sizeof *t);
+    t->a = a;
+    t->to = to;
+    t->attributes.handle = -1;
+}
+
 void azri_take_dispose(azri_take *t)
 {
     azri_view_free(t->v);
@@ -540,8 +546,6 @@ int azri_take_all(azri_take *parts, size_t n, azri_taking *taking,
 {
     int rc = AZR_OK;
 
-    for (size_t k = 0; k < n; k++)
-        parts[k].attributes.handle = -1;
     for (size_t k = 0; k < n && rc == AZR_OK; k++)
         rc = begin(&parts[k], &taking->patience, err);
     for (int tries = 1; rc == AZR_OK; tries++) {

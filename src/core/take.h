@@ -33,6 +33,8 @@ typedef struct azri_taking {
     uint64_t done, total;
 } azri_taking;
 
+/* To be set up further, and disposed of. */
+void azri_take_init(azri_take *t, azr_array *a, int to);
 /* Take n different arrays. On failure what stands below `to` is rubbish. */
 AZR_CHECKED int azri_take_all(azri_take *parts, size_t n, azri_taking *taking,
                               azr_error *err);
