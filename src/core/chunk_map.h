@@ -11,12 +11,12 @@
 /* A chunk of which we have a link or a copy. */
 typedef struct azri_held {
     uint64_t dev, ino; /* of the link */
-    uint64_t counter;  /* of a copy: of its stripe, at the look before */
+    uint64_t counter;  /* of its stripe, at the look before it was checked */
     uint64_t nbytes;
     uint32_t round; /* in which it was last seen */
     bool held;
     bool copied; /* its content, not its inode */
-    bool named;  /* copied as a committed row had it */
+    bool named;  /* a committed row named it then */
     /* followed by the coordinates */
 } azri_held;
 

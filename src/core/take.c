@@ -173,9 +173,10 @@ static bool is_current(const azri_take *t, const azri_held *e,
 
     if (!e->held)
         return false;
+    if (!staged && !e->named && e->counter == azri_view_counter(t->v, coords))
+        return true; /* [R3-keep] */
     if (e->copied)
-        return !staged && !e->named &&
-               e->counter == azri_view_counter(t->v, coords);
+        return false;
     if (staged)
         found = azri_sys->fstatat(from, staged, &st, AT_SYMLINK_NOFOLLOW) == 0;
     if (!found && (!staged || errno == ENOENT))
@@ -207,10 +208,9 @@ static int take_chunk(round *r, const uint64_t *coords, const char *key,
         return rc;
     e->round = t->round;
     if (is_current(t, e, coords, key, staged))
-        return AZR_OK;
-    rc = AZR_ENOTFOUND;
-    if (staged)
-        rc = hold_anew(t, e, staged, key, err);
+        rc = AZR_OK;
+    else
+        rc = staged ? hold_anew(t, e, staged, key, err) : AZR_ENOTFOUND;
     if (rc == AZR_ENOTFOUND)
         rc = hold_anew(t, e, key, key, err);
     if (rc == AZR_ENOTFOUND) { /* gone: the second look tells why */
