@@ -14,7 +14,9 @@ typedef struct azri_held {
     uint64_t counter;  /* of its stripe, at the look before it was checked */
     uint64_t nbytes;
     uint32_t round; /* in which it was last seen */
+    uint32_t place; /* round that it was taken in: where it stands */
     bool held;
+    bool stale;  /* something else stands under its key */
     bool copied; /* its content, not its inode */
     bool named;  /* a committed row named it then */
     /* followed by the coordinates */

@@ -20,10 +20,13 @@
 #include "txn/layout.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LOOK_UP_EVERY 256 /* chunks between two questions for time and cancel */
+#define MOST_TRIES    12  /* without locks */
+#define FEW_CHANGES   64  /* no round need be shorter */
 
 typedef struct round {
     azri_take *t;
@@ -33,15 +36,24 @@ typedef struct round {
 
 /* ------------------------------------------------------------- a chunk --- */
 
-static int drop(const azri_take *t, azri_held *e, const char *key,
-                azr_error *err)
+/* What is taken in the second round and later stands apart until the instant is
+ * found: nothing need be removed for it while writers wait. */
+#define LATER           ".azr-later"
+#define PATH_MAX_NBYTES (AZRI_KEY_MAX + 32)
+
+static void place_of(char out[PATH_MAX_NBYTES], uint32_t place, const char *key)
 {
-    if (!e->held)
-        return AZR_OK;
+    if (place <= 1)
+        (void)snprintf(out, PATH_MAX_NBYTES, "%s", key);
+    else
+        (void)snprintf(out, PATH_MAX_NBYTES, LATER "/%u/%s", place, key);
+}
+
+/* Not what counts any more; the file goes at the end. */
+static void drop(azri_held *e)
+{
+    e->stale = e->stale || (e->held && e->place <= 1);
     e->held = false;
-    if (azri_sys->unlinkat(t->to, key, 0) == 0 || errno == ENOENT)
-        return AZR_OK;
-    return azri_fail_errno(err, AZR_SUB_UNLINK, errno, "remove '%s'", key);
 }
 
 static int make_parents(const azri_take *t, const char *key, azr_error *err)
@@ -98,9 +110,9 @@ static int hold_link(const azri_take *t, azri_held *e, const char *source,
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", key);
     e->held = true;
     if (!S_ISREG(st.st_mode)) { /* a symbolic link: what it leads to is meant */
-        int rc = drop(t, e, key, err);
-
-        return rc < 0 ? rc : AZR_EUNSUPPORTED;
+        e->held = false;
+        (void)azri_sys->unlinkat(t->to, key, 0);
+        return AZR_EUNSUPPORTED;
     }
     e->dev = st.st_dev;
     e->ino = st.st_ino;
@@ -184,16 +196,22 @@ static bool is_current(const azri_take *t, const azri_held *e,
     return found && st.st_dev == e->dev && st.st_ino == e->ino;
 }
 
-static int hold_anew(azri_take *t, azri_held *e, const char *source,
+static int hold_anew(round *r, azri_held *e, const char *source,
                      const char *key, azr_error *err)
 {
-    int rc = drop(t, e, key, err);
+    azri_take *t = r->t;
+    char path[PATH_MAX_NBYTES];
+    int rc = AZR_EUNSUPPORTED;
 
-    if (rc == AZR_OK && !t->may_link)
-        return hold_copy(t, e, source, key, err);
-    if (rc == AZR_OK)
-        rc = hold_link(t, e, source, key, err);
-    return rc == AZR_EUNSUPPORTED ? hold_copy(t, e, source, key, err) : rc;
+    drop(e);
+    place_of(path, t->round, key);
+    if (t->may_link)
+        rc = hold_link(t, e, source, path, err);
+    if (rc == AZR_EUNSUPPORTED)
+        rc = hold_copy(t, e, source, path, err);
+    e->place = t->round;
+    r->taking->changes++;
+    return rc;
 }
 
 /* A chunk as of the look: `staged`, or once that is renamed, its key. */
@@ -210,9 +228,9 @@ static int take_chunk(round *r, const uint64_t *coords, const char *key,
     if (is_current(t, e, coords, key, staged))
         rc = AZR_OK;
     else
-        rc = staged ? hold_anew(t, e, staged, key, err) : AZR_ENOTFOUND;
+        rc = staged ? hold_anew(r, e, staged, key, err) : AZR_ENOTFOUND;
     if (rc == AZR_ENOTFOUND)
-        rc = hold_anew(t, e, key, key, err);
+        rc = hold_anew(r, e, key, key, err);
     if (rc == AZR_ENOTFOUND) { /* gone: the second look tells why */
         azri_error_reset(err);
         rc = AZR_OK;
@@ -259,7 +277,8 @@ static int take_named(void *arg, const uint64_t *coords, const char *staged,
     if (rc < 0)
         return rc;
     e->round = t->round;
-    return drop(t, e, key, err);
+    drop(e);
+    return AZR_OK;
 }
 
 static int take_listed(void *arg, const uint64_t *coords, const char *key,
@@ -276,24 +295,6 @@ static int take_listed(void *arg, const uint64_t *coords, const char *key,
     if (e->round == r->t->round)
         return AZR_OK; /* a row has told what counts */
     return take_chunk(r, coords, key, NULL, err);
-}
-
-/* What we have of chunks that are no more. */
-static int prune(const azri_take *t, azr_error *err)
-{
-    uint64_t coords[AZR_MAX_RANK];
-    int rc = AZR_OK;
-
-    for (uint64_t i = 0; rc == AZR_OK && i < t->map.capacity; i++) {
-        azri_held *e = azri_chunk_map_entry(&t->map, i, coords);
-        char key[AZRI_KEY_MAX];
-
-        if (!e || e->round == t->round || !e->held)
-            continue;
-        (void)azri_key_format(key, &t->g->meta->keying, coords);
-        rc = drop(t, e, key, err);
-    }
-    return rc;
 }
 
 static void close_attributes(azri_take *t)
@@ -342,7 +343,7 @@ static int take_round(azri_take *t, azri_taking *taking, azr_error *err)
     if (rc == AZR_OK)
         rc = azri_list_chunks(t->a, t->g->meta, take_listed, NULL, &r, err);
     taking->done += r.seen;
-    return rc < 0 ? rc : prune(t, err);
+    return rc;
 }
 
 static int second_look(azri_take *t, azr_error *err)
@@ -372,7 +373,7 @@ static int try_once(azri_take *parts, size_t n, azri_taking *taking,
 {
     int rc = AZR_OK;
 
-    taking->done = 0;
+    taking->done = taking->changes = 0;
     for (size_t k = 0; k < n && rc == AZR_OK; k++)
         rc = first_look(&parts[k], err);
     if (rc < 0)
@@ -470,22 +471,56 @@ static int put_document(const azri_take *t, const azr_object *o,
     return rc;
 }
 
-/* Last, so that it is an array only when it is complete. */
+/* To its key, over what stands there. */
+static int put_in_place(const azri_take *t, const azri_held *e, const char *key,
+                        azr_error *err)
+{
+    char path[PATH_MAX_NBYTES];
+    int rc = AZR_OK;
+
+    place_of(path, e->place, key);
+    if (e->place <= 1 || azri_sys->renameat2(t->to, path, t->to, key, 0) == 0)
+        return AZR_OK;
+    if (errno == ENOENT)
+        rc = make_parents(t, key, err);
+    if (rc == AZR_OK && azri_sys->renameat2(t->to, path, t->to, key, 0) != 0)
+        rc = azri_fail_errno(err, AZR_SUB_RENAME, errno, "rename to '%s'", key);
+    return rc;
+}
+
+static int settle(azri_take *t, azri_held *e, const char *key, azr_error *err)
+{
+    if (e->round != t->round) /* it is no more */
+        drop(e);
+    if (e->held) {
+        t->linked += !e->copied;
+        t->copied += e->copied;
+        t->nbytes += e->nbytes;
+        return put_in_place(t, e, key, err);
+    }
+    if (!e->stale || azri_sys->unlinkat(t->to, key, 0) == 0 || errno == ENOENT)
+        return AZR_OK;
+    return azri_fail_errno(err, AZR_SUB_UNLINK, errno, "remove '%s'", key);
+}
+
+/* Documents last, so that it is an array only when it is complete. */
 static int complete(azri_take *t, azr_error *err)
 {
     uint64_t coords[AZR_MAX_RANK];
     int rc = AZR_OK;
 
-    for (uint64_t i = 0; i < t->map.capacity; i++) {
-        const azri_held *e = azri_chunk_map_entry(&t->map, i, coords);
+    for (uint64_t i = 0; rc == AZR_OK && i < t->map.capacity; i++) {
+        azri_held *e = azri_chunk_map_entry(&t->map, i, coords);
+        char key[AZRI_KEY_MAX];
 
-        if (!e || !e->held)
+        if (!e)
             continue;
-        t->linked += !e->copied;
-        t->copied += e->copied;
-        t->nbytes += e->nbytes;
+        (void)azri_key_format(key, &t->keying, coords);
+        rc = settle(t, e, key, err);
     }
-    if (t->attributes.handle >= 0)
+    if (rc == AZR_OK && t->round > 1)
+        rc = azri_tree_remove(t->to, LATER, err);
+    if (rc == AZR_OK && t->attributes.handle >= 0)
         rc = put_document(t, &t->attributes, ".zattrs", err);
     if (rc == AZR_OK)
         rc = put_document(t, &t->g->document, t->a->document_key, err);
@@ -508,16 +543,22 @@ static int begin(azri_take *t, const azri_patience *patience, azr_error *err)
     return rc;
 }
 
-/* Disturbed: what to do before the next try. */
+/* Disturbed: what to do before the next try. What is left to do while the locks
+ * are held is what changes in one round: as long as rounds get shorter it is worth
+ * another one. `before`: changes of the round before this one. */
 static int after_conflict(azri_take *parts, size_t n, azri_taking *taking,
-                          int tries, azr_error *err)
+                          int tries, uint64_t before, azr_error *err)
 {
     int rc = azri_patience_check(&taking->patience);
 
     AZRI_COUNT(snapshot_retries, 1);
     if (rc < 0 && tries >= AZRI_OPTIMISTIC_TRIES)
         return out_of_patience(parts, rc, err);
-    if (tries != AZRI_OPTIMISTIC_TRIES || !may_lock(parts, n))
+    if (tries < AZRI_OPTIMISTIC_TRIES || !may_lock(parts, n) ||
+        azri_view_is_locked(parts[0].v))
+        return AZR_OK;
+    if (tries < MOST_TRIES && taking->changes > FEW_CHANGES &&
+        taking->changes <= before / 2)
         return AZR_OK;
     return lock_all(parts, n, err);
 }
@@ -549,10 +590,12 @@ int azri_take_all(azri_take *parts, size_t n, azri_taking *taking,
     for (size_t k = 0; k < n && rc == AZR_OK; k++)
         rc = begin(&parts[k], &taking->patience, err);
     for (int tries = 1; rc == AZR_OK; tries++) {
+        uint64_t before = taking->changes;
+
         rc = try_once(parts, n, taking, err);
         if (rc != AZR_ECONFLICT)
             break;
-        rc = after_conflict(parts, n, taking, tries, err);
+        rc = after_conflict(parts, n, taking, tries, before, err);
     }
     for (size_t k = 0; k < n; k++) { /* the instant is over: let go */
         azri_view_free(parts[k].v);

@@ -31,6 +31,7 @@ typedef struct azri_taking {
     azr_progress_fn progress; /* NULL: none; total 0 while it is not known */
     void *arg;
     uint64_t done, total;
+    uint64_t changes; /* links and copies of the last round */
 } azri_taking;
 
 /* To be set up further, and disposed of. */
