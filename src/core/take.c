@@ -186,7 +186,7 @@ static bool is_current(const azri_take *t, const azri_held *e,
     if (!e->held)
         return false;
     if (!staged && !e->named && e->counter == azri_view_counter(t->v, coords))
-        return true; /* [R3-keep] */
+        return true; /* as a read keeps what it has open */
     if (e->copied)
         return false;
     if (staged)

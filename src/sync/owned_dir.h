@@ -10,7 +10,6 @@
 
 #include "os/file.h"
 
-
 #define AZRI_OWNED_NAME_MAX 64
 /* In it: who made it, for people. Never trusted. */
 #define AZRI_OWNED_WHO ".azr-owner"
