@@ -744,6 +744,9 @@ AZR_API AZR_CHECKED int azr_txn_run(azr_txn_fn fn, void *arg,
 
 /* ---------------------------------------------------------- snapshots --- */
 
+/** Called now and then; return 0 to go on. `total` is 0 while it is not known. */
+typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
+
 /** One or several arrays as they were at one instant. */
 typedef struct azr_snapshot azr_snapshot;
 
@@ -759,11 +762,13 @@ typedef struct azr_snapshot_options {
     /** Stand below this directory, by copy, instead of in the arrays' `.azr`: for
      *  who may not write there. NULL: in `.azr`. */
     const char *directory;
+    azr_progress_fn progress; /**< chunks; non-zero cancels. NULL: none */
+    void *arg;
 } azr_snapshot_options;
 #define AZR_SNAPSHOT_OPTIONS_INIT                                              \
     {                                                                          \
         (uint32_t)sizeof(azr_snapshot_options), 0, AZR_TIMEOUT_DEFAULT_MS,     \
-            NULL, NULL                                                         \
+            NULL, NULL, NULL, NULL                                             \
     }
 
 /**
@@ -796,9 +801,6 @@ AZR_API const char *azr_snapshot_path(const azr_snapshot *snapshot, size_t i);
 /** Close, and remove. Of processes that share it by fork each one closes, and the
  *  last one removes it. NULL allowed. */
 AZR_API void azr_snapshot_close(azr_snapshot *snapshot);
-
-/** Called now and then; return 0 to go on. `total` is 0 while it is not known. */
-typedef int (*azr_progress_fn)(uint64_t done, uint64_t total, void *arg);
 
 typedef struct azr_copy_options {
     uint32_t struct_size;

@@ -180,8 +180,11 @@ static int take_into(azr_snapshot *s, azr_array *const *arrays,
                      const azr_snapshot_options *o, azr_error *err)
 {
     azri_take *takes = azri_calloc(s->n, sizeof *takes);
-    azri_taking taking = {.patience =
-                              azri_patience_from(o->timeout_ms, o->cancel)};
+    azri_taking taking = {
+        .patience = azri_patience_from(o->timeout_ms, o->cancel),
+        .progress = o->progress,
+        .arg = o->arg,
+    };
     int rc;
 
     if (!takes)

@@ -554,12 +554,12 @@ static int after_conflict(azri_take *parts, size_t n, azri_taking *taking,
     AZRI_COUNT(snapshot_retries, 1);
     if (rc < 0 && tries >= AZRI_OPTIMISTIC_TRIES)
         return out_of_patience(parts, rc, err);
-    if (tries < AZRI_OPTIMISTIC_TRIES || !may_lock(parts, n) ||
-        azri_view_is_locked(parts[0].v))
+    if (tries < AZRI_OPTIMISTIC_TRIES || !may_lock(parts, n) || taking->locked)
         return AZR_OK;
     if (tries < MOST_TRIES && taking->changes > FEW_CHANGES &&
         taking->changes <= before / 2)
         return AZR_OK;
+    taking->locked = true;
     return lock_all(parts, n, err);
 }
 

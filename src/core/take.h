@@ -32,6 +32,7 @@ typedef struct azri_taking {
     void *arg;
     uint64_t done, total;
     uint64_t changes; /* links and copies of the last round */
+    bool locked;
 } azri_taking;
 
 /* To be set up further, and disposed of. */
