@@ -21,6 +21,7 @@ const struct cli_verb cli_verbs[] = {
     {"attrs", cmd_attrs, "show and change attributes and durability"},
     {"rm", cmd_rm, "remove an array or group, in one step"},
     {"mv", cmd_mv, "move an array or group, in one step"},
+    {"cp", cmd_cp, "copy an array or group: one instant, whole or not at all"},
     {"consolidate", cmd_consolidate, "gather a group's metadata in one place"},
     {"status", cmd_status, "who has a transaction open, who waits for whom"},
     {"verify", cmd_verify, "decode every chunk, look at every row"},

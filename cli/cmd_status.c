@@ -10,16 +10,20 @@
 #include <string.h>
 #include <time.h>
 
-#define ROWS_MAX 4096 /* more than an array has */
+#define ROWS_MAX  4096 /* more than an array has */
+#define SNAPS_MAX 1024 /* that are shown */
 
 static const struct cli_usage usage = {
     "status PATH [--watch]",
     "Who has a transaction open on the array, for how long, what each one "
     "waits\n"
-    "for and who holds it. Takes no lock and changes nothing. A row whose "
-    "owner\n"
-    "is dead is finished by the next writer, or by azr recover. Of a group or "
-    "a\ndirectory: every array below it.\n",
+    "for and who holds it; and who has a snapshot of it, and how many bytes "
+    "that\n"
+    "keeps. Takes no lock and changes nothing. A row whose owner is dead is "
+    "finished\n"
+    "by the next writer, or by azr recover. Of a group or a directory: every "
+    "array\n"
+    "below it.\n",
     "  azr status x.zarr\n"
     "  azr status /data/experiment\n"
     "  azr status x.zarr --watch --interval 0.5\n"
@@ -28,6 +32,10 @@ static const struct cli_usage usage = {
 struct rows {
     azr_row_info *items;
     size_t count;
+    struct snaps {
+        azr_snapshot_info *items;
+        size_t count;
+    } snaps;
 };
 
 static int take_row(const azr_row_info *row, void *arg)
@@ -38,6 +46,43 @@ static int take_row(const azr_row_info *row, void *arg)
         return 1;
     rows->items[rows->count++] = *row;
     return 0;
+}
+
+static int take_snapshot(const azr_snapshot_info *info, void *arg)
+{
+    struct snaps *snaps = arg;
+
+    if (snaps->count == SNAPS_MAX)
+        return 1;
+    snaps->items[snaps->count++] = *info;
+    return 0;
+}
+
+static struct rows rows_new(void)
+{
+    struct rows rows = {cli_alloc(ROWS_MAX, sizeof *rows.items), 0, {NULL, 0}};
+
+    rows.snaps.items = cli_alloc(SNAPS_MAX, sizeof *rows.snaps.items);
+    return rows;
+}
+
+static void rows_free(struct rows *rows)
+{
+    free(rows->items);
+    free(rows->snaps.items);
+}
+
+/* What goes on in the array now. */
+static int look(azr_array *array, void *arg, azr_error *err)
+{
+    struct rows *rows = arg;
+    int rc;
+
+    rows->count = rows->snaps.count = 0;
+    rc = azr_array_status(array, take_row, rows, err);
+    return rc < 0
+               ? rc
+               : azr_array_snapshots(array, take_snapshot, &rows->snaps, err);
 }
 
 static const char *state_name(int state)
@@ -101,11 +146,30 @@ static void print_row(const struct cli *cli, const azr_row_info *row)
         printf("\033[0m");
 }
 
+static void print_snapshots(const struct cli *cli, const struct snaps *snaps)
+{
+    for (size_t i = 0; i < snaps->count; i++) {
+        const azr_snapshot_info *info = &snaps->items[i];
+        bool shown = cli->color_out && !info->alive;
+        char user[64], age[32], kept[32];
+
+        user_name(user, sizeof user, info->uid);
+        seconds_text(age, sizeof age, age_of(info->start_time_ns));
+        bytes_text(kept, sizeof kept, (double)info->kept_nbytes);
+        printf("%ssnapshot %.8s  %-5s  %s@%.63s pid %d, age %s, keeps %s "
+               "alive%s\n",
+               shown ? "\033[31m" : "", info->id,
+               info->alive ? "alive" : "dead", user, info->host, info->pid, age,
+               kept, shown ? "\033[0m" : "");
+    }
+}
+
 static void print_table(const struct cli *cli, const struct rows *rows,
                         const char *path)
 {
     bool dead = false;
 
+    print_snapshots(cli, &rows->snaps);
     if (rows->count == 0) {
         printf("no transaction is open\n");
         return;
@@ -156,6 +220,31 @@ static void json_row(struct json *j, const azr_row_info *row, const char *array)
     json_close(j, '}');
 }
 
+static void json_snapshots(struct json *j, const struct snaps *snaps,
+                           const char *array)
+{
+    for (size_t i = 0; i < snaps->count; i++) {
+        const azr_snapshot_info *info = &snaps->items[i];
+        char user[64];
+
+        user_name(user, sizeof user, info->uid);
+        json_open(j, NULL, '{');
+        if (array)
+            json_text(j, "array", array);
+        json_text(j, "id", info->id);
+        json_bool(j, "alive", info->alive != 0);
+        json_int(j, "pid", info->pid);
+        json_uint(j, "uid", info->uid);
+        json_text(j, "user", user);
+        json_text(j, "host", info->host);
+        json_real(j, "age", age_of(info->start_time_ns));
+        json_uint(j, "objects", info->objects);
+        json_uint(j, "bytes", info->nbytes);
+        json_uint(j, "kept_bytes", info->kept_nbytes);
+        json_close(j, '}');
+    }
+}
+
 static void print_json(const struct rows *rows, const char *path)
 {
     struct json j = json_begin(stdout);
@@ -166,6 +255,9 @@ static void print_json(const struct rows *rows, const char *path)
     for (size_t i = 0; i < rows->count; i++)
         json_row(&j, &rows->items[i], NULL);
     json_close(&j, ']');
+    json_open(&j, "snapshots", '[');
+    json_snapshots(&j, &rows->snaps, NULL);
+    json_close(&j, ']');
     json_close(&j, '}');
     json_end(&j);
 }
@@ -173,8 +265,8 @@ static void print_json(const struct rows *rows, const char *path)
 static int show(struct cli *cli, azr_array *array, const char *path)
 {
     azr_error err = AZR_ERROR_INIT;
-    struct rows rows = {cli_alloc(ROWS_MAX, sizeof *rows.items), 0};
-    int rc = azr_array_status(array, take_row, &rows, &err);
+    struct rows rows = rows_new();
+    int rc = look(array, &rows, &err);
 
     if (rc < 0)
         rc = cli_fail_at(cli, rc, &err, path);
@@ -182,7 +274,7 @@ static int show(struct cli *cli, azr_array *array, const char *path)
         print_json(&rows, path);
     else
         print_table(cli, &rows, path);
-    free(rows.items);
+    rows_free(&rows);
     return rc;
 }
 
@@ -208,7 +300,7 @@ static int watch(struct cli *cli, azr_array *array, const char *path,
 
 struct survey {
     struct cli *cli;
-    struct json json;
+    struct json json, snaps; /* snapshots: gathered beside the rows */
     size_t arrays, busy;
     int exit_code;
 };
@@ -218,18 +310,15 @@ static void show_array(struct survey *s, const struct node *n,
 {
     if (rows->count > 0)
         s->busy++;
+    if (s->cli->json)
+        json_snapshots(&s->snaps, &rows->snaps, n->relative);
     for (size_t i = 0; s->cli->json && i < rows->count; i++)
         json_row(&s->json, &rows->items[i], n->relative);
-    if (!s->cli->json && rows->count > 0) {
+    if (!s->cli->json && rows->count + rows->snaps.count > 0) {
         cli_put(stdout, n->path);
         printf(":\n");
         print_table(s->cli, rows, n->path);
     }
-}
-
-static int take_status(azr_array *array, void *arg, azr_error *err)
-{
-    return azr_array_status(array, take_row, arg, err);
 }
 
 /* What cannot be read is said; the others are looked at all the same. */
@@ -238,8 +327,8 @@ static void survey_one(struct survey *s, const struct node *n,
 {
     int rc;
 
-    rows->count = 0;
-    rc = node_visit(s->cli, n, take_status, rows);
+    rows->count = rows->snaps.count = 0;
+    rc = node_visit(s->cli, n, look, rows);
     s->arrays++;
     if (rc == 0)
         show_array(s, n, rows);
@@ -250,10 +339,20 @@ static void survey_one(struct survey *s, const struct node *n,
 static int survey(struct cli *cli, const char *path)
 {
     struct survey s = {.cli = cli, .json = json_begin(stdout)};
-    struct rows rows = {cli_alloc(ROWS_MAX, sizeof *rows.items), 0};
+    char *snapshots = NULL;
+    size_t size = 0;
+    struct rows rows = rows_new();
     struct nodes nodes;
-    int rc = nodes_at(cli, &nodes, path, 0);
+    FILE *aside = open_memstream(&snapshots, &size);
+    int rc = aside ? nodes_at(cli, &nodes, path, 0)
+                   : cli_error(cli, CLI_IO, "out of memory");
 
+    if (!aside) {
+        rows_free(&rows);
+        return rc;
+    }
+    s.snaps = json_begin(aside);
+    json_open(&s.snaps, NULL, '[');
     if (rc == 0 && cli->json) {
         json_open(&s.json, NULL, '{');
         json_text(&s.json, "path", path);
@@ -264,16 +363,20 @@ static int survey(struct cli *cli, const char *path)
             nodes.items[i].kind == AZR_NODE_NONE)
             survey_one(&s, &nodes.items[i], &rows);
     }
+    json_close(&s.snaps, ']');
+    (void)fclose(aside);
     if (rc == 0 && cli->json) {
         json_close(&s.json, ']');
+        json_raw(&s.json, "snapshots", snapshots ? snapshots : "[]");
         json_uint(&s.json, "arrays", s.arrays);
         json_close(&s.json, '}');
         json_end(&s.json);
     } else if (rc == 0) {
         printf("%zu arrays, %zu with open transactions\n", s.arrays, s.busy);
     }
+    free(snapshots);
     nodes_free(&nodes);
-    free(rows.items);
+    rows_free(&rows);
     return rc != 0 ? rc : s.exit_code;
 }
 

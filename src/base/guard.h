@@ -37,9 +37,12 @@ typedef enum azri_guard {
     AZRI_GUARD_DIR_LOCK,     /* who changes a directory's documents locks it */
     AZRI_GUARD_DOUBT,        /* the mark before a tree is taken away */
     AZRI_GUARD_CONDEMN,      /* `state` and documents go before chunks */
-    AZRI_GUARD_DRAIN,    /* writers are drained before a rename of the tree */
-    AZRI_GUARD_EXCHANGE, /* replaced by one exchange */
-    AZRI_GUARD_CLAIM     /* what is being built is no rubbish */
+    AZRI_GUARD_DRAIN,      /* writers are drained before a rename of the tree */
+    AZRI_GUARD_EXCHANGE,   /* replaced by one exchange */
+    AZRI_GUARD_CLAIM,      /* what is being built is no rubbish */
+    AZRI_GUARD_SNAP_LOOK,  /* snapshot: the second look */
+    AZRI_GUARD_SNAP_OWNER, /* … is removed only if nobody holds it */
+    AZRI_GUARD_SNAP_LINKS  /* … its links are no foreign change */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

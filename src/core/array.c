@@ -293,6 +293,32 @@ int azri_array_open(azr_array **out, const char *path,
     return rc == AZR_ECONFLICT ? AZR_ENOTFOUND : rc; /* the text tells */
 }
 
+int azri_array_open_still(azr_array **out, int dir, const char *path,
+                          const azr_array *like, azr_error *err)
+{
+    azr_open_options o = like->options;
+    azr_array *a = NULL;
+    int rc;
+
+    o.flags &= ~(uint32_t)AZR_OPEN_WRITE;
+    rc = array_new(&a, &o, err);
+    if (rc < 0)
+        return rc;
+    rc = azri_domain_open_dir(&a->d, dir, path, AZRI_DOMAIN_STILL, err);
+    if (rc == AZR_OK) {
+        azri_domain_set_threads(a->d, o.threads);
+        set_format(a, like->format);
+        a->still = true;
+        rc = first_ground(a, err);
+    }
+    if (rc < 0) {
+        azri_array_close(a);
+        return rc;
+    }
+    *out = a;
+    return AZR_OK;
+}
+
 /* -------------------------------------------------------------- create --- */
 
 static int refuse_existing(azr_array *a, azr_error *err)

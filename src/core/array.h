@@ -32,6 +32,7 @@ struct azr_array {
     const char *document_key; /* "zarr.json" or ".zarray" */
     unsigned document_kind;   /* of an entry */
     azri_upkeep *upkeep;      /* of who holds DOC, or META, exclusively */
+    bool still;               /* of a snapshot */
     /* under azri_domain_hold: */
     azri_above above;
     azri_ground *ground;
@@ -68,6 +69,11 @@ AZR_CHECKED int azri_array_create(azr_array **out, const char *path,
 AZR_CHECKED int azri_array_open(azr_array **out, const char *path,
                                 const azr_open_options *options,
                                 azr_error *err);
+/* A plain array that nobody writes, in the open directory `dir` (the caller's);
+ * `like`: its options, for reading. */
+AZR_CHECKED int azri_array_open_still(azr_array **out, int dir,
+                                      const char *path, const azr_array *like,
+                                      azr_error *err);
 void azri_array_close(azr_array *a);
 azri_patience azri_array_patience(const azr_array *a);
 AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
@@ -180,6 +186,20 @@ AZR_CHECKED int azri_array_dimension_name(azr_array *a, int d, char **out,
 AZR_CHECKED int azri_array_attributes(azr_array *a, char **out, azr_error *err);
 AZR_CHECKED int azri_array_attribute_set(azr_array *a, const char *name,
                                          const char *json, azr_error *err);
+
+/* ---- snapshot.c ---- */
+AZR_CHECKED int azri_snapshot_take(azr_snapshot **out, azr_array *const *arrays,
+                                   size_t n, const azr_snapshot_options *o,
+                                   azr_error *err);
+azr_array *azri_snapshot_array(const azr_snapshot *s, size_t i);
+const char *azri_snapshot_path(const azr_snapshot *s, size_t i);
+uint64_t azri_snapshot_chunks(const azr_snapshot *s);
+void azri_snapshot_close(azr_snapshot *s);
+
+/* ---- copy.c ---- */
+AZR_CHECKED int azri_tree_copy(const char *from, const char *to,
+                               const azr_copy_options *o, azr_copied *out,
+                               azr_error *err);
 
 /* ---- inspect.c ---- */
 AZR_CHECKED int azri_array_info(azr_array *a, azr_array_info *out,

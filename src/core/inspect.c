@@ -94,8 +94,9 @@ typedef struct walk {
 static bool is_ours(const walk *w, const char *name)
 {
     return w->at[0] == '\0' &&
-           (strcmp(name, ".azr") == 0 || strcmp(name, "zarr.json") == 0 ||
-            strcmp(name, ".zarray") == 0 || strcmp(name, ".zattrs") == 0);
+           (strcmp(name, ".azr") == 0 || strcmp(name, ".azr-owner") == 0 ||
+            strcmp(name, "zarr.json") == 0 || strcmp(name, ".zarray") == 0 ||
+            strcmp(name, ".zattrs") == 0);
 }
 
 static bool inside_grid(const azri_meta *m, const uint64_t *c)

@@ -189,6 +189,7 @@ static int note_item(part *p, const azri_view_item *item,
         p->reading->seen.object = item->object;
         p->reading->seen.absent = item->object.handle < 0;
         p->reading->seen.read = true;
+        p->reading->seen.staged = item->named != 0;
     }
     rc = azri_buf_append(&p->named, &item->named, sizeof item->named, err);
     return rc < 0 ? rc : set_add(&p->reads, rank, coords, err);

@@ -32,8 +32,9 @@ static int take_name(const char *name, unsigned char d_type, void *arg)
 {
     names *n = arg;
 
-    if (!azri_is_directory(n->dir, name, d_type) || strcmp(name, ".azr") == 0 ||
-        strcmp(name, AZRI_TRASH) == 0)
+    /* ours, and what is being built or thrown away */
+    if (strcmp(name, ".azr") == 0 || strncmp(name, ".azr-", 5) == 0 ||
+        !azri_is_directory(n->dir, name, d_type))
         return 0;
     n->count++;
     return azri_buf_append(&n->text, name, strlen(name) + 1, n->err);

@@ -37,6 +37,9 @@ struct azri_sys {
                   int flags);
     int (*unlinkat)(int dir, const char *path, int flags);
     int (*mkdirat)(int dir, const char *path, mode_t mode);
+    /* Content of a whole file shared (FICLONE); a range copied, same offsets. */
+    int (*clone)(int to, int from);
+    ssize_t (*copy_range)(int from, int to, off_t off, size_t n);
     void *(*mmap)(size_t nbytes, int prot, int fd);
     int (*munmap)(void *p, size_t nbytes);
     int (*lock)(int fd, int cmd, struct flock *fl);

@@ -2,10 +2,12 @@
 #include "os/sys.h"
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/random.h>
 #include <sys/syscall.h>
@@ -24,6 +26,18 @@ static int sys_fstat(int fd, struct stat *st)
 static int sys_fstatat(int dir, const char *path, struct stat *st, int flags)
 {
     return fstatat(dir, path, st, flags);
+}
+
+static int sys_clone(int to, int from)
+{
+    return ioctl(to, FICLONE, from);
+}
+
+static ssize_t sys_copy_range(int from, int to, off_t off, size_t n)
+{
+    off_t in = off, out = off;
+
+    return copy_file_range(from, &in, to, &out, n, 0);
 }
 
 static void *sys_mmap(size_t nbytes, int prot, int fd)
@@ -107,6 +121,8 @@ const struct azri_sys azri_sys_posix = {
     .linkat = linkat,
     .unlinkat = unlinkat,
     .mkdirat = mkdirat,
+    .clone = sys_clone,
+    .copy_range = sys_copy_range,
     .mmap = sys_mmap,
     .munmap = munmap,
     .lock = sys_lock,

@@ -176,6 +176,27 @@ int azri_domain_open(azri_domain **out, const char *path, unsigned flags,
     return AZR_OK;
 }
 
+int azri_domain_open_dir(azri_domain **out, int dir, const char *path,
+                         unsigned flags, azr_error *err)
+{
+    azri_domain *d = NULL;
+    int rc = allocate(&d, path, flags, err);
+
+    if (rc == AZR_OK)
+        rc = azri_open_at(&d->dir, dir, ".", O_RDONLY | O_DIRECTORY, 0, err);
+    if (rc == AZR_OK)
+        rc = learn_directory(d, err);
+    if (rc == AZR_OK)
+        rc = azri_store_fs_new(&d->store, d->dir, err);
+    if (rc < 0) {
+        azri_domain_close(d);
+        return rc;
+    }
+    enlist(d);
+    *out = d;
+    return AZR_OK;
+}
+
 /* With its `state`, or not at all. */
 static int open_with_state(azri_domain **out, int at, const char *sub,
                            const char *path, unsigned flags, azr_error *err)
@@ -340,8 +361,8 @@ int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
     azri_state *s = NULL;
     int rc;
 
-    *out = true;
-    if (azri_domain_state(d))
+    *out = !(d->flags & AZRI_DOMAIN_STILL);
+    if (!*out || azri_domain_state(d))
         return AZR_OK;
     rc = azri_state_open(&s, d, &why);
     if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE &&

@@ -771,6 +771,8 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         rc = azri_collect_rubbish(d, out, err);
     if (rc == AZR_OK)
         rc = azri_list(d->dir, ".azr", remove_unborn_state, d, err);
+    if (rc == AZR_OK)
+        azri_snaps_collect(d, out);
     azri_domain_give_fd(d, fd);
     return rc;
 }

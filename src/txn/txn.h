@@ -23,6 +23,7 @@ typedef struct azri_domain azri_domain;
 #define AZRI_DOMAIN_KERNEL_LOCKS 4u  /* no in-process table */
 #define AZRI_DOMAIN_PLAIN        8u  /* never makes or maps `state` */
 #define AZRI_DOMAIN_STALE_ABOVE  16u /* our own rows ask for no upkeep */
+#define AZRI_DOMAIN_STILL        32u /* has no `.azr`, and nobody writes it */
 
 /* What a new `state` must know of its array. */
 typedef struct azri_grid {
@@ -34,6 +35,10 @@ typedef struct azri_grid {
  * is mapped when it is there; azri_domain_ready makes it when it is not. */
 AZR_CHECKED int azri_domain_open(azri_domain **out, const char *path,
                                  unsigned flags, azr_error *err);
+/* Of a directory that is open (`dir` stays the caller's); `path` for messages. */
+AZR_CHECKED int azri_domain_open_dir(azri_domain **out, int dir,
+                                     const char *path, unsigned flags,
+                                     azr_error *err);
 /* The directory of a new array, made if need be. */
 AZR_CHECKED int azri_domain_create(azri_domain **out, const char *path,
                                    unsigned flags, int durability,
@@ -101,6 +106,19 @@ AZR_CHECKED int azri_view_aim(azri_view *v, const azri_keying *keying,
                               const void *arg, azr_error *err);
 void azri_view_free(azri_view *v);
 
+/* Aim at every chunk that there is or may be: all counters, all rows, no items. */
+AZR_CHECKED int azri_view_aim_all(azri_view *v, const azri_keying *keying,
+                                  azr_error *err);
+/* Call `fn` for each chunk that a committed row of this look names: `staged` is
+ * where its object stood before it was renamed to its key, from the array's
+ * directory; NULL: deleted, whatever stands under the key. */
+typedef int (*azri_named_fn)(void *arg, const uint64_t *coords,
+                             const char *staged, azr_error *err);
+AZR_CHECKED int azri_view_named(const azri_view *v, azri_named_fn fn, void *arg,
+                                azr_error *err);
+/* Counter of the stripe of chunk `coords` at this look; of a view of everything. */
+uint64_t azri_view_counter(const azri_view *v, const uint64_t *coords);
+
 /* A fresh look: counters, then rows. Items that moved are dropped (`have` and
  * `done` become false). AZR_EBUSY when a row cannot be read for too long. */
 AZR_CHECKED int azri_view_look(azri_view *v, azr_error *err);
@@ -123,6 +141,16 @@ AZR_CHECKED int azri_view_check(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_ground(azri_view *v, azr_error *err);
 AZR_CHECKED int azri_view_lock_chunks(azri_view *v, azr_error *err);
 bool azri_view_is_locked(const azri_view *v);
+/* The same level by level, for who locks several arrays: each level in all of them
+ * before the next. */
+typedef enum azri_level {
+    AZRI_LEVEL_ROW, /* to wait in */
+    AZRI_LEVEL_META,
+    AZRI_LEVEL_DOC,
+    AZRI_LEVEL_CHUNKS
+} azri_level;
+AZR_CHECKED int azri_view_lock_level(azri_view *v, azri_level level,
+                                     azr_error *err);
 /* Until it is aimed anew: the caller holds META, DOC and all of its chunks. */
 void azri_view_trust_locks(azri_view *v);
 /* Counter of metadata changes and of stripes, as this look saw them. */
@@ -173,6 +201,8 @@ AZR_CHECKED int azri_txn_want_chunks(azri_txn *t, uint64_t n,
                                      azri_coords_fn coords, const void *arg,
                                      bool exclusive, azr_error *err);
 AZR_CHECKED int azri_txn_lock_chunks(azri_txn *t, azr_error *err);
+/* Instead of single ones: every chunk there may be. */
+void azri_txn_want_all(azri_txn *t, bool exclusive);
 /* Let go of the chunk locks (the set is empty again): the shape has moved. */
 AZR_CHECKED int azri_txn_unlock_chunks(azri_txn *t, azr_error *err);
 /* Step 2: finish or clear dead rows that overlap, wait for busy ones.
@@ -189,6 +219,7 @@ uint16_t azri_stripe(const uint64_t *coords, int rank);
 typedef struct azri_seen {
     bool read;   /* false: the content was not read */
     bool absent; /* there was none */
+    bool staged; /* read through a row, so it may have been renamed since */
     azr_object object;
 } azri_seen;
 
@@ -270,6 +301,15 @@ AZR_CHECKED int azri_domain_recover(azri_domain *d, azr_recovery *out,
                                     azr_error *err);
 AZR_CHECKED int azri_domain_status(azri_domain *d, azr_row_fn fn, void *arg,
                                    azr_error *err);
+
+struct azri_owned;
+/* A new directory below `.azr/snap`, held by the caller; `.azr` is made if need be.
+ * AZR_EPERM: this process may not. */
+AZR_CHECKED int azri_domain_snap(struct azri_owned *out, azri_domain *d,
+                                 azr_error *err);
+/* Tell of each snapshot below `.azr/snap`. */
+AZR_CHECKED int azri_domain_snaps(azri_domain *d, azr_snapshot_fn fn, void *arg,
+                                  azr_error *err);
 
 /* AZR_SYNC_CHUNK and AZR_SYNC_NONE: one object at a time. */
 typedef struct azri_plain azri_plain;

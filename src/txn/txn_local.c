@@ -447,6 +447,13 @@ int azri_txn_want_chunks(azri_txn *t, uint64_t n, azri_coords_fn coords,
     return AZR_OK;
 }
 
+void azri_txn_want_all(azri_txn *t, bool exclusive)
+{
+    assert(!t->has_chunks);
+    t->chunks.list[0] = (azri_range){AZRI_LOCK_W, AZRI_LOCK_LAST, exclusive};
+    t->chunks.n = 1;
+}
+
 int azri_txn_lock_chunks(azri_txn *t, azr_error *err)
 {
     int rc;

@@ -6,6 +6,7 @@
 #include "base/guard.h"
 #include "os/file.h"
 #include "sync/lock_table.h"
+#include "sync/owned_dir.h"
 #include "txn/layout.h"
 #include "txn/txn.h"
 
@@ -310,6 +311,11 @@ bool azri_asks_upkeep(const azri_domain *d);
 /* [W8-above] [F-above] below 0: the row must not be cleared. */
 AZR_CHECKED int azri_apply_above(azri_domain *d, uint32_t flags, bool owner,
                                  azr_error *err);
+/* ---- snap.c ---- */
+/* Remove snapshots that nobody holds. What cannot be removed hinders nobody. */
+void azri_snaps_collect(azri_domain *d, azr_recovery *count);
+/* Has this array ever had one here? Then links come and go. */
+bool azri_snaps_are_used(const azri_domain *d);
 
 /* ---- several.c: the other arrays of a transaction ---- */
 /* The array that `r`, of a row of `d`, means. An error says which it is. */

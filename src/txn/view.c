@@ -41,6 +41,7 @@ struct azri_view {
     bool stateless; /* there was no `state` at the look */
     bool blind;     /* nor when the view was aimed: no stripes, no offsets */
     uint64_t meta_counter;
+    uint64_t *all; /* every counter: a view of everything, without items */
     seen_row *rows;
     size_t row_count, row_capacity;
     azri_txn *lock;     /* read under lock, with a row to wait in */
@@ -154,6 +155,7 @@ void azri_view_free(azri_view *v)
     unlock(v);
     drop_rows(v);
     drop_items(v);
+    azri_free(v->all);
     azri_free(v->rows);
     azri_free(v);
 }
@@ -180,6 +182,8 @@ int azri_view_aim(azri_view *v, const azri_keying *keying, uint64_t n,
     v->trusted = false;
     drop_rows(v);
     drop_items(v);
+    azri_free(v->all);
+    v->all = NULL;
     v->items = azri_calloc((size_t)n, sizeof *v->items);
     if (!v->items)
         return azri_fail_nomem(err, (size_t)n * sizeof *v->items);
@@ -202,6 +206,18 @@ int azri_view_aim(azri_view *v, const azri_keying *keying, uint64_t n,
     return AZR_OK;
 }
 
+int azri_view_aim_all(azri_view *v, const azri_keying *keying, azr_error *err)
+{
+    int rc = azri_view_aim(v, keying, 0, NULL, NULL, err);
+
+    if (rc < 0)
+        return rc;
+    v->all = azri_calloc(AZRI_COUNTERS, sizeof *v->all);
+    if (!v->all)
+        return azri_fail_nomem(err, AZRI_COUNTERS * sizeof *v->all);
+    return AZR_OK;
+}
+
 /* ------------------------------------------------------------ counters --- */
 
 /* [R1-counters] An object opened in an earlier try is kept only if its counter
@@ -213,6 +229,8 @@ static int look_at_counters(azri_view *v, azri_state *s, azr_error *err)
     if (rc < 0)
         return rc;
     v->meta_counter = atomic_load(&azri_state_changing(s)->meta);
+    for (uint32_t i = 0; v->all && i < AZRI_COUNTERS; i++)
+        v->all[i] = atomic_load(azri_state_counter(s, i));
     for (uint64_t i = 0; i < v->n; i++) {
         azri_view_item *item = &v->items[i];
         uint64_t now = atomic_load(azri_state_counter(s, item->stripe));
@@ -228,6 +246,10 @@ static bool counters_stand(const azri_view *v, const azri_state *s)
 {
     if (v->meta_counter != atomic_load(&azri_state_changing(s)->meta))
         return false;
+    for (uint32_t i = 0; v->all && i < AZRI_COUNTERS; i++) {
+        if (v->all[i] != atomic_load(azri_state_counter(s, i)))
+            return false;
+    }
     for (uint64_t i = 0; i < v->n; i++) {
         const azri_view_item *item = &v->items[i];
 
@@ -283,7 +305,7 @@ static uint64_t naming_word(uint64_t word)
 
 static bool concerns(const azri_view *v, const azri_intent *in)
 {
-    if (in->flags & AZRI_WHAT_METADATA)
+    if ((in->flags & AZRI_WHAT_METADATA) || v->all)
         return true;
     return v->has_offsets && in->first <= v->last && v->first <= in->last;
 }
@@ -308,7 +330,7 @@ static seen_row *room_for_row(azri_view *v, azr_error *err)
 static bool name_items(azri_view *v, const azri_state *s, const azri_intent *in,
                        bool pending)
 {
-    bool any = false;
+    bool any = v->all != NULL;
 
     for (uint64_t i = 0; i < v->n; i++) {
         azri_view_item *item = &v->items[i];
@@ -561,7 +583,8 @@ int azri_view_look(azri_view *v, azr_error *err)
     if (v->blind && has) { /* it has appeared: nothing of before counts */
         azri_keying keying = v->keying;
 
-        rc = azri_view_aim(v, &keying, v->n, v->coords, v->arg, err);
+        rc = v->all ? azri_view_aim_all(v, &keying, err)
+                    : azri_view_aim(v, &keying, v->n, v->coords, v->arg, err);
         if (rc < 0)
             return rc;
     }
@@ -612,16 +635,30 @@ uint64_t azri_view_meta_counter(const azri_view *v)
     return v->meta_counter;
 }
 
+uint64_t azri_view_counter(const azri_view *v, const uint64_t *coords)
+{
+    return v->stateless ? 0 : v->all[azri_stripe(coords, v->keying.rank)];
+}
+
 /* --------------------------------------------------------------- opens --- */
+
+#define STAGED_KEY_MAX (AZRI_STAGED_NAME_MAX + 16)
+
+static void staged_key(char out[STAGED_KEY_MAX], uint32_t row, uint64_t id,
+                       uint64_t n)
+{
+    char name[AZRI_STAGED_NAME_MAX];
+
+    azri_staged_name(name, row, id, n);
+    (void)snprintf(out, STAGED_KEY_MAX, ".azr/tx/%s", name);
+}
 
 static int open_staged(azri_view *v, uint32_t row, uint64_t id, uint64_t n,
                        azr_object *out, azr_error *err)
 {
-    char name[AZRI_STAGED_NAME_MAX];
-    char key[AZRI_STAGED_NAME_MAX + 16];
+    char key[STAGED_KEY_MAX];
 
-    azri_staged_name(name, row, id, n);
-    (void)snprintf(key, sizeof key, ".azr/tx/%s", name);
+    staged_key(key, row, id, n);
     return v->d->store->ops->open(v->d->store, key, out, err);
 }
 
@@ -697,6 +734,39 @@ int azri_view_open_document(azri_view *v, unsigned entry_kind, const char *key,
     return rc;
 }
 
+static int tell_of_row(const azri_view *v, const seen_row *r, azri_named_fn fn,
+                       void *arg, azr_error *err)
+{
+    const azri_state *s = azri_domain_state(v->d);
+    const azri_intent *in = &r->intent;
+    int rc = AZR_OK;
+
+    for (uint64_t n = 0; n < in->count && rc == AZR_OK; n++) {
+        char key[STAGED_KEY_MAX];
+        azri_entry e;
+
+        azri_entry_get(&e, s, in->entries, n);
+        if (e.head.kind != AZRI_ENTRY_CHUNK)
+            continue;
+        staged_key(key, r->row, azri_word_id(in->word), n);
+        rc = fn(arg, e.coords, e.head.flags & AZRI_ENTRY_DELETED ? NULL : key,
+                err);
+    }
+    return rc;
+}
+
+int azri_view_named(const azri_view *v, azri_named_fn fn, void *arg,
+                    azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (size_t k = 0; k < v->row_count && rc == AZR_OK; k++) {
+        if (!v->rows[k].pending && AZRI_GUARD(READ_THROUGH))
+            rc = tell_of_row(v, &v->rows[k], fn, arg, err);
+    }
+    return rc;
+}
+
 /* ---------------------------------------------------------------- lock --- */
 
 static void collect_ranges(azri_view *v, azri_ranges *r)
@@ -736,43 +806,51 @@ static int lock_patiently(azri_view *v, const azri_range *r, azr_error *err)
     }
 }
 
-static int lock_ground_read_only(azri_view *v, azr_error *err)
+static int lock_read_only(azri_view *v, azri_level level, azr_error *err)
 {
     azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
     azri_range doc = {AZRI_LOCK_DOC, AZRI_LOCK_DOC, false};
-    int rc = azri_domain_take_fd(v->d, &v->lock_fd, err);
 
-    if (rc == AZR_OK)
-        rc = lock_patiently(v, &meta, err);
-    if (rc == AZR_OK)
-        rc = lock_patiently(v, &doc, err);
-    return rc;
+    if (level == AZRI_LEVEL_ROW)
+        return azri_domain_take_fd(v->d, &v->lock_fd, err);
+    return lock_patiently(v, level == AZRI_LEVEL_META ? &meta : &doc, err);
 }
 
-static int lock_ground_with_row(azri_view *v, azr_error *err)
+static int lock_with_row(azri_view *v, azri_level level, azr_error *err)
 {
-    int rc = azri_txn_begin(&v->lock, v->d, &v->patience, err);
+    if (level == AZRI_LEVEL_ROW)
+        return azri_txn_begin(&v->lock, v->d, &v->patience, err);
+    return level == AZRI_LEVEL_META ? azri_txn_lock_meta(v->lock, false, err)
+                                    : azri_txn_lock_doc(v->lock, false, err);
+}
 
-    if (rc == AZR_OK)
-        rc = azri_txn_lock_meta(v->lock, false, err);
-    if (rc == AZR_OK)
-        rc = azri_txn_lock_doc(v->lock, false, err);
+int azri_view_lock_level(azri_view *v, azri_level level, azr_error *err)
+{
+    azri_state *s = azri_domain_state(v->d);
+    int rc;
+
+    if (!s)
+        return AZR_OK;
+    if (level == AZRI_LEVEL_CHUNKS)
+        return azri_view_lock_chunks(v, err);
+    if (level == AZRI_LEVEL_ROW)
+        AZRI_COUNT(locked_reads, 1);
+    rc = s->writable ? lock_with_row(v, level, err)
+                     : lock_read_only(v, level, err);
+    if (rc < 0)
+        unlock(v);
     return rc;
 }
 
 /* [R4-lock] first what says which chunks there are … */
 int azri_view_lock_ground(azri_view *v, azr_error *err)
 {
-    azri_state *s = azri_domain_state(v->d);
-    int rc;
+    int rc = AZR_OK;
 
-    if (!s || azri_view_is_locked(v))
+    if (azri_view_is_locked(v))
         return AZR_OK;
-    AZRI_COUNT(locked_reads, 1);
-    rc = s->writable ? lock_ground_with_row(v, err)
-                     : lock_ground_read_only(v, err);
-    if (rc < 0)
-        unlock(v);
+    for (int l = AZRI_LEVEL_ROW; l <= AZRI_LEVEL_DOC && rc == AZR_OK; l++)
+        rc = azri_view_lock_level(v, (azri_level)l, err);
     return rc;
 }
 
@@ -784,9 +862,16 @@ int azri_view_lock_chunks(azri_view *v, azr_error *err)
     if (!azri_view_is_locked(v) || v->chunks_locked)
         return AZR_OK;
     if (v->lock) {
-        rc = azri_txn_want_chunks(v->lock, v->n, v->coords, v->arg, false, err);
+        if (v->all)
+            azri_txn_want_all(v->lock, false);
+        else
+            rc = azri_txn_want_chunks(v->lock, v->n, v->coords, v->arg, false,
+                                      err);
         if (rc == AZR_OK)
             rc = azri_txn_lock_chunks(v->lock, err);
+    } else if (v->all) {
+        rc = lock_patiently(
+            v, &(azri_range){AZRI_LOCK_W, AZRI_LOCK_LAST, false}, err);
     } else {
         collect_ranges(v, &v->ranges);
         for (size_t i = 0; rc == AZR_OK && i < v->ranges.n; i++)

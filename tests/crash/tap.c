@@ -117,6 +117,9 @@ CALL(int, linkat,
      (from_dir, from, to_dir, to, flags))
 CALL(int, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 CALL(int, mkdirat, (int dir, const char *path, mode_t mode), (dir, path, mode))
+CALL(int, clone, (int to, int from), (to, from))
+CALL(ssize_t, copy_range, (int from, int to, off_t off, size_t n_),
+     (from, to, off, n_))
 CALL(int, lock, (int fd, int cmd, struct flock *fl), (fd, cmd, fl))
 CALL(int, flock, (int fd, int operation), (fd, operation))
 CALL(ssize_t, getrandom, (void *buf, size_t n_), (buf, n_))
@@ -237,6 +240,8 @@ static const struct azri_sys tap_table = {
     .linkat = tap_linkat,
     .unlinkat = tap_unlinkat,
     .mkdirat = tap_mkdirat,
+    .clone = tap_clone,
+    .copy_range = tap_copy_range,
     .mmap = tap_mmap,
     .munmap = tap_munmap,
     .lock = tap_lock,

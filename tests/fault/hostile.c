@@ -710,6 +710,132 @@ static bool chunk_link_mode(void)
            complain("mode %o", (unsigned)st.st_mode);
 }
 
+/* ------------------------------------------------------------- snapshots --- */
+
+static char g_outside[200];
+
+/* Things below `.azr/snap` that nobody of us made, some by names that we give. */
+static bool put_snaps(int n)
+{
+    static const char id[] = "0123456789abcdef0123456789abcdef";
+    char snap[256], thing[400], below[500];
+
+    (void)snprintf(snap, sizeof snap, "%s/.azr/snap", g_at);
+    (void)snprintf(thing, sizeof thing, "%s/%s", snap, id);
+    (void)snprintf(below, sizeof below, "%s/link", thing);
+    switch (n) {
+    case 0: /* `snap` leads out */
+        return symlink(g_outside, snap) == 0;
+    case 1: /* `snap` is a file */
+        return mknod(snap, S_IFREG | 0644, 0) == 0;
+    default:
+        break;
+    }
+    if (mkdir(snap, 0777) != 0)
+        return false;
+    switch (n) {
+    case 2: /* a snapshot leads out */
+        return symlink(g_outside, thing) == 0;
+    case 3: /* … by what is in it */
+        return mkdir(thing, 0777) == 0 && symlink(g_outside, below) == 0;
+    case 4:
+        return mkfifo(thing, 0666) == 0;
+    case 5: /* who made it is a FIFO */
+        (void)snprintf(below, sizeof below, "%s/.azr-owner", thing);
+        return mkdir(thing, 0777) == 0 && mkfifo(below, 0666) == 0;
+    case 6: /* deeper than any key */
+        for (int depth = 0; depth < 80; depth++) {
+            size_t at = strlen(thing);
+
+            if (mkdir(thing, 0777) != 0)
+                return false;
+            (void)snprintf(thing + at, sizeof thing - at, "/d");
+        }
+        return true;
+    default: /* names that are not ours */
+        (void)snprintf(thing, sizeof thing, "%s/mine", snap);
+        (void)snprintf(below, sizeof below, "%s/%s.old", snap, id);
+        return mkdir(thing, 0777) == 0 && mkdir(below, 0777) == 0;
+    }
+}
+
+#define SNAP_THINGS 8
+
+static int see_snapshot(const azr_snapshot_info *info, void *arg)
+{
+    *(uint64_t *)arg += info->objects;
+    return 0;
+}
+
+/* All of it works on beside them. */
+static bool be_snapper(void *arg)
+{
+    azr_selection all = azr_select_all(1);
+    azr_error err = AZR_ERROR_INIT;
+    azr_snapshot *s = NULL;
+    azr_array *a = NULL;
+    uint64_t objects = 0;
+    int32_t v[SCENE_LENGTH];
+    int rc;
+
+    if (!scene_open(&a, g_at, AZR_OPEN_WRITE) || !scene_write(a, 0, 4, 50))
+        return false;
+    rc = azr_array_snapshots(a, see_snapshot, &objects, &err);
+    if (rc < 0 && *(const int *)arg > 1)
+        return complain("list: %s", err.message);
+    rc = azr_snapshot_take(&s, &a, 1, NULL, &err);
+    if (rc == AZR_OK)
+        rc = azr_array_read(azr_snapshot_array(s, 0), &all, v, sizeof v, &err);
+    if (rc == AZR_OK && v[0] != 50)
+        return complain("the snapshot has %d", (int)v[0]);
+    azr_snapshot_close(s);
+    azr_array_close(a);
+    /* where there can be no `snap`, that is said */
+    if (*(const int *)arg <= 1)
+        return rc < 0 || complain("a snapshot was taken through a link");
+    return rc == AZR_OK || complain("%s", err.message);
+}
+
+static bool exists_below(const char *dir, const char *name)
+{
+    struct stat st;
+    char path[600];
+
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    return lstat(path, &st) == 0;
+}
+
+static bool snap_things(void)
+{
+    char kept[400], snap[256];
+
+    if (!begin_sound())
+        return false;
+    (void)snprintf(g_outside, sizeof g_outside, "%s/outside", scene_root(true));
+    (void)snprintf(kept, sizeof kept, "%s/0123456789abcdef0123456789abcdef",
+                   g_outside);
+    for (int n = 0; n < SNAP_THINGS; n++) {
+        fresh();
+        tree_remove(g_outside);
+        if (mkdir(g_outside, 0777) != 0 || mkdir(kept, 0777) != 0)
+            return complain("mkdir");
+        (void)snprintf(snap, sizeof snap, "%s/.azr/snap", g_at);
+        if (!put_snaps(n))
+            return complain("no scene %d", n);
+        if (!child_run("snapper", be_snapper, &n))
+            return tell("thing", (uint64_t)n);
+        if (!exists_below(kept, "."))
+            return complain("thing %d: something outside was removed", n);
+        if (n == 7 && !exists_below(snap, "mine"))
+            return complain("what is not ours was removed");
+        if ((n == 3 || n == 5) &&
+            exists_below(snap, "0123456789abcdef0123456789abcdef"))
+            return complain("thing %d: rubbish was left", n);
+    }
+    tree_remove(g_outside);
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     static const test tests[] = {
@@ -733,6 +859,7 @@ int main(int argc, char **argv)
         {"chunk-sizes", chunk_sizes, false},
         {"chunk-things", chunk_things, false},
         {"chunk-link-mode", chunk_link_mode, false},
+        {"snap-things", snap_things, false},
     };
 
     return run_tests(tests, sizeof tests / sizeof tests[0], argc, argv);

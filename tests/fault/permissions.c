@@ -8,6 +8,7 @@
 
 #include <grp.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -202,6 +203,82 @@ static bool state_denied(void)
     return let(BOB, 022, -1, AZR_EPERM) && let(BOB, 022, 0, AZR_EPERM);
 }
 
+/* What each of them gets. */
+typedef struct snapper {
+    person who;
+    const char *directory;
+    int want;
+} snapper;
+
+static bool be_snapper(void *arg)
+{
+    const snapper *p = arg;
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_selection s = AZR_BOX(1, {0}, {4});
+    azr_error err = AZR_ERROR_INIT;
+    azr_snapshot *snapshot = NULL;
+    int32_t was[4], now[4];
+    azr_array *a = NULL;
+    int rc;
+
+    if (!become(&p->who))
+        return false;
+    o.directory = p->directory;
+    rc = azr_array_open(&a, g_at, NULL, &err);
+    if (rc == AZR_OK)
+        rc = azr_array_read(a, &s, was, sizeof was, &err);
+    if (rc < 0)
+        return complain("%s", err.message);
+    rc = azr_snapshot_take(&snapshot, &a, 1, &o, &err);
+    azr_array_close(a);
+    if (rc != p->want)
+        return complain("user %u: %s (%s), %s is needed", p->who.uid,
+                        azr_status_name(rc), err.message,
+                        azr_status_name(p->want));
+    if (rc < 0)
+        return err.message[0] != '\0' || complain("no message");
+    rc = azr_array_read(azr_snapshot_array(snapshot, 0), &s, now, sizeof now,
+                        &err);
+    azr_snapshot_close(snapshot);
+    return (rc == AZR_OK && memcmp(was, now, sizeof was) == 0) ||
+           complain("the snapshot: %s", err.message);
+}
+
+static bool snap(unsigned uid, const char *directory, int want)
+{
+    snapper p = {{uid, 022, 0, 0, 0}, directory, want};
+
+    return child_run("snapper", be_snapper, &p);
+}
+
+/* Bob may write in `.azr`, but one chunk is Alice's alone, which a kernel with
+ * protected links does not let him link: it is copied. A stranger is refused, and
+ * may have a copy elsewhere. Nothing is left of any of them. */
+static bool snapshots(void)
+{
+    char chunk[256], elsewhere[256], place[256], command[256];
+    bool ok;
+
+    if (!begin(022) || !let(ALICE, 022, 0, AZR_OK))
+        return false;
+    (void)snprintf(chunk, sizeof chunk, "%s/c/0", g_at);
+    (void)snprintf(elsewhere, sizeof elsewhere, "%s/elsewhere",
+                   scene_root(true));
+    tree_remove(elsewhere);
+    if (chmod(chunk, 0644) != 0 || mkdir(elsewhere, 0777) != 0 ||
+        chmod(elsewhere, 01777) != 0)
+        return complain("cannot prepare");
+    ok = snap(BOB, NULL, AZR_OK) && snap(ALICE, NULL, AZR_OK);
+    (void)snprintf(command, sizeof command, "chmod -R o+rX '%s'", g_home);
+    (void)snprintf(place, sizeof place, "%s/.azr/snap", g_at);
+    ok = ok && (system(command) == 0 || complain("chmod"));
+    ok = ok && snap(STRANGER, NULL, AZR_EPERM) &&
+         snap(STRANGER, elsewhere, AZR_OK) && snap(BOB, elsewhere, AZR_OK);
+    /* only what is empty can be removed so */
+    return ok && ((rmdir(elsewhere) == 0 && rmdir(place) == 0) ||
+                  complain("a snapshot is left"));
+}
+
 int main(int argc, char **argv)
 {
     static const test tests[] = {
@@ -211,6 +288,7 @@ int main(int argc, char **argv)
         {"chunks-denied", chunks_denied, true},
         {"deletion-denied", deletion_denied, true},
         {"state-denied", state_denied, true},
+        {"snapshots", snapshots, true},
     };
 
     return run_tests(tests, sizeof tests / sizeof tests[0], argc, argv);
