@@ -170,7 +170,8 @@ static int compose(azr_group *g, azri_buf *text, azri_identity *seen,
  *   3. A puts the consolidated metadata, with x as it was before.
  *
  * So A reads all of them again after it has put; B looks after its document is in
- * place. Whoever comes second finds what the other did.
+ * place. Whoever comes second finds what the other did. If A dies in between, its
+ * marker is there: who comes next reads all of them.
  */
 #define ROUNDS 8
 
@@ -179,7 +180,7 @@ static int consolidate_locked(azr_group *g, azr_error *err)
     azri_put put = {g->dir, g->path, "zarr.json", AZRI_PUT_OVER, NULL};
     azri_buf text = AZRI_BUF_INIT, before = AZRI_BUF_INIT;
     azri_identity seen;
-    int rc = AZR_OK;
+    int rc = azri_upkeep_mark_all(g->dir, g->format, err);
 
     put.seen = &seen;
     if (g->format == 2) {

@@ -249,7 +249,8 @@ static bool is_below(const char *key, const char *path)
 {
     size_t n = strlen(path);
 
-    return strncmp(key, path, n) == 0 && (key[n] == '\0' || key[n] == '/');
+    return strncmp(key, path, n) == 0 &&
+           (n == 0 || key[n] == '\0' || key[n] == '/');
 }
 
 int azri_copy_entries(azri_edits *out, azri_copy *c, const char *path,

@@ -495,7 +495,8 @@ static int gather_node(const azr_node *node, void *arg)
     rc = azri_open_at(&dir, g->dir, node->path, O_RDONLY | O_DIRECTORY, 0,
                       g->err);
     if (rc == AZR_OK)
-        rc = azri_buf_printf(&path, g->err, "%s/%s", g->path, node->path);
+        rc = azri_buf_printf(&path, g->err, "%s%s%s", g->path,
+                             g->path[0] ? "/" : "", node->path);
     if (rc == AZR_OK)
         rc = azri_edits_of_node(g->edits, g->format, (const char *)path.data,
                                 dir, g->err);
@@ -510,14 +511,15 @@ static int gather(gatherer *g, int from)
     azr_group group = {.path = NULL, .dir = -1, .format = g->format};
     azri_documents docs = AZRI_DOCUMENTS_INIT;
     azr_open_options options = AZR_OPEN_OPTIONS_INIT;
-    int rc =
-        azri_open_at(&g->dir, from, g->path, O_RDONLY | O_DIRECTORY, 0, g->err);
+    int rc = azri_open_at(&g->dir, from, g->path[0] ? g->path : ".",
+                          O_RDONLY | O_DIRECTORY, 0, g->err);
 
     if (rc == AZR_ENOTFOUND)
         return AZR_OK;
     if (rc == AZR_OK)
         rc = azri_documents_classify(&docs, g->dir, g->err);
-    if (rc == AZR_OK && docs.format == g->format)
+    if (rc == AZR_OK && docs.format == g->format &&
+        (g->path[0] || g->format == 2)) /* of version 3 it is no entry */
         rc = azri_edits_of_node(g->edits, g->format, g->path, g->dir, g->err);
     if (rc == AZR_OK && docs.format == g->format &&
         docs.kind == AZR_NODE_GROUP) {
@@ -533,7 +535,7 @@ static int gather(gatherer *g, int from)
     return rc;
 }
 
-/* All at and below `path`, from the place. */
+/* All at and below `path`, from the place; "": all of it. */
 static int renew_tree(place *p, const char *path, azr_error *err)
 {
     azri_edits edits = {NULL, 0, 0};
@@ -582,6 +584,8 @@ static int renew_named(place *p, const char *path, azr_error *err)
     azri_edits edits = {NULL, 0, 0};
     int rc;
 
+    if (strcmp(path, "/") == 0)
+        return renew_tree(p, "", err);
     if (!is_inside(path))
         return AZR_OK; /* none of ours */
     if (strcmp(path, ".") != 0)
@@ -649,6 +653,16 @@ static void unmark(const azri_upkeep *u)
         if (p->marked)
             (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
     }
+}
+
+int azri_upkeep_mark_all(int dir, int format, azr_error *err)
+{
+    place p = {.copy = {.format = format}};
+    azri_put put = {dir, ".", marker_key(&p), AZRI_PUT_ANYHOW, NULL};
+    azri_span all = {(const uint8_t *)"/", 1};
+
+    return AZRI_GUARD(ABOVE_MARKER) ? azri_document_put(&put, all, err)
+                                    : AZR_OK;
 }
 
 void azri_upkeep_forget(int dir, int format)

@@ -90,6 +90,8 @@ void azri_upkeep_close(azri_upkeep *u); /* NULL: nothing */
 AZR_CHECKED int azri_upkeep_leftover(const azri_upkeep_of *of,
                                      const azri_patience *patience,
                                      azr_error *err);
+/* Before all entries of the group are made, under its lock: a marker for all. */
+AZR_CHECKED int azri_upkeep_mark_all(int dir, int format, azr_error *err);
 /* Whole documents were renewed: what was left is done. */
 void azri_upkeep_forget(int dir, int format);
 

@@ -405,6 +405,49 @@ static bool sweep_kills(trial *t, unsigned step)
 
 /* ------------------------------------------------------------------ beside --- */
 
+/* Another one appends between the look of who consolidates at the documents and
+ * his put, and sees nothing above; then who consolidates dies. */
+static const trial *g_consolidated;
+
+static int rename_and_die(int from_dir, const char *from, int to_dir,
+                          const char *to, unsigned flags)
+{
+    if (strcmp(to, g_consolidated->format == 2 ? ".zmetadata" : "zarr.json") ==
+        0) {
+        victim v = {g_consolidated, ACT_APPEND, TAP_COUNT,
+                    TAP_POINTS,     false,      false};
+
+        (void)child_run("in between", be_victim, &v);
+        (void)azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+        (void)raise(SIGKILL);
+    }
+    return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+}
+
+static bool be_consolidator(void *arg)
+{
+    azr_error err = AZR_ERROR_INIT;
+
+    g_consolidated = arg;
+    tap_arm(TAP_COUNT, TAP_POINTS, false, 0);
+    tap_sys.renameat2 = rename_and_die;
+    (void)consolidate(g_consolidated->at, &err);
+    return complain("it did not die: %s", err.message);
+}
+
+static bool die_consolidating(trial *t)
+{
+    bool ok;
+
+    tree_copy(t->from, t->at);
+    ok = child_wait(child_start(be_consolidator, t)) == SIGKILL ||
+         complain("it ended otherwise");
+    ok = ok && look_after(t, 0);
+    t->done++;
+    tree_remove(t->at);
+    return ok;
+}
+
 static bool run_other(const trial *t, act a, bool may_fail)
 {
     victim v = {t, a, TAP_COUNT, TAP_POINTS, false, may_fail};
@@ -645,6 +688,16 @@ static bool beside(int format, bool plain, act a, act other, unsigned step)
     return report(&t, what, ok);
 }
 
+static bool consolidator_dies(int format)
+{
+    static trial t;
+    bool ok = begin(&t, format, false, true, ACT_CONSOLIDATE) &&
+              die_consolidating(&t);
+
+    end(&t);
+    return report(&t, "dies after its put", ok);
+}
+
 static bool both(int format, act a, act other)
 {
     static trial t;
@@ -676,6 +729,7 @@ int main(int argc, char **argv)
         ok &= beside(format, true, ACT_APPEND, ACT_CONSOLIDATE, quick ? 2 : 1);
         ok &= beside(format, true, ACT_CONSOLIDATE, ACT_APPEND, quick ? 2 : 1);
         ok &= both(format, ACT_APPEND, ACT_APPEND_OTHER);
+        ok &= consolidator_dies(format);
         if (quick)
             continue;
         ok &= kills(format, true, ACT_CREATE, 1);
@@ -710,6 +764,8 @@ static const control controls[] = {
     {"ABOVE_MARKER", AZRI_GUARD_ABOVE_MARKER, false, ACT_GROUP, ACT_COUNT},
     {"ABOVE_MARKER (move)", AZRI_GUARD_ABOVE_MARKER, false, ACT_MOVE,
      ACT_COUNT},
+    {"ABOVE_MARKER (all)", AZRI_GUARD_ABOVE_MARKER, true, ACT_CONSOLIDATE,
+     ACT_OPEN},
     {"ABOVE_REREAD", AZRI_GUARD_ABOVE_REREAD, true, ACT_CONSOLIDATE,
      ACT_APPEND},
 };
@@ -721,6 +777,8 @@ static bool try_format(const control *c, int format, unsigned step)
 
     if (ok && c->value == AZRI_GUARD_ABOVE_LOCK)
         ok = sweep_both(&t, c->other);
+    else if (ok && c->other == ACT_OPEN)
+        ok = die_consolidating(&t);
     else if (ok && c->other == ACT_COUNT)
         ok = sweep_kills(&t, step);
     else if (ok)
