@@ -24,14 +24,6 @@ void azri_bin_close(azri_bin *b)
     *b = none;
 }
 
-/* The lock of a directory that nobody waits for. AZR_EBUSY: its maker lives. */
-static int try_lock(int *out, int dir)
-{
-    azri_patience now = {0, NULL};
-
-    return azri_dir_lock(out, dir, AZRI_TRASH, &now, NULL);
-}
-
 static int fail_make(const char *path, azr_error *err)
 {
     return azri_fail_errno(err, AZR_SUB_MKDIR, errno,
@@ -68,6 +60,7 @@ static int open_in(azri_bin *b, int parent, azr_error *err)
 int azri_bin_open(azri_bin *b, int parent, const char *path, bool replaced,
                   azr_error *err)
 {
+    azri_patience now = {0, NULL};
     uint64_t id[2];
     int rc = azri_random(id, sizeof id, err);
 
@@ -93,19 +86,13 @@ int azri_bin_open(azri_bin *b, int parent, const char *path, bool replaced,
             rc = open_in(b, parent, err);
     }
     if (rc == AZR_OK && AZRI_GUARD(CLAIM))
-        rc = try_lock(&b->lock, b->dir);
+        rc = azri_dir_lock(&b->lock, b->dir, path, &now, err);
     if (rc == AZR_ENOTFOUND) {
         errno = ENOENT;
         rc = fail_make(path, err);
     }
-    if (rc < 0) {
-        if (rc == AZR_EUNSUPPORTED)
-            azri_ignore(azri_fail_sub(err, rc, AZR_SUB_FILESYSTEM,
-                                      "the file system of '%s' cannot lock "
-                                      "directories",
-                                      path));
+    if (rc < 0)
         azri_bin_close(b);
-    }
     return rc;
 }
 
@@ -117,6 +104,7 @@ typedef struct claim {
 static int try_claim(const char *name, unsigned char d_type, void *arg)
 {
     claim *c = arg;
+    azri_patience now = {0, NULL}; /* held: its maker lives */
     size_t n = strlen(name);
 
     if (n >= sizeof c->b->name || !azri_is_directory(c->b->trash, name, d_type))
@@ -125,7 +113,7 @@ static int try_claim(const char *name, unsigned char d_type, void *arg)
     if (azri_open_at(&c->b->dir, c->b->trash, name,
                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NULL) < 0)
         return 0;
-    if (try_lock(&c->b->lock, c->b->dir) == AZR_OK) {
+    if (azri_dir_lock(&c->b->lock, c->b->dir, name, &now, NULL) == AZR_OK) {
         c->b->replaced = n > 2 && strcmp(name + n - 2, ".b") == 0;
         c->found = true;
         return 1;
