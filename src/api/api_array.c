@@ -11,18 +11,27 @@ int azri_fail_null(azr_error *err, const char *what)
     return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT, "%s is NULL", what);
 }
 
+int azri_check_size(const char *type, uint32_t found, size_t needed,
+                    azr_error *err)
+{
+    if (found == needed)
+        return AZR_OK;
+    return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                         "%s.struct_size is %u, need %zu", type, found, needed);
+}
+
 int azri_take_options(azr_open_options *out, const azr_open_options *in,
                       uint32_t known, azr_error *err)
 {
     azr_open_options defaults = AZR_OPEN_OPTIONS_INIT;
+    int rc;
 
     *out = defaults;
     if (!in)
         return AZR_OK;
-    if (in->struct_size != sizeof *in)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_open_options.struct_size is %u, need %zu",
-                             in->struct_size, sizeof *in);
+    rc = azri_check_size("azr_open_options", in->struct_size, sizeof *in, err);
+    if (rc < 0)
+        return rc;
     *out = *in;
     if (in->flags & ~known)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
@@ -94,14 +103,13 @@ void azr_array_close(azr_array *array)
 
 int azr_array_info_get(azr_array *array, azr_array_info *out, azr_error *err)
 {
+    int rc;
+
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(out);
-    if (out->struct_size != sizeof *out)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_array_info.struct_size is %u, need %zu",
-                             out->struct_size, sizeof *out);
-    return azri_array_info(array, out, err);
+    rc = azri_check_size("azr_array_info", out->struct_size, sizeof *out, err);
+    return rc < 0 ? rc : azri_array_info(array, out, err);
 }
 
 int azr_array_usage(azr_array *array, uint64_t *chunks_out,
@@ -130,11 +138,7 @@ static azri_caller_memory dense_source(const void *data, size_t nbytes)
 static int check_memory(const azr_memory *m, azr_error *err)
 {
     NEED(m);
-    if (m->struct_size != sizeof *m)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_memory.struct_size is %u, need %zu",
-                             m->struct_size, sizeof *m);
-    return AZR_OK;
+    return azri_check_size("azr_memory", m->struct_size, sizeof *m, err);
 }
 
 int azr_array_read(azr_array *array, const azr_selection *sel, void *dst,

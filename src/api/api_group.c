@@ -25,14 +25,14 @@ static int take_spec(azr_group_spec *out, const azr_group_spec *in,
                      azr_error *err)
 {
     azr_group_spec defaults = AZR_GROUP_SPEC_INIT;
+    int rc;
 
     *out = defaults;
     if (!in)
         return AZR_OK;
-    if (in->struct_size != sizeof *in)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_group_spec.struct_size is %u, need %zu",
-                             in->struct_size, sizeof *in);
+    rc = azri_check_size("azr_group_spec", in->struct_size, sizeof *in, err);
+    if (rc < 0)
+        return rc;
     if (in->zarr_format != 0 && in->zarr_format != 2 && in->zarr_format != 3)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "zarr_format is %d, need 2 or 3", in->zarr_format);
@@ -86,14 +86,13 @@ void azr_group_close(azr_group *group)
 
 int azr_group_info_get(azr_group *group, azr_group_info *out, azr_error *err)
 {
+    int rc;
+
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(group);
     NEED(out);
-    if (out->struct_size != sizeof *out)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_group_info.struct_size is %u, need %zu",
-                             out->struct_size, sizeof *out);
-    return azri_group_info(group, out, err);
+    rc = azri_check_size("azr_group_info", out->struct_size, sizeof *out, err);
+    return rc < 0 ? rc : azri_group_info(group, out, err);
 }
 
 int azr_group_attributes(azr_group *group, char **out, azr_error *err)
@@ -189,6 +188,16 @@ int azr_group_open_group(azr_group **out, azr_group *group, const char *path,
     return rc;
 }
 
+/* The same of what is to be made, with the groups above it. */
+static int take_new(azr_open_options *o, char **path_out, azr_group *group,
+                    const char *path, const azr_open_options *options,
+                    azr_error *err)
+{
+    int rc = take_below(o, path_out, group, path, options, CREATE_FLAGS, err);
+
+    return rc < 0 ? rc : azri_group_make_parents(group, path, err);
+}
+
 int azr_group_create_array(azr_array **out, azr_group *group, const char *path,
                            const azr_array_spec *spec,
                            const azr_open_options *options, azr_error *err)
@@ -206,10 +215,8 @@ int azr_group_create_array(azr_array **out, azr_group *group, const char *path,
     s = *spec;
     if (s.zarr_format == 0)
         s.zarr_format = group->format;
-    rc = take_below(&o, &full, group, path, options, CREATE_FLAGS, err);
+    rc = take_new(&o, &full, group, path, options, err);
     o.flags &= ~AZR_OPEN_IMPLIED;
-    if (rc == AZR_OK)
-        rc = azri_group_make_parents(group, path, err);
     if (rc == AZR_OK)
         rc = azri_array_create(out, full, &s, &o, err);
     azri_free(full);
@@ -234,9 +241,7 @@ int azr_group_create_group(azr_group **out, azr_group *group, const char *path,
         return rc;
     if (s.zarr_format == 0)
         s.zarr_format = group->format;
-    rc = take_below(&o, &full, group, path, options, CREATE_FLAGS, err);
-    if (rc == AZR_OK)
-        rc = azri_group_make_parents(group, path, err);
+    rc = take_new(&o, &full, group, path, options, err);
     if (rc == AZR_OK)
         rc = azri_group_create(out, full, &s, &o, err);
     azri_free(full);

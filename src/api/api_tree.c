@@ -9,14 +9,14 @@ static int take_options(azr_tree_options *out, const azr_tree_options *in,
     const uint32_t known =
         AZR_TREE_RECURSIVE | AZR_TREE_FORCE | AZR_TREE_INSIST;
     azr_tree_options defaults = AZR_TREE_OPTIONS_INIT;
+    int rc;
 
     *out = defaults;
     if (!in)
         return AZR_OK;
-    if (in->struct_size != sizeof *in)
-        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
-                             "azr_tree_options.struct_size is %u, need %zu",
-                             in->struct_size, sizeof *in);
+    rc = azri_check_size("azr_tree_options", in->struct_size, sizeof *in, err);
+    if (rc < 0)
+        return rc;
     if (in->flags & ~known)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "unknown tree flags %x", in->flags & ~known);
