@@ -398,7 +398,8 @@ typedef struct azr_array_spec {
 /**
  * Create an array at `path` (a directory that does not exist, or holds no node)
  * and open it for writing. Of two creators exactly one succeeds, and nobody
- * sees half an array.
+ * sees half an array. In the flags of `options`: AZR_CREATE_REPLACE, or
+ * AZR_CREATE_OR_OPEN; without either what is there is left alone.
  *
  * @return AZR_EEXISTS (an array or group is there), AZR_EINVAL, AZR_EUNSUPPORTED,
  *         AZR_EPERM, AZR_EIO

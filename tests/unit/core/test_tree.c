@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define LENGTH 12
@@ -665,6 +666,44 @@ static void test_progress_may_stop_it(void **state)
     assert_false(exists(".azr-trash"));
 }
 
+static int descriptors(void)
+{
+    int n = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        n += fcntl(fd, F_GETFD) >= 0;
+    return n;
+}
+
+static void test_descriptors(void **state)
+{
+    struct rlimit old, few;
+    azr_error err = AZR_ERROR_INIT;
+    int before = descriptors();
+
+    (void)state;
+    azr_group_close(make_group("g", 0));
+    for (int i = 0; i < 20; i++) {
+        char name[16];
+
+        (void)snprintf(name, sizeof name, "g/a%d", i);
+        azr_array_close(make(name, 1, 0));
+    }
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = old;
+    few.rlim_cur = (rlim_t)before + 30;
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_int_equal(remove_node("g", AZR_TREE_RECURSIVE, &err), AZR_EIO);
+    assert_non_null(strstr(err.message, "ulimit"));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_int_equal(descriptors(), before);
+    assert_true(exists("g/a19/zarr.json"));
+    assert_int_equal(azr_move(at("g"), at("h"), NULL, &err), AZR_OK);
+    azr_group_close(make_group("h", AZR_CREATE_REPLACE));
+    assert_int_equal(remove_node("h", 0, &err), AZR_OK);
+    assert_int_equal(descriptors(), before);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -689,6 +728,7 @@ int main(void)
         T(test_create_or_open),
         T(test_leftovers_are_collected),
         T(test_progress_may_stop_it),
+        T(test_descriptors),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
