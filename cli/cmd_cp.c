@@ -56,15 +56,22 @@ int cmd_cp(struct cli *cli, int argc, char **argv)
     struct progress progress;
     azr_copied copied = {.struct_size = (uint32_t)sizeof copied};
     azr_copy_options o = AZR_COPY_OPTIONS_INIT;
+    const struct cli_option options[] = {
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
+        CLI_OPTION_END,
+    };
     struct cli_list words = {NULL, 0};
     azr_error err = AZR_ERROR_INIT;
     int rc;
 
-    if (!cli_args(cli, &usage, NULL, argc, argv, &words, 2, 2))
+    if (!cli_args(cli, &usage, options, argc, argv, &words, 2, 2))
         return cli->exit_code;
     progress = progress_begin(cli, "cp", "chunks");
     o.timeout_ms = cli->timeout_ms;
     o.cancel = cli->cancel;
+    if (cli->leave_stale)
+        o.flags |= AZR_COPY_LEAVE_STALE;
     o.progress = show;
     o.arg = &progress;
     rc = azr_copy(words.items[0], words.items[1], &o, &copied, &err);

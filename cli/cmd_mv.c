@@ -20,9 +20,14 @@ int cmd_mv(struct cli *cli, int argc, char **argv)
     azr_error err = AZR_ERROR_INIT;
     struct json j = json_begin(stdout);
     struct rlimit r;
+    const struct cli_option options[] = {
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
+        CLI_OPTION_END,
+    };
     int rc;
 
-    if (!cli_args(cli, &usage, NULL, argc, argv, &words, 2, 2))
+    if (!cli_args(cli, &usage, options, argc, argv, &words, 2, 2))
         return cli->exit_code;
     if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max) {
         r.rlim_cur = r.rlim_max; /* every array below takes three */
@@ -30,6 +35,8 @@ int cmd_mv(struct cli *cli, int argc, char **argv)
     }
     o.timeout_ms = cli->timeout_ms;
     o.cancel = cli->cancel;
+    if (cli->leave_stale)
+        o.flags |= AZR_TREE_LEAVE_STALE;
     rc = azr_move(words.items[0], words.items[1], &o, &err);
     if (rc == AZR_EINVAL)
         return cli_usage_error(cli, "%s", err.message);

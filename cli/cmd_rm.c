@@ -133,6 +133,8 @@ int cmd_rm(struct cli *cli, int argc, char **argv)
          "a group with all that is below it"},
         {CLI_FLAG, 0, "force", &force, NULL, "whatever directory it is"},
         {CLI_FLAG, 'n', "dry-run", &dry_run, NULL, "say what would be removed"},
+        {CLI_FLAG, 0, "leave-stale", &cli->leave_stale, NULL,
+         "consolidated metadata above stays as it is"},
         CLI_OPTION_END,
     };
     uint32_t flags = 0;
@@ -143,6 +145,8 @@ int cmd_rm(struct cli *cli, int argc, char **argv)
         flags |= AZR_TREE_RECURSIVE;
     if (force)
         flags |= AZR_TREE_FORCE;
+    if (cli->leave_stale)
+        flags |= AZR_TREE_LEAVE_STALE;
     if (dry_run)
         return foresee(cli, words.items[0], flags);
     return remove_it(cli, words.items[0], flags);

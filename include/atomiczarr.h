@@ -815,9 +815,13 @@ AZR_API const char *azr_snapshot_path(const azr_snapshot *snapshot, size_t i);
  *  last one removes it. NULL allowed. */
 AZR_API void azr_snapshot_close(azr_snapshot *snapshot);
 
+/** Consolidated metadata of groups above the copy stays as it is: stale. Without it
+ *  they are renewed, and where that is not permitted there is no copy (AZR_EPERM). */
+#define AZR_COPY_LEAVE_STALE 1u
+
 typedef struct azr_copy_options {
     uint32_t struct_size;
-    uint32_t flags;           /**< 0 */
+    uint32_t flags;           /**< AZR_COPY_… */
     int64_t timeout_ms;       /**< of the waits for each array's instant */
     azr_cancel *cancel;       /**< NULL allowed */
     azr_progress_fn progress; /**< chunks; non-zero cancels. NULL: none */
@@ -982,6 +986,9 @@ AZR_API AZR_CHECKED int azr_array_recover(azr_array *array, azr_recovery *out,
 #define AZR_TREE_FORCE 2u
 /** On a file system whose locks could not be shown to work. */
 #define AZR_TREE_INSIST 4u
+/** Consolidated metadata of groups above stays as it is: stale. Without it they
+ *  are renewed, and where that is not permitted nothing is done (AZR_EPERM). */
+#define AZR_TREE_LEAVE_STALE 8u
 
 typedef struct azr_tree_options {
     uint32_t struct_size;

@@ -72,11 +72,12 @@ int azr_copy(const char *from, const char *to, const azr_copy_options *options,
     NEED(to);
     if (options)
         o = *options;
-    if (o.struct_size != sizeof o || o.flags != 0)
+    if (o.struct_size != sizeof o || (o.flags & ~AZR_COPY_LEAVE_STALE))
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "azr_copy_options: struct_size %u, need %zu; "
-                             "flags %x, need 0",
-                             o.struct_size, sizeof o, o.flags);
+                             "flags %x, known: %x",
+                             o.struct_size, sizeof o, o.flags,
+                             AZR_COPY_LEAVE_STALE);
     if (out && out->struct_size != sizeof *out)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "azr_copied.struct_size is %u, need %zu",

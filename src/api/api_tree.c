@@ -6,8 +6,8 @@
 static int take_options(azr_tree_options *out, const azr_tree_options *in,
                         azr_error *err)
 {
-    const uint32_t known =
-        AZR_TREE_RECURSIVE | AZR_TREE_FORCE | AZR_TREE_INSIST;
+    const uint32_t known = AZR_TREE_RECURSIVE | AZR_TREE_FORCE |
+                           AZR_TREE_INSIST | AZR_TREE_LEAVE_STALE;
     azr_tree_options defaults = AZR_TREE_OPTIONS_INIT;
     int rc;
 

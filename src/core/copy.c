@@ -9,6 +9,7 @@
 
 #include "base/cancel.h"
 #include "core/group.h"
+#include "core/upkeep.h"
 #include "sync/owned_dir.h"
 
 #include <errno.h>
@@ -122,14 +123,10 @@ static int begin_build(copier *c, azr_error *err)
 }
 
 /* The commit point. */
-static int appear(const copier *c, const char *to, azr_error *err)
+static int give_name(const copier *c, const char *to, azr_error *err)
 {
     int rc = AZR_OK;
 
-    if (c->power && azri_sys->syncfs(c->node) != 0)
-        return azri_fail_errno(err, AZR_SUB_SYNC, errno, "syncfs '%s'", to);
-    if (azri_canceled(c->patience.cancel))
-        return azri_fail(err, AZR_ECANCELED, "canceled");
     if (azri_sys->renameat2(c->build.dir, NODE, c->parent, c->name,
                             RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST || errno == ENOTEMPTY)
@@ -144,6 +141,25 @@ static int appear(const copier *c, const char *to, azr_error *err)
     }
     if (c->power)
         rc = azri_fsync_dir(c->parent, ".", err);
+    return rc;
+}
+
+static int appear(const copier *c, const char *to, azr_error *err)
+{
+    azri_upkeep_of of = {
+        .dir = c->parent, .path = to, .mark = true, .name = c->name};
+    azri_upkeep *above = NULL;
+    int rc;
+
+    if (c->power && azri_sys->syncfs(c->node) != 0)
+        return azri_fail_errno(err, AZR_SUB_SYNC, errno, "syncfs '%s'", to);
+    if (azri_canceled(c->patience.cancel))
+        return azri_fail(err, AZR_ECANCELED, "canceled");
+    of.stale = (c->o->flags & AZR_COPY_LEAVE_STALE) != 0;
+    rc = azri_upkeep_open(&above, &of, 1, &c->patience, err);
+    if (rc == AZR_OK)
+        rc = give_name(c, to, err);
+    azri_upkeep_close(above);
     return rc;
 }
 

@@ -4,6 +4,7 @@
 #include "base/cancel.h"
 #include "base/guard.h"
 #include "sync/lock_dir.h"
+#include "sync/owned_dir.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -238,6 +239,8 @@ static int remove_directory(sweeper *w, const char *name)
         return AZR_OK;
     if (rc == AZR_OK && !w->in_array)
         rc = condemn(dir, w->bin->replaced, &had, w->err);
+    else if (rc == AZR_OK && azri_owned_is_name(name, ""))
+        rc = remove_documents(dir, w->err); /* a snapshot: who reads it, too */
     if (rc == AZR_OK)
         rc = empty(w, dir, w->depth + 1, had);
     azri_close(dir);

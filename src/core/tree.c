@@ -11,6 +11,7 @@
 #include "base/guard.h"
 #include "base/log.h"
 #include "core/group.h"
+#include "core/upkeep.h"
 #include "sync/lock_dir.h"
 
 #include <errno.h>
@@ -95,6 +96,17 @@ static int check_file_system(int dir, const char *path, bool insist,
                          "'%s' is on %s: its locks are not known to hold, "
                          "writing is refused (`azr doctor` tells more)",
                          path, name);
+}
+
+/* Its entries in consolidated metadata above; and the flock of the directory it
+ * stands in, which comes last. */
+static azri_upkeep_of upkeep_of(const place *p, bool stale)
+{
+    return (azri_upkeep_of){.dir = p->dir,
+                            .path = p->path,
+                            .mark = true,
+                            .stale = stale,
+                            .name = p->name};
 }
 
 bool azri_is_astray(int dir, const azr_open_options *o)
@@ -533,16 +545,18 @@ int azri_tree_remove(const char *path, const azr_tree_options *o,
     azri_patience patience = azri_patience_from(o->timeout_ms, o->cancel);
     azri_sweep s = {o->cancel, o->progress, o->arg, 0};
     azri_bin b = AZRI_BIN_INIT;
+    azri_upkeep *above = NULL;
+    azri_upkeep_of of;
     node n = NODE_INIT;
-    int lock = -1;
     int rc = node_take(&n, path, o, &patience, true, err);
 
+    of = upkeep_of(&n.at, (o->flags & AZR_TREE_LEAVE_STALE) != 0);
     if (rc == AZR_OK)
-        rc = azri_dir_lock(&lock, n.at.dir, path, &patience, err);
+        rc = azri_upkeep_open(&above, &of, 1, &patience, err);
     if (rc == AZR_OK)
         rc = take_away(&n, &b, err);
     grips_free(&n.arrays);
-    azri_dir_unlock(lock);
+    azri_upkeep_close(above);
     if (rc == AZR_OK)
         clean_up(&b, n.at.dir, path, &s);
     else if (b.dir >= 0)
@@ -573,13 +587,9 @@ int azri_tree_collect(const char *path, uint64_t *removed_out,
 
 /* ------------------------------------------------------------------ move --- */
 
-/* Both directories, in the order of device and inode. */
-static int lock_both(int locks[2], const place *a, const place *b,
-                     const azri_patience *patience, azr_error *err)
+static int check_device(const place *a, const place *b, azr_error *err)
 {
-    const place *first = a, *second = b;
     struct stat x, y;
-    int rc;
 
     if (azri_sys->fstat(a->dir, &x) != 0 || azri_sys->fstat(b->dir, &y) != 0)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", a->path);
@@ -588,14 +598,7 @@ static int lock_both(int locks[2], const place *a, const place *b,
                              "'%s' and '%s' are on different file systems: "
                              "copy it, and remove the first",
                              a->path, b->path);
-    if (y.st_ino < x.st_ino) {
-        first = b;
-        second = a;
-    }
-    rc = azri_dir_lock(&locks[0], first->dir, first->path, patience, err);
-    if (rc == AZR_OK && x.st_ino != y.st_ino)
-        rc = azri_dir_lock(&locks[1], second->dir, second->path, patience, err);
-    return rc;
+    return AZR_OK;
 }
 
 static int fail_rename(const place *from, const place *to, azr_error *err)
@@ -656,7 +659,9 @@ int azri_tree_move(const char *from, const char *to, const azr_tree_options *o,
                    azr_error *err)
 {
     azri_patience patience = azri_patience_from(o->timeout_ms, o->cancel);
-    int locks[2] = {-1, -1};
+    bool stale = (o->flags & AZR_TREE_LEAVE_STALE) != 0;
+    azri_upkeep *above = NULL;
+    azri_upkeep_of of[2];
     place target = PLACE_INIT;
     node n = NODE_INIT;
     int rc = place_open(&target, to, err);
@@ -666,11 +671,14 @@ int azri_tree_move(const char *from, const char *to, const azr_tree_options *o,
     if (rc == AZR_OK)
         rc = node_take(&n, from, o, &patience, false, err);
     if (rc == AZR_OK)
-        rc = lock_both(locks, &n.at, &target, &patience, err);
+        rc = check_device(&n.at, &target, err);
+    of[0] = upkeep_of(&n.at, stale);
+    of[1] = upkeep_of(&target, stale);
+    if (rc == AZR_OK)
+        rc = azri_upkeep_open(&above, of, 2, &patience, err);
     if (rc == AZR_OK)
         rc = give_name(&n, &target, err);
-    azri_dir_unlock(locks[1]);
-    azri_dir_unlock(locks[0]);
+    azri_upkeep_close(above);
     node_dispose(&n);
     place_close(&target);
     return rc;
@@ -814,10 +822,11 @@ static int judge_replaced(const node *n, azr_error *err)
                      n->at.path);
 }
 
-static int try_publish(azri_build *b, node *n, const azri_patience *patience,
-                       azr_error *err)
+static int try_publish(azri_build *b, node *n, bool stale,
+                       const azri_patience *patience, azr_error *err)
 {
-    int lock = -1;
+    azri_upkeep_of of = upkeep_of(&n->at, stale);
+    azri_upkeep *above = NULL;
     int rc = node_open(n, err);
 
     if (rc == AZR_OK) {
@@ -834,11 +843,11 @@ static int try_publish(azri_build *b, node *n, const azri_patience *patience,
         rc = AZR_OK;
     }
     if (rc == AZR_OK)
-        rc = azri_dir_lock(&lock, n->at.dir, n->at.path, patience, err);
+        rc = azri_upkeep_open(&above, &of, 1, patience, err);
     if (rc == AZR_OK)
         rc = come_into_place(&b->bin, n, err);
     node_close(n);
-    azri_dir_unlock(lock);
+    azri_upkeep_close(above);
     return rc;
 }
 
@@ -846,13 +855,14 @@ int azri_build_publish(azri_build *b, const char *path,
                        const azr_open_options *o, azr_error *err)
 {
     azri_patience patience = azri_patience_from(o->timeout_ms, o->cancel);
+    bool stale = (o->flags & AZR_OPEN_STALE_CONSOLIDATED) != 0;
     node n = NODE_INIT;
     int rc = place_open(&n.at, path, err);
 
     if (rc == AZR_OK)
         rc = azri_fsync_dir(b->bin.dir, ".", err);
     while (rc == AZR_OK) {
-        rc = try_publish(b, &n, &patience, err);
+        rc = try_publish(b, &n, stale, &patience, err);
         if (rc != AZR_ECONFLICT || (err && err->code != 0))
             break;
         rc = azri_patience_check(&patience);

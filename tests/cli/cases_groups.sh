@@ -93,6 +93,21 @@ for format in 2 3; do
     is 0 "$azr" consolidate $r --json
     json consolidated true
     is 0 "$azr" verify $r
+    # moved, copied, replaced and removed nodes too, whole trees as well
+    is 0 "$azr" mv $r/g $r/h
+    is 0 "$azr" verify $r
+    is 0 "$azr" cp $r/h $r/g
+    is 0 "$azr" verify $r
+    is 0 "$azr" create $r/h --group --format $format --overwrite
+    is 0 "$azr" verify $r
+    is 0 "$azr" rm -r $r/h
+    is 0 "$azr" verify $r
+    is 0 "$azr" tree $r
+    lacks stale
+    is 0 "$azr" mv $r/g $r/h --leave-stale
+    is 1 "$azr" verify $r
+    is 0 "$azr" mv $r/h $r/g --leave-stale
+    is 0 "$azr" verify $r
     rm -r $r/c
     is 1 "$azr" verify $r
     finds ' c.* is consolidated, but not there'
