@@ -39,11 +39,7 @@ int azri_take_options(azr_open_options *out, const azr_open_options *in,
 static int take_options(azr_open_options *out, const azr_open_options *in,
                         azr_error *err)
 {
-    const uint32_t known = AZR_OPEN_WRITE | AZR_OPEN_INSIST |
-                           AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
-                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY;
-
-    return azri_take_options(out, in, known, err);
+    return azri_take_options(out, in, AZRI_ARRAY_FLAGS, err);
 }
 
 int azr_array_create(azr_array **out, const char *path,

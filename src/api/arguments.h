@@ -18,4 +18,8 @@ AZR_CHECKED int azri_take_options(azr_open_options *out,
                                   const azr_open_options *in, uint32_t known,
                                   azr_error *err);
 
+#define AZRI_ARRAY_FLAGS                                                       \
+    (AZR_OPEN_WRITE | AZR_OPEN_INSIST | AZR_OPEN_WRITE_EMPTY |                 \
+     AZR_OPEN_READ_UNLOCKED | AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY)
+
 #endif

@@ -28,7 +28,11 @@ typedef enum azri_guard {
     AZRI_GUARD_HOME_NO,   /* a PREPARED row waits for its home's word */
     AZRI_GUARD_HOME_YES,  /* and counts from then on */
     AZRI_GUARD_HOME_SLOT, /* … which it asks with its lock in hand */
-    AZRI_GUARD_OTHERS     /* the home row is cleared after the others */
+    AZRI_GUARD_OTHERS,    /* the home row is cleared after the others */
+    AZRI_GUARD_DOC, /* a transaction changes documents under DOC exclusive */
+    AZRI_GUARD_META_EXCLUSIVE, /* and cuts off chunks under META exclusive */
+    AZRI_GUARD_SHRINK_FIRST,   /* and then the document goes first */
+    AZRI_GUARD_FIND_IN_ROW /* an array that is created is found in its row */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

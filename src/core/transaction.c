@@ -6,6 +6,8 @@
  * dead, and fails with AZR_ECONFLICT if a counter has moved.
  */
 #include "core/transaction.h"
+#include "base/checked.h"
+#include "base/stats.h"
 #include "os/host.h"
 
 #include <stdlib.h>
@@ -13,16 +15,70 @@
 
 /* ----------------------------------------------------------------- reads --- */
 
+azri_ground *azri_part_top(const azri_part *p)
+{
+    return p->next ? p->next : p->g;
+}
+
+bool azri_part_moves_document(const azri_part *p)
+{
+    const azri_buf *a, *b;
+
+    if (p->created || p->sets_zattrs)
+        return true;
+    if (!p->next)
+        return false;
+    a = &p->g->meta->text;
+    b = &p->next->meta->text;
+    return a->nbytes != b->nbytes || memcmp(a->data, b->data, a->nbytes) != 0;
+}
+
+bool azri_part_writes(const azri_part *p)
+{
+    return p->count > 0 || p->shrinks || azri_part_moves_document(p);
+}
+
+azri_victims azri_part_victims(const azri_part *p)
+{
+    azri_victims v = {.m = p->g->meta, .shape = p->kept};
+
+    return v;
+}
+
+int azri_fail_conflict(const azri_part *p, azr_error *err)
+{
+    p->t->conflict = true;
+    AZRI_COUNT(conflicts, 1);
+    return azri_fail(err, AZR_ECONFLICT,
+                     "'%s': what this transaction read was changed by another "
+                     "one; nothing was written, run it again",
+                     azri_domain_path(p->a->d));
+}
+
+/* Does any of what is stored under this key count? */
+static bool has_stored(const azri_part *p, const uint64_t *coords)
+{
+    const azri_meta *m = p->g->meta;
+
+    if (p->created)
+        return false;
+    for (int d = 0; d < m->rank; d++) {
+        if ((int64_t)coords[d] > INT64_MAX / m->chunk[d] ||
+            (int64_t)coords[d] * m->chunk[d] >= p->kept[d])
+            return false;
+    }
+    return true;
+}
+
 static const uint8_t *overlay(void *arg, const uint64_t *coords)
 {
     const azri_part *p = arg;
     bool found;
-    size_t i;
+    size_t i = azri_staged_position(p, coords, &found);
 
-    if (p->count == 0)
-        return NULL;
-    i = azri_staged_position(p, coords, &found);
-    return found ? p->chunks[i].bytes : NULL;
+    if (found)
+        return p->chunks[i].bytes;
+    return has_stored(p, coords) ? NULL : p->blank;
 }
 
 static void note_stripe(azri_part *p, uint16_t stripe, uint64_t counter)
@@ -55,10 +111,10 @@ static int note_read(void *arg, azri_view *v, const azri_plan *plan,
 {
     azri_part *p = arg;
 
-    if (!p->g)
+    if (!p->g) {
         p->g = azri_ground_ref(g);
-    else if (p->g != g)
-        p->t->conflict = true;
+        memcpy(p->kept, g->meta->shape, sizeof p->kept);
+    }
     for (uint64_t i = 0; i < plan->piece_count; i++) {
         azri_piece piece;
         int rc;
@@ -78,16 +134,33 @@ static bool holds(void *arg, const uint64_t *coords)
 {
     const azri_part *p = arg;
 
-    return p->locked && azri_set_has(&p->held, coords);
+    return p->locked && (p->alone || azri_set_has(&p->held, coords));
 }
 
 static azri_read_hooks hooks_of(azri_part *p)
 {
-    azri_read_hooks h = {note_read, overlay, p, NULL};
+    azri_read_hooks h = {.note = note_read, .overlay = overlay, .arg = p};
 
     if (p->t->locked_before)
         h.holds = holds;
+    if (p->g) {
+        h.as = azri_part_top(p);
+        h.base = p->g;
+    }
     return h;
+}
+
+int azri_part_verdict(azri_part *p, int rc, azr_error *err)
+{
+    azri_read_hooks hooks = hooks_of(p);
+
+    if (rc == AZR_EINVAL && !p->created &&
+        azri_read_document(p->a, &hooks, &p->t->patience, NULL) ==
+            AZR_ECONFLICT) {
+        azri_error_reset(err);
+        rc = AZR_ECONFLICT;
+    }
+    return rc == AZR_ECONFLICT ? azri_fail_conflict(p, err) : rc;
 }
 
 /* ----------------------------------------------------------------- begin --- */
@@ -113,11 +186,24 @@ static void free_part(azri_part *p)
     for (size_t i = 0; i < p->count; i++)
         azri_free(p->chunks[i].bytes);
     azri_free(p->chunks);
+    azri_free(p->blank);
+    azri_buf_dispose(&p->zattrs);
+    if (p->zattrs_seen.handle >= 0)
+        azri_domain_store(p->a->d)->ops->close(azri_domain_store(p->a->d),
+                                               &p->zattrs_seen);
     azri_buf_dispose(&p->reads.coords);
     azri_buf_dispose(&p->named);
     azri_buf_dispose(&p->held.coords);
+    azri_ground_unref(p->next);
     azri_ground_unref(p->g);
     azri_free(p);
+}
+
+/* The last one, which has never been one of them. */
+void azri_part_forget(azr_txn *t, azri_part *p)
+{
+    t->part_count--;
+    free_part(p);
 }
 
 void azri_transaction_free(azr_txn *t)
@@ -154,6 +240,8 @@ int azri_part_add(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
     }
     p->t = t;
     p->a = a;
+    p->zattrs_seen.handle = -1;
+    p->directory = -1;
     t->parts[t->part_count++] = p;
     *out = p;
     return AZR_OK;
@@ -170,7 +258,7 @@ int azri_part_distinct(const azri_part *p, const azri_part *q, azr_error *err)
                          azri_domain_path(p->a->d), azri_domain_path(q->a->d));
 }
 
-static int find_part(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
+int azri_part_new(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
 {
     azri_part new = {.a = a};
     int rc;
@@ -189,79 +277,58 @@ static int find_part(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
     return azri_part_add(out, t, a, err);
 }
 
-/* `a` becomes one of the transaction's arrays. */
-static int join(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
+int azri_transaction_alive(const azr_txn *t, azr_error *err)
 {
-    azri_read_hooks hooks;
-    int rc;
-
     if (t->ended)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "the transaction has ended; begin another");
     if (t->pid != azri_process_id())
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "this transaction belongs to process %u", t->pid);
+    return AZR_OK;
+}
+
+int azri_part_join(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
+{
+    azri_read_hooks hooks;
+    int rc = azri_transaction_alive(t, err);
+
+    if (rc < 0)
+        return rc;
     if (a->options.sync != AZR_SYNC_FULL)
         return azri_fail(err, AZR_EUNSUPPORTED,
                          "transactions need a handle with AZR_SYNC_FULL");
-    rc = find_part(out, t, a, err);
+    rc = azri_part_new(out, t, a, err);
     if (rc < 0 || (*out)->g)
         return rc;
     hooks = hooks_of(*out);
     rc = azri_read_document(a, &hooks, &t->patience, err);
     if (rc < 0 && !(*out)->locked) /* it has never been one of them */
-        free_part(t->parts[--t->part_count]);
+        azri_part_forget(t, *out);
     return rc;
-}
-
-int azri_transaction_read(azr_txn *t, azr_array *a, const azr_selection *sel,
-                          const azri_caller_memory *dst, azr_error *err)
-{
-    azri_read_hooks hooks;
-    azri_part *p;
-    int rc = join(&p, t, a, err);
-
-    if (rc < 0)
-        return rc;
-    hooks = hooks_of(p);
-    t->read_count++;
-    p->used_shape |= azri_selection_needs_shape(sel);
-    return azri_array_read(a, sel, dst, &hooks, &t->patience, err);
-}
-
-int azri_transaction_shape(azr_txn *t, azr_array *a, int64_t *shape_out,
-                           azr_error *err)
-{
-    azri_part *p;
-    int rc = join(&p, t, a, err);
-
-    if (rc < 0)
-        return rc;
-    p->used_shape = true;
-    memcpy(shape_out, p->g->meta->shape,
-           (size_t)p->g->meta->rank * sizeof *shape_out);
-    return AZR_OK;
 }
 
 /* ---------------------------------------------------------------- writes --- */
 
-/* The part of a chunk that lies in the array, as a box. */
-static azr_selection box_of_chunk(const azri_meta *m, const azri_piece *piece)
+/* What is stored of a chunk and counts, as a box. */
+static azr_selection stored_box(const azri_part *p, const uint64_t *coords)
 {
-    int64_t start[AZR_MAX_RANK] = {0};
+    const azri_meta *m = p->g->meta;
+    int64_t start[AZR_MAX_RANK] = {0}, count[AZR_MAX_RANK] = {0};
 
-    for (int d = 0; d < m->rank; d++)
-        start[d] = (int64_t)piece->coords[d] * m->chunk[d];
-    return azr_select_box(m->rank, start, piece->extent, NULL);
+    for (int d = 0; d < m->rank; d++) {
+        start[d] = (int64_t)coords[d] * m->chunk[d];
+        count[d] = azri_min_i64(m->chunk[d], p->kept[d] - start[d]);
+    }
+    return azr_select_box(m->rank, start, count, NULL);
 }
 
 /* The present content of a partly covered chunk: a read of the transaction. */
-static int load_current(azri_part *p, azri_staged_chunk *c,
-                        const azri_piece *piece, azr_error *err)
+static int load_current(azri_part *p, azri_staged_chunk *c, azr_error *err)
 {
     const azri_meta *m = p->g->meta;
     size_t item = m->dtype->nbytes;
-    azr_selection sel = box_of_chunk(m, piece);
+    azr_selection sel = stored_box(p, c->coords);
     azri_read_hooks hooks = hooks_of(p);
     azri_caller_memory dst = {NULL, NULL, item};
     azr_memory dense;
@@ -269,8 +336,9 @@ static int load_current(azri_part *p, azri_staged_chunk *c,
     azri_piece all;
     int rc;
 
+    hooks.as = p->g;
     for (int d = 0; d < m->rank; d++)
-        dst.nbytes *= (size_t)piece->extent[d];
+        dst.nbytes *= (size_t)sel.count[d];
     dst.data = azri_alloc(dst.nbytes);
     if (!dst.data)
         return azri_fail_nomem(err, dst.nbytes);
@@ -294,42 +362,36 @@ done:
     return rc;
 }
 
-static int make_room(azri_part *p, azr_error *err)
-{
-    size_t want = p->capacity ? 2 * p->capacity : 8;
-    azri_staged_chunk *chunks;
-
-    if (p->count < p->capacity)
-        return AZR_OK;
-    chunks = azri_resize(p->chunks, want * sizeof *chunks);
-    if (!chunks)
-        return azri_fail_nomem(err, want * sizeof *chunks);
-    p->chunks = chunks;
-    p->capacity = want;
-    return AZR_OK;
-}
-
-/* A chunk that the transaction touches for the first time. */
-static int add_chunk(azri_part *p, const azri_piece *piece, size_t at,
-                     azr_error *err)
+static int new_blank(uint8_t **out, const azri_part *p, azr_error *err)
 {
     const azri_meta *m = p->g->meta;
-    azri_staged_chunk c = {.bytes = NULL};
-    int rc = make_room(p, err);
 
-    if (rc < 0)
-        return rc;
     if (m->chunk_nbytes > AZRI_MAX_CHUNK_NBYTES)
         return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_CHUNK,
                              "chunks of %zu bytes are larger than %zu",
                              m->chunk_nbytes, AZRI_MAX_CHUNK_NBYTES);
-    memcpy(c.coords, piece->coords, sizeof c.coords);
-    c.bytes = azri_alloc(m->chunk_nbytes);
-    if (!c.bytes)
+    *out = azri_alloc(m->chunk_nbytes);
+    if (!*out)
         return azri_fail_nomem(err, m->chunk_nbytes);
-    azri_fill_elements(c.bytes, p->g->stored_fill, m->dtype->nbytes,
+    azri_fill_elements(*out, p->g->stored_fill, m->dtype->nbytes,
                        m->chunk_nbytes / m->dtype->nbytes);
-    rc = piece->whole ? AZR_OK : load_current(p, &c, piece, err);
+    return AZR_OK;
+}
+
+/* A chunk that the transaction touches for the first time. */
+static int add_chunk(azri_part *p, const uint64_t *coords, bool whole,
+                     size_t at, azr_error *err)
+{
+    azri_staged_chunk c = {.bytes = NULL};
+    int rc = azri_staged_room(p, err);
+
+    if (rc == AZR_OK)
+        rc = new_blank(&c.bytes, p, err);
+    if (rc < 0)
+        return rc;
+    memcpy(c.coords, coords, sizeof c.coords);
+    if (!whole && has_stored(p, coords))
+        rc = load_current(p, &c, err);
     if (rc < 0) {
         azri_free(c.bytes);
         return rc;
@@ -341,8 +403,8 @@ static int add_chunk(azri_part *p, const azri_piece *piece, size_t at,
     return AZR_OK;
 }
 
-static int write_pieces(azri_part *p, const azri_plan *plan,
-                        const azr_memory *src, azr_error *err)
+int azri_part_write(azri_part *p, const azri_plan *plan, const azr_memory *src,
+                    azr_error *err)
 {
     for (uint64_t i = 0; i < plan->piece_count; i++) {
         azri_piece piece;
@@ -352,7 +414,7 @@ static int write_pieces(azri_part *p, const azri_plan *plan,
         azri_plan_piece(plan, i, &piece);
         at = azri_staged_position(p, piece.coords, &found);
         if (!found) {
-            int rc = add_chunk(p, &piece, at, err);
+            int rc = add_chunk(p, piece.coords, piece.whole, at, err);
 
             if (rc < 0)
                 return rc;
@@ -364,14 +426,108 @@ static int write_pieces(azri_part *p, const azri_plan *plan,
     return AZR_OK;
 }
 
+/* Before a read by a document that is not stored: chunks that a smaller shape went
+ * through are staged as it left them, and there is something to show of those of
+ * which nothing counts. */
+static int prepare_read(azri_part *p, const azri_plan *plan, azr_error *err)
+{
+    azri_victims v = azri_part_victims(p);
+    int rc = p->blank ? AZR_OK : new_blank(&p->blank, p, err);
+
+    for (uint64_t i = 0; i < plan->piece_count && rc == AZR_OK; i++) {
+        azri_piece piece;
+        bool found;
+        size_t at;
+
+        azri_plan_piece(plan, i, &piece);
+        if (!has_stored(p, piece.coords) ||
+            !azri_victims_border(&v, piece.coords))
+            continue;
+        at = azri_staged_position(p, piece.coords, &found);
+        if (!found)
+            rc = add_chunk(p, piece.coords, false, at, err);
+    }
+    return rc;
+}
+
+/* Nothing is stored of an array that is created. */
+static int read_created(azri_part *p, const azri_plan *plan,
+                        const azri_caller_memory *dst, azr_error *err)
+{
+    const azri_ground *g = azri_part_top(p);
+    azr_memory memory;
+    int rc =
+        azri_memory_resolve(&memory, dst, plan, g->meta->dtype->nbytes, err);
+
+    for (uint64_t i = 0; i < plan->piece_count && rc == AZR_OK; i++) {
+        azri_piece piece;
+
+        azri_plan_piece(plan, i, &piece);
+        azri_scatter(plan, &piece, &memory, overlay(p, piece.coords),
+                     azri_chain_strides(g->chain), g->meta->dtype->nbytes,
+                     azri_chain_swap_unit(g->chain));
+    }
+    return rc;
+}
+
+static int read_pending(azri_part *p, const azr_selection *sel,
+                        const azri_caller_memory *dst, azr_error *err)
+{
+    const azri_meta *m = azri_part_top(p)->meta;
+    azri_plan plan;
+    int rc = azri_plan_init(&plan, sel, m->rank, m->shape, m->chunk, err);
+
+    if (rc < 0)
+        return rc;
+    rc = prepare_read(p, &plan, err);
+    if (rc == AZR_OK && p->created)
+        rc = read_created(p, &plan, dst, err);
+    azri_plan_dispose(&plan);
+    return rc;
+}
+
+int azri_transaction_read(azr_txn *t, azr_array *a, const azr_selection *sel,
+                          const azri_caller_memory *dst, azr_error *err)
+{
+    azri_read_hooks hooks;
+    azri_part *p;
+    int rc = azri_part_join(&p, t, a, err);
+
+    if (rc < 0)
+        return rc;
+    t->read_count++;
+    p->used_shape |= azri_selection_needs_shape(sel);
+    if (p->next || p->created)
+        rc = read_pending(p, sel, dst, err);
+    hooks = hooks_of(p);
+    if (rc == AZR_OK && !p->created)
+        rc = azri_array_read(a, sel, dst, &hooks, &t->patience, err);
+    return azri_part_verdict(p, rc, err);
+}
+
+int azri_transaction_shape(azr_txn *t, azr_array *a, int64_t *shape_out,
+                           azr_error *err)
+{
+    const azri_meta *m;
+    azri_part *p;
+    int rc = azri_part_join(&p, t, a, err);
+
+    if (rc < 0)
+        return rc;
+    p->used_shape = true;
+    m = azri_part_top(p)->meta;
+    memcpy(shape_out, m->shape, (size_t)m->rank * sizeof *shape_out);
+    return AZR_OK;
+}
+
 /* Rows name each other by paths and locks are one host's: what is written together
  * stands on one file system. */
-static int check_device(const azr_txn *t, const azri_part *p, azr_error *err)
+int azri_part_check_device(const azr_txn *t, const azri_part *p, azr_error *err)
 {
     for (size_t k = 0; k < t->part_count; k++) {
         const azri_part *q = t->parts[k];
 
-        if (q->count > 0 && !azri_domain_same_device(p->a->d, q->a->d))
+        if (azri_part_writes(q) && !azri_domain_same_device(p->a->d, q->a->d))
             return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
                                  "'%s' and '%s' are on two file systems: one "
                                  "transaction cannot write both",
@@ -381,33 +537,37 @@ static int check_device(const azr_txn *t, const azri_part *p, azr_error *err)
     return AZR_OK;
 }
 
+int azri_part_join_writer(azri_part **out, azr_txn *t, azr_array *a,
+                          azr_error *err)
+{
+    int rc = azri_array_may_write(a, err);
+
+    if (rc == AZR_OK)
+        rc = azri_part_join(out, t, a, err);
+    return rc < 0 ? rc : azri_part_check_device(t, *out, err);
+}
+
 int azri_transaction_write(azr_txn *t, azr_array *a, const azr_selection *sel,
                            const azri_caller_memory *src, azr_error *err)
 {
+    const azri_meta *m;
     azr_memory memory;
     azri_plan plan;
     azri_part *p;
-    int rc = azri_array_may_write(a, err);
+    int rc = azri_part_join_writer(&p, t, a, err);
 
     if (rc < 0)
         return rc;
-    rc = join(&p, t, a, err);
+    m = azri_part_top(p)->meta;
+    rc = azri_plan_init(&plan, sel, m->rank, m->shape, m->chunk, err);
     if (rc < 0)
-        return rc;
-    rc = check_device(t, p, err);
-    if (rc < 0)
-        return rc;
-    rc = azri_plan_init(&plan, sel, p->g->meta->rank, p->g->meta->shape,
-                        p->g->meta->chunk, err);
-    if (rc < 0)
-        return rc;
+        return azri_part_verdict(p, rc, err);
     p->used_shape |= azri_selection_needs_shape(sel);
-    rc = azri_memory_resolve(&memory, src, &plan, p->g->meta->dtype->nbytes,
-                             err);
+    rc = azri_memory_resolve(&memory, src, &plan, m->dtype->nbytes, err);
     if (rc == AZR_OK) {
-        rc = write_pieces(p, &plan, &memory, err);
+        rc = azri_part_write(p, &plan, &memory, err);
         t->broken |= rc < 0; /* some pieces may be in, others not */
     }
     azri_plan_dispose(&plan);
-    return rc;
+    return azri_part_verdict(p, rc, err);
 }

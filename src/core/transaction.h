@@ -10,7 +10,7 @@
 /* A chunk as the transaction will leave it. */
 typedef struct azri_staged_chunk {
     uint64_t coords[AZR_MAX_RANK];
-    uint8_t *bytes; /* chunk buffer */
+    uint8_t *bytes; /* chunk buffer; NULL: what a smaller shape leaves of it */
     azri_seen seen;
 } azri_staged_chunk;
 
@@ -25,18 +25,30 @@ typedef struct azri_chunk_set {
 typedef struct azri_part {
     azr_txn *t;
     azr_array *a;
-    azri_ground *g;            /* the document that everything rests on */
+    azri_ground *g;    /* the document that everything rests on */
+    azri_ground *next; /* the one that the commit puts there; NULL: the same */
+    /* Of what is stored this part of the array counts; the rest was cut off by a
+     * smaller shape. It is never larger than that of `g`. */
+    int64_t kept[AZR_MAX_RANK];
+    bool shrinks;              /* `kept` is smaller than the shape of `g` */
+    bool created;              /* nothing is stored, not even `g` */
+    bool sets_zattrs;          /* format 2: the commit puts `zattrs` there */
     azri_staged_chunk *chunks; /* sorted by coordinates */
     size_t count, capacity;
     azri_staged_chunk *reading; /* whose identity the next read finds out */
+    uint8_t *blank;             /* a chunk of fill values */
+    azri_buf zattrs;
+    azr_object zattrs_seen; /* what it replaces; kept open */
     azri_chunk_set reads;
     azri_buf named; /* per read: word of the committed row it came through */
     uint64_t stripe[AZRI_STRIPES];
     bool stripe_known[AZRI_STRIPES];
     bool used_shape;
-    azri_txn *locked; /* holds `held`, taken before the body ran */
+    bool alone;       /* taken before the body ran: META exclusive, … */
+    azri_txn *locked; /* … or else what is `held` */
     azri_chunk_set held;
     azri_txn *inner; /* during the commit */
+    int directory;   /* lock of it, for one that is created; or -1 */
     azri_view *view; /* during that of reads alone */
 } azri_part;
 
@@ -63,6 +75,10 @@ bool azri_set_has(const azri_chunk_set *s, const uint64_t *coords);
 size_t azri_staged_position(const azri_part *p, const uint64_t *coords,
                             bool *found);
 void azri_staged_coords(const void *part, uint64_t i, uint64_t *out);
+AZR_CHECKED int azri_staged_room(azri_part *p, azr_error *err);
+/* What a smaller shape cuts off stored chunks, beside those staged already; under
+ * META exclusive. */
+AZR_CHECKED int azri_staged_victims(azri_part *p, azr_error *err);
 
 /* ---- transaction.c ---- */
 bool azri_part_has_order(const azri_part *p, const azri_part *q);
@@ -70,11 +86,38 @@ AZR_CHECKED int azri_part_add(azri_part **out, azr_txn *t, azr_array *a,
                               azr_error *err);
 AZR_CHECKED int azri_part_distinct(const azri_part *p, const azri_part *q,
                                    azr_error *err);
+AZR_CHECKED int azri_transaction_alive(const azr_txn *t, azr_error *err);
+AZR_CHECKED int azri_part_new(azri_part **out, azr_txn *t, azr_array *a,
+                              azr_error *err); /* or the one it has */
+void azri_part_forget(azr_txn *t, azri_part *p);
+/* What is written stands on one file system. */
+AZR_CHECKED int azri_part_check_device(const azr_txn *t, const azri_part *p,
+                                       azr_error *err);
+/* `a` becomes one of the transaction's arrays. */
+AZR_CHECKED int azri_part_join(azri_part **out, azr_txn *t, azr_array *a,
+                               azr_error *err);
+/* That, to write there. */
+AZR_CHECKED int azri_part_join_writer(azri_part **out, azr_txn *t, azr_array *a,
+                                      azr_error *err);
+/* The document as the transaction sees it. */
+azri_ground *azri_part_top(const azri_part *p);
+/* Does the commit replace a document? */
+bool azri_part_moves_document(const azri_part *p);
+bool azri_part_writes(const azri_part *p);
+/* AZR_EINVAL may come of a document that has moved: then AZR_ECONFLICT. */
+int azri_part_verdict(azri_part *p, int rc, azr_error *err);
+AZR_CHECKED int azri_part_write(azri_part *p, const azri_plan *plan,
+                                const azr_memory *src, azr_error *err);
+azri_victims azri_part_victims(const azri_part *p);
+AZR_CHECKED int azri_fail_conflict(const azri_part *p, azr_error *err);
 
 /* ---- txn_locks.c ---- */
 /* Rows, then all locks in their order, level by level, then the dead. `before`:
  * what is `held`, and every document. */
 AZR_CHECKED int azri_transaction_lock(azr_txn *t, bool before, azr_error *err);
+/* Those of the arrays that it creates, with all others in hand: never waits,
+ * AZR_EBUSY instead. */
+AZR_CHECKED int azri_transaction_lock_created(azr_txn *t, azr_error *err);
 void azri_parts_end(azr_txn *t);
 
 #endif

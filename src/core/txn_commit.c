@@ -1,24 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The commit of an explicit transaction. */
-#include "base/stats.h"
+#include "base/guard.h"
 #include "core/transaction.h"
 #include "os/host.h"
 #include "runtime/pool.h"
+#include "txn/layout.h"
 
 #include <string.h>
 
-static int fail_conflict(const azri_part *p, azr_error *err)
-{
-    AZRI_COUNT(conflicts, 1);
-    return azri_fail(err, AZR_ECONFLICT,
-                     "'%s': what this transaction read was changed by another "
-                     "one; nothing was written, run it again",
-                     azri_domain_path(p->a->d));
-}
-
 static bool part_is_held(const azri_part *p)
 {
+    if (p->created)
+        return true; /* it will be */
     if (!p->locked)
+        return false;
+    if (p->alone)
+        return true;
+    if (p->shrinks || azri_part_moves_document(p))
         return false;
     for (size_t i = 0; i < p->count; i++) {
         if (!azri_set_has(&p->held, p->chunks[i].coords))
@@ -93,7 +91,7 @@ static int commit_reads(azr_txn *t, azr_error *err)
     if (t->locked_before && held_covers(t))
         return AZR_OK; /* nothing could move since the first of them */
     if (t->conflict)
-        return fail_conflict(p, err);
+        return azri_fail_conflict(p, err);
     for (size_t k = 0; k < t->part_count && rc == AZR_OK; k++) {
         p = t->parts[k];
         if (p->g) /* else locked, and not used this time */
@@ -108,7 +106,7 @@ static int commit_reads(azr_txn *t, azr_error *err)
         azri_view_free(t->parts[k]->view);
         t->parts[k]->view = NULL;
     }
-    return rc == AZR_ECONFLICT ? fail_conflict(p, err) : rc;
+    return rc == AZR_ECONFLICT ? azri_fail_conflict(p, err) : rc;
 }
 
 typedef struct committer {
@@ -122,7 +120,12 @@ static int stage_one(void *arg, uint64_t i, int worker, azr_error *err)
     const azri_part *p = c->p;
     const azri_staged_chunk *chunk = &p->chunks[i];
     azri_span bytes = {chunk->bytes, p->g->meta->chunk_nbytes}, stored;
+    azri_victims v = azri_part_victims(p);
     int rc;
+
+    if (!chunk->bytes)
+        return azri_victims_stage(&v, p->a, p->inner, p->g, chunk->coords, i,
+                                  c->coders[worker], err);
 
     if (!(p->a->options.flags & AZR_OPEN_WRITE_EMPTY) &&
         azri_chunk_is_empty(p->g, chunk->bytes))
@@ -133,14 +136,12 @@ static int stage_one(void *arg, uint64_t i, int worker, azr_error *err)
     return azri_txn_stage(p->inner, i, stored, &chunk->seen, err);
 }
 
-static int stage_part(const azri_part *p, azr_error *err)
+static int stage_chunks(const azri_part *p, azr_error *err)
 {
     committer c = {.p = p};
     int width = azri_array_width(p->a, p->g, p->count);
-    int rc = azri_txn_entries(p->inner, p->count, azri_staged_coords, p, err);
+    int rc = azri_coders_take(p->a, c.coders, width, err);
 
-    if (rc == AZR_OK)
-        rc = azri_coders_take(p->a, c.coders, width, err);
     if (rc < 0)
         return rc;
     rc = azri_pool_run(width, p->count, stage_one, &c, err);
@@ -148,24 +149,84 @@ static int stage_part(const azri_part *p, azr_error *err)
     return rc;
 }
 
-/* `locked_before`: the locks were there before the reads, so only a plain Zarr
- * program can have moved anything; counters may, by other keys of a stripe. */
-static int check_reads(const azri_part *p, bool locked_before, azr_error *err)
+/* Of format 2 the attributes come last here, and first to their place: of an array
+ * that is created nobody sees the one document without the other. */
+static int stage_documents(const azri_part *p, azr_error *err)
 {
+    const azri_ground *top = azri_part_top(p);
+    bool first = !p->created && AZRI_GUARD(SHRINK_FIRST) &&
+                 azri_shape_shrinks(p->g->meta, top->meta->shape);
+    int rc = AZR_OK;
+
+    if (p->created || p->next)
+        rc = azri_txn_stage_document(p->inner, p->a->document_kind,
+                                     azri_buf_span(&top->meta->text), first,
+                                     p->created ? NULL : &p->g->document, err);
+    if (rc == AZR_OK && p->sets_zattrs)
+        rc = azri_txn_stage_document(
+            p->inner, AZRI_ENTRY_ZATTRS, azri_buf_span(&p->zattrs), first,
+            p->zattrs_seen.handle < 0 ? NULL : &p->zattrs_seen, err);
+    return rc;
+}
+
+static int stage_part(azri_part *p, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    if (p->shrinks)
+        rc = azri_staged_victims(p, err);
+    if (rc == AZR_OK)
+        rc = azri_txn_entries(p->inner, p->count, azri_staged_coords, p, err);
+    if (rc == AZR_OK && p->count > 0)
+        rc = stage_chunks(p, err);
+    if (rc == AZR_OK && azri_part_moves_document(p))
+        rc = stage_documents(p, err);
+    if (p->created)
+        azri_txn_never_home(p->inner);
+    return rc;
+}
+
+static int check_documents(const azri_part *p, bool *stands, azr_error *err)
+{
+    azr_store *store = azri_domain_store(p->a->d);
+    azr_object zattrs = AZR_OBJECT_INIT;
     azri_ground *now = NULL;
-    bool stands;
     int rc = azri_ground_current(p->a, &now, err);
 
     if (rc < 0)
         return rc;
-    stands = now == p->g;
+    *stands = now == p->g;
     azri_ground_unref(now);
+    if (!p->sets_zattrs)
+        return AZR_OK;
+    rc = store->ops->identify(store, ".zattrs", &zattrs, err);
+    if (rc == AZR_ENOTFOUND) {
+        *stands = *stands && p->zattrs_seen.handle < 0;
+        return AZR_OK;
+    }
+    *stands = *stands && p->zattrs_seen.handle >= 0 &&
+              memcmp(&zattrs.id, &p->zattrs_seen.id, sizeof zattrs.id) == 0;
+    return rc;
+}
+
+/* `locked_before`: the locks were there before the reads, so only a plain Zarr
+ * program can have moved anything; counters may, by other keys of a stripe. */
+static int check_reads(const azri_part *p, bool locked_before, azr_error *err)
+{
+    bool stands;
+    int rc;
+
+    if (p->created)
+        return azri_creation_check(p->a, p->inner, p->sets_zattrs, err);
+    rc = check_documents(p, &stands, err);
+    if (rc < 0)
+        return rc;
     if (!locked_before)
         stands = stands && !p->t->conflict;
     for (uint16_t s = 0; s < AZRI_STRIPES && stands && !locked_before; s++)
         stands = !p->stripe_known[s] ||
                  azri_txn_counter(p->inner, s) == p->stripe[s];
-    return stands ? AZR_OK : fail_conflict(p, err);
+    return stands ? AZR_OK : azri_fail_conflict(p, err);
 }
 
 /* The locks taken before the body ran become those of the commit. */
@@ -194,29 +255,44 @@ static int commit_inner(azr_txn *t, azr_error *err)
     return rc;
 }
 
+/* *before: by those taken before the body ran. */
+static int lock_for_commit(azr_txn *t, bool *before, azr_error *err)
+{
+    *before = t->locked_before && held_covers(t);
+    take_over(t);
+    if (*before && azri_transaction_lock_created(t, NULL) < 0)
+        *before = false;
+    if (*before)
+        return AZR_OK;
+    if (t->locked_before) { /* it touched more than the last try */
+        azri_parts_end(t);
+        for (size_t k = 0; k < t->part_count; k++)
+            t->parts[k]->alone = false;
+        if (t->conflict)
+            return azri_fail_conflict(t->parts[0], err);
+    }
+    return azri_transaction_lock(t, false, err);
+}
+
 static int commit_writes(azr_txn *t, azr_error *err)
 {
-    bool before = t->locked_before && held_covers(t);
-    int rc = AZR_OK;
+    bool before;
+    int rc = lock_for_commit(t, &before, err);
 
-    take_over(t);
-    if (t->locked_before && !before) { /* it touched more than the last try */
-        azri_parts_end(t);
-        if (t->conflict)
-            return fail_conflict(t->parts[0], err);
-    }
-    if (!before)
-        rc = azri_transaction_lock(t, false, err);
     for (size_t k = 0; k < t->part_count && rc == AZR_OK; k++) {
         if (t->parts[k]->g)
             rc = check_reads(t->parts[k], before, err);
     }
     for (size_t k = 0; k < t->part_count && rc == AZR_OK; k++) {
-        if (t->parts[k]->count > 0)
+        if (t->parts[k]->g && azri_part_writes(t->parts[k]))
             rc = stage_part(t->parts[k], err);
     }
     if (rc == AZR_OK)
         rc = commit_inner(t, err);
+    for (size_t k = 0; k < t->part_count && rc == AZR_OK; k++) {
+        if (t->parts[k]->created)
+            atomic_store(&t->parts[k]->a->unborn, false);
+    }
     azri_parts_end(t);
     return rc;
 }
@@ -224,7 +300,7 @@ static int commit_writes(azr_txn *t, azr_error *err)
 static bool has_written(const azr_txn *t)
 {
     for (size_t k = 0; k < t->part_count; k++) {
-        if (t->parts[k]->count > 0)
+        if (azri_part_writes(t->parts[k]))
             return true;
     }
     return false;
@@ -251,7 +327,7 @@ int azri_transaction_commit(azr_txn *t, azr_error *err)
                              "a write of this transaction failed; it cannot "
                              "be committed");
     if (t->conflict && !t->locked_before)
-        return fail_conflict(t->parts[0], err);
+        return azri_fail_conflict(t->parts[0], err);
     if (has_written(t))
         return commit_writes(t, err);
     return needs_check(t) ? commit_reads(t, err) : AZR_OK;

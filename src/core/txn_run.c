@@ -10,6 +10,7 @@
 typedef struct memory {
     azr_array *a;
     azri_chunk_set held;
+    bool alone; /* its document was to be changed */
 } memory;
 
 typedef struct memories {
@@ -31,6 +32,7 @@ static int remember_part(memory *m, const azri_part *p, azr_error *err)
     int rank = p->g->meta->rank, rc = AZR_OK;
 
     m->a = p->a;
+    m->alone = p->shrinks || azri_part_moves_document(p);
     m->held.rank = rank;
     for (size_t i = 0; i < p->count && rc == AZR_OK; i++)
         rc = azri_set_add(&m->held, rank, p->chunks[i].coords, err);
@@ -49,7 +51,7 @@ static int remember(memories *m, const azr_txn *t, azr_error *err)
     if (!m->list)
         return azri_fail_nomem(err, t->part_count * sizeof *m->list);
     for (size_t k = 0; k < t->part_count && rc == AZR_OK; k++) {
-        if (t->parts[k]->g)
+        if (t->parts[k]->g && !t->parts[k]->created)
             rc = remember_part(&m->list[m->n++], t->parts[k], err);
     }
     return rc;
@@ -77,6 +79,7 @@ static int lock_before(azr_txn *t, memories *m, azr_error *err)
         if (rc < 0)
             break;
         p->held = m->list[k].held;
+        p->alone = m->list[k].alone;
         memset(&m->list[k].held, 0, sizeof m->list[k].held);
     }
     if (rc == AZR_OK)

@@ -91,6 +91,59 @@ size_t azri_staged_position(const azri_part *p, const uint64_t *coords,
     return low;
 }
 
+/* Room for one more. */
+int azri_staged_room(azri_part *p, azr_error *err)
+{
+    size_t want = p->capacity ? 2 * p->capacity : 8;
+    azri_staged_chunk *chunks;
+
+    if (p->count < p->capacity)
+        return AZR_OK;
+    chunks = azri_resize(p->chunks, want * sizeof *chunks);
+    if (!chunks)
+        return azri_fail_nomem(err, want * sizeof *chunks);
+    p->chunks = chunks;
+    p->capacity = want;
+    return AZR_OK;
+}
+
+static int compare_staged(const void *x, const void *y, void *rank)
+{
+    const azri_staged_chunk *a = x, *b = y;
+
+    return compare(a->coords, b->coords, *(const int *)rank);
+}
+
+int azri_staged_victims(azri_part *p, azr_error *err)
+{
+    azri_victims v = azri_part_victims(p);
+    int rank = p->g->meta->rank;
+    size_t before = p->count, count = before;
+    int rc = azri_victims_list(&v, p->a, err);
+
+    for (uint64_t i = 0; i < v.n && rc == AZR_OK; i++) {
+        const void *all = v.coords.data;
+        const uint64_t *c = (const uint64_t *)all + i * (uint64_t)rank;
+        bool found;
+
+        p->count = before; /* the sorted ones */
+        (void)azri_staged_position(p, c, &found);
+        p->count = count;
+        if (found)
+            continue;
+        rc = azri_staged_room(p, err);
+        if (rc < 0)
+            break;
+        memset(&p->chunks[count], 0, sizeof p->chunks[count]);
+        memcpy(p->chunks[count].coords, c, (size_t)rank * sizeof *c);
+        p->count = ++count;
+    }
+    azri_buf_dispose(&v.coords);
+    if (count > before)
+        qsort_r(p->chunks, count, sizeof *p->chunks, compare_staged, &rank);
+    return rc;
+}
+
 void azri_staged_coords(const void *arg, uint64_t i, uint64_t *out)
 {
     const azri_part *p = arg;

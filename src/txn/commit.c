@@ -730,6 +730,11 @@ static int check_parts(azri_txn **parts, size_t n, azr_error *err)
     return AZR_OK;
 }
 
+void azri_txn_never_home(azri_txn *t)
+{
+    t->never_home = true;
+}
+
 int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
 {
     azri_txn **written = azri_calloc(n, sizeof(void *));
@@ -741,9 +746,11 @@ int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
         rc = azri_fail_nomem(err, n * sizeof *what);
         goto done;
     }
-    for (size_t k = 0; k < n; k++) {
-        if (parts[k]->count > 0)
-            written[count++] = parts[k];
+    for (int last = 0; last < 2; last++) {
+        for (size_t k = 0; k < n; k++) {
+            if (parts[k]->count > 0 && parts[k]->never_home == (last == 1))
+                written[count++] = parts[k];
+        }
     }
     if (count == 1)
         rc = azri_txn_commit(written[0], err);

@@ -356,6 +356,7 @@ struct azri_txn {
     _Atomic uint32_t kept_count; /* of those opened for merging */
     azri_buf made;               /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
+    bool never_home;
     uint32_t several; /* AZRI_WHAT_HOME or …_HAS_HOME, or 0: one array */
     azri_buf refs;    /* … and what its record says of the other arrays */
     uint32_t others;
