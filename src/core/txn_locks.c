@@ -57,7 +57,8 @@ static bool needs_all(const azri_part *p)
 static int lock_doc(azri_part *p, bool before, azr_error *err)
 {
     if (azri_part_moves_document(p))
-        return azri_txn_lock_doc(p->inner, AZRI_GUARD(DOC), err);
+        return AZRI_GUARD(DOC) ? azri_txn_lock_doc(p->inner, true, err)
+                               : AZR_OK;
     if (before || p->used_shape)
         return azri_txn_lock_doc(p->inner, false, err);
     return AZR_OK;
