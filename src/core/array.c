@@ -202,6 +202,28 @@ static int find_format(azr_array *a, azr_error *err)
     return AZR_OK;
 }
 
+/* Who writes may find an array that a dead owner was about to make: sealed, and not
+ * for readers yet. */
+static int find_or_finish(azr_array *a, azr_error *err)
+{
+    const unsigned flags = a->options.flags;
+    azr_error why = AZR_ERROR_INIT;
+    azr_recovery count = {0};
+    bool has = false;
+    int rc = find_format(a, &why);
+
+    if (rc == AZR_ENOTFOUND && (flags & AZR_OPEN_WRITE) &&
+        !(flags & AZR_OPEN_NO_RECOVERY) && a->options.sync == AZR_SYNC_FULL &&
+        azri_domain_has_state(a->d, &has, NULL) == AZR_OK && has &&
+        azri_domain_has_rows(a->d)) {
+        rc = azri_domain_recover(a->d, &count, err);
+        return rc < 0 ? rc : find_format(a, err);
+    }
+    if (rc < 0 && err)
+        *err = why;
+    return rc;
+}
+
 /* The first ground, as any reader gets it: through rows, validated. */
 static int first_ground(azr_array *a, azr_error *err)
 {
@@ -282,7 +304,7 @@ int azri_array_open(azr_array **out, const char *path,
         return rc;
     rc = open_domain(a, path, err);
     if (rc == AZR_OK)
-        rc = find_format(a, err);
+        rc = find_or_finish(a, err);
     if (rc == AZR_OK)
         rc = first_ground(a, err);
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))

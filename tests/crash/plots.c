@@ -67,7 +67,7 @@ bool plot_make(const char *path, const plot *p, bool power)
     return rc < 0 ? plot_failed("make", rc, &err) : true;
 }
 
-bool plot_make_square(const char *path)
+bool plot_make_square(const char *path, bool *made)
 {
     azr_array_spec spec = spec_of(3, false);
     azr_error err = AZR_ERROR_INIT;
@@ -83,6 +83,9 @@ bool plot_make_square(const char *path)
     if (rc == AZR_OK)
         rc = azr_array_fill(a, &all, &mark, sizeof mark, &err);
     azr_array_close(a);
+    *made = rc == AZR_OK;
+    if (rc == AZR_EEXISTS)
+        return true;
     return rc < 0 ? plot_failed("make over what is left", rc, &err) : true;
 }
 

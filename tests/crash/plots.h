@@ -47,8 +47,8 @@ bool plot_creates(const plot *p, int arrays, int k);
 void plot_path(char out[256], const char *root, int k);
 bool plot_failed(const char *what, int rc, const azr_error *err);
 bool plot_make(const char *path, const plot *p, bool power);
-/* An array of another rank, all of it PLOT_MARK. */
-bool plot_make_square(const char *path);
+/* An array of another rank, all of it PLOT_MARK. Not *made: there is one. */
+bool plot_make_square(const char *path, bool *made);
 /* Image of array k, read in `txn` or (NULL) alone. */
 int plot_read(azr_txn *txn, azr_array *a, values *out, int k, azr_error *err);
 /* A plain Zarr reader: every chunk of the shape that the document tells is there.

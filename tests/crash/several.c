@@ -202,8 +202,15 @@ static bool be_writer(void *arg)
     if (!open_one(&a, w->t, w->k,
                   AZR_OPEN_WRITE | (w->recovers ? 0 : AZR_OPEN_NO_RECOVERY)))
         return false;
-    if (!a) /* another array may be made over what is left of it */
-        return plot_make_square(path);
+    if (!a) { /* another array may be made over what is left of it */
+        bool made;
+
+        if (!plot_make_square(path, &made) || made)
+            return made;
+        /* SEALED: the creator has finished it */
+        if (!scene_open(&a, path, AZR_OPEN_WRITE))
+            return false;
+    }
     rc = azr_array_write(a, &s, &v, sizeof v, &err);
     azr_array_close(a);
     return rc < 0 ? plot_failed("write", rc, &err) : true;
