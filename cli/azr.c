@@ -19,6 +19,7 @@ const struct cli_verb cli_verbs[] = {
     {"append", cmd_append, "grow a dimension and write, as one transaction"},
     {"resize", cmd_resize, "change the shape, as one transaction"},
     {"attrs", cmd_attrs, "show and change attributes and durability"},
+    {"txn", cmd_txn, "run a script of verbs as one transaction"},
     {"consolidate", cmd_consolidate, "gather a group's metadata in one place"},
     {"status", cmd_status, "who has a transaction open, who waits for whom"},
     {"verify", cmd_verify, "decode every chunk, look at every row"},

@@ -2,6 +2,7 @@
 #include "elem.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -230,7 +231,6 @@ int cmd_create(struct cli *cli, int argc, char **argv)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
     azr_error err = AZR_ERROR_INIT;
-    azr_open_options o;
     azr_array *array = NULL;
     struct wishes w = {.format = 3};
     struct cli_list words = {NULL, 0};
@@ -260,12 +260,12 @@ int cmd_create(struct cli *cli, int argc, char **argv)
     if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
         return cli->exit_code;
     if (w.group)
-        return create_group(cli, &w, words.items[0]);
+        return cli->session ? cli_alone(cli, "a group")
+                            : create_group(cli, &w, words.items[0]);
     rc = take_wishes(cli, &spec, &w);
     if (rc != 0)
         goto done;
-    o = cli_open_options(cli, AZR_OPEN_WRITE);
-    rc = azr_array_create(&array, words.items[0], &spec, &o, &err);
+    rc = cli_create(cli, &array, words.items[0], &spec, &err);
     if (rc < 0) {
         rc = cli_fail_at(cli, rc, &err, words.items[0]);
         goto done;
@@ -273,7 +273,7 @@ int cmd_create(struct cli *cli, int argc, char **argv)
     cli->committed = true;
     report(cli, &spec, words.items[0]);
 done:
-    azr_array_close(array);
+    cli_close(cli, array);
     free(w.names);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -58,10 +59,15 @@ void cli_put(FILE *f, const char *text)
 static void say(struct cli *cli, int exit_code, const char *name,
                 const char *verb, char *text)
 {
+    char place[300];
+
     tame(text);
-    (void)fprintf(stderr, "%sazr%s%s:%s %s\n",
+    cli_session_place(place, sizeof place, cli);
+    tame(place);
+    (void)fprintf(stderr, "%sazr%s%s:%s %s%s\n",
                   cli->color_err ? "\033[1;31m" : "", verb ? " " : "",
-                  verb ? verb : "", cli->color_err ? "\033[0m" : "", text);
+                  verb ? verb : "", cli->color_err ? "\033[0m" : "", place,
+                  text);
     if (cli->json) {
         struct json j = json_begin(stdout);
 
@@ -146,6 +152,8 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
 
     if (status == AZR_ECANCELED && cli_signal)
         return cli_interrupted(cli);
+    if (cli_session_note(cli, status)) /* it is run again */
+        return code;
     (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", message,
                    err->sys_errno ? ", " : "",
                    err->sys_errno ? cli_errno_text(err->sys_errno) : "",

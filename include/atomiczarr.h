@@ -724,6 +724,11 @@ AZR_API AZR_CHECKED int azr_txn_read(azr_txn *txn, azr_array *array,
 AZR_API AZR_CHECKED int azr_txn_write(azr_txn *txn, azr_array *array,
                                       const azr_selection *sel, const void *src,
                                       size_t src_nbytes, azr_error *err);
+/** Write one value into every element of `sel`; `value` as azr_array_fill. */
+AZR_API AZR_CHECKED int azr_txn_fill(azr_txn *txn, azr_array *array,
+                                     const azr_selection *sel,
+                                     const void *value, size_t value_nbytes,
+                                     azr_error *err);
 /** Shape as the transaction sees it; it then depends on the shape. */
 AZR_API AZR_CHECKED int azr_txn_shape(azr_txn *txn, azr_array *array,
                                       int64_t *shape_out, azr_error *err);

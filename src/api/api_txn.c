@@ -68,6 +68,22 @@ int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
     return azri_transaction_write(txn, array, sel, &m, err);
 }
 
+int azr_txn_fill(azr_txn *txn, azr_array *array, const azr_selection *sel,
+                 const void *value, size_t value_nbytes, azr_error *err)
+{
+    azr_memory one;
+    azri_caller_memory m = {&one, NULL, 0};
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(sel);
+    NEED(value);
+    rc = azri_fill_source(&one, array, sel, value, value_nbytes, err);
+    return rc < 0 ? rc : azri_transaction_write(txn, array, sel, &m, err);
+}
+
 int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
                   azr_error *err)
 {

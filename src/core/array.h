@@ -150,6 +150,10 @@ AZR_CHECKED int azri_array_write(azr_array *a, const azr_selection *sel,
 AZR_CHECKED int azri_array_fill(azr_array *a, const azr_selection *sel,
                                 const void *value, size_t value_nbytes,
                                 azr_error *err);
+/* One element as the source of every one of a selection. */
+AZR_CHECKED int azri_fill_source(azr_memory *out, azr_array *a,
+                                 const azr_selection *sel, const void *value,
+                                 size_t value_nbytes, azr_error *err);
 AZR_CHECKED int azri_array_update(azr_array *a, const azr_selection *sel,
                                   azr_update_fn fn, void *arg, azr_error *err);
 /* Stage every piece of a plan into `t`, whose locks are held: entries are made,
