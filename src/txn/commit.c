@@ -402,6 +402,7 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
 static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
 {
     size_t body = (size_t)t->count * azri_entry_nbytes(t->s);
+    size_t refs = t->refs.nbytes;
     int rc;
 
     memset(w, 0, sizeof *w);
@@ -415,9 +416,11 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
     w->home_row = t->home_row;
     memcpy(w->home_id, t->home_id, sizeof w->home_id);
     hull_of(t, w);
-    if (body <= sizeof w->entries && t->several == 0) {
+    if (body <= sizeof w->entries && refs <= sizeof w->entries - body) {
         memcpy(w->entries, t->entries, body);
-        w->entries_nbytes = (uint32_t)body;
+        if (refs > 0)
+            memcpy(w->entries + body, t->refs.data, refs);
+        w->entries_nbytes = (uint32_t)(body + refs);
     } else {
         rc = write_record(t, w, body, err);
         if (rc < 0)

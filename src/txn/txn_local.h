@@ -27,6 +27,7 @@ typedef struct azri_state {
 } azri_state;
 
 #define AZRI_POOL_FDS 64
+#define AZRI_BESIDE   8
 
 struct azri_domain {
     char *path;
@@ -52,6 +53,12 @@ struct azri_domain {
     int pool_count;
     int *lent; /* lock descriptors at work */
     int lent_count, lent_capacity;
+    /* Paths to other arrays by inode of their `state`: asking the kernel where two
+     * directories are takes longer than looking whether a path still leads there. */
+    struct {
+        uint64_t ino;
+        char *path;
+    } beside[AZRI_BESIDE];
     azri_txn *txns;            /* alive, for the fork handler */
     azri_domain *next, **link; /* all domains of the process */
 };

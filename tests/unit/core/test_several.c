@@ -28,7 +28,7 @@
 
 typedef struct scene {
     char dir[64];
-    char path[ARRAYS][160];
+    char path[ARRAYS][400];
     azr_array *a[ARRAYS];
 } scene;
 
@@ -68,21 +68,24 @@ static void run_command(const char *command)
 }
 
 static bool g_in_memory; /* for what copies much */
+/* What a row has to say of others does not fit into it then: it has a record. */
+static bool g_long_names;
 
 static void begin_scene(scene *s)
 {
-    char dir[64], group[96];
+    char dir[64], group[96], tail[201];
 
     (void)snprintf(dir, sizeof dir, "%s",
                    g_in_memory ? "/dev/shm/azr-several-XXXXXX"
                                : "several-XXXXXX");
     assert_non_null(mkdtemp(dir));
     memcpy(s->dir, dir, sizeof s->dir);
+    memset(tail, 'x', sizeof tail);
     (void)snprintf(group, sizeof group, "%s/group", dir);
     assert_int_equal(mkdir(group, 0777), 0);
     for (int k = 0; k < ARRAYS; k++) {
-        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d", dir,
-                       k % 2 ? "group/" : "", k);
+        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d%.*s", dir,
+                       k % 2 ? "group/" : "", k, g_long_names ? 200 : 0, tail);
         make_at(s->path[k], AZR_DURABILITY_PROCESS);
         s->a[k] = open_at(s->path[k], AZR_OPEN_WRITE);
     }
@@ -375,7 +378,7 @@ static void test_two_file_systems(void **state)
 /* An array that only another program has written has no `state` to lock. */
 static void test_cannot_be_locked(void **state)
 {
-    char command[640], path[160];
+    char command[1400], path[160];
     azr_array *plain;
     azr_txn *txn;
     azr_error err;
@@ -597,7 +600,7 @@ static void test_replaced_array(void **state)
 
 /* The one row of an array that is in use, and its record. */
 typedef struct left {
-    char state[200], record[240];
+    char state[440], record[480];
     uint32_t row;
     uint8_t bytes[8192];
     size_t nbytes;
@@ -607,7 +610,7 @@ typedef struct left {
 static void find_left(left *l, const char *path)
 {
     static uint64_t words[AZRI_WORDS];
-    char pattern[240];
+    char pattern[480];
     glob_t g;
     int fd;
 
@@ -775,6 +778,7 @@ static void test_hostile_references(void **state)
 
     (void)state;
     g_in_memory = access("/dev/shm", W_OK) == 0;
+    g_long_names = true;
     begin_scene(&s);
     g_in_memory = false;
     die_after(&s, "row.committed");
@@ -796,6 +800,7 @@ static void test_hostile_references(void **state)
     (void)snprintf(command, sizeof command, "rm -rf '%s-kept'", s.dir);
     run_command(command);
     end_scene(&s);
+    g_long_names = false;
 }
 
 /* ------------------------------------------------------------- restarts --- */
@@ -833,6 +838,7 @@ static void test_after_restart(void **state)
     for (int p = 0; p < 2; p++) {
         scene s;
 
+        g_long_names = true;
         begin_scene(&s);
         die_after(&s, points[p]);
         restart(&s);
@@ -847,6 +853,7 @@ static void test_after_restart(void **state)
         }
         end_scene(&s);
     }
+    g_long_names = false;
 }
 
 /* A row that the power loss tore before it was promised anything. */
@@ -856,6 +863,7 @@ static void test_torn_row(void **state)
     scene s;
 
     (void)state;
+    g_long_names = true;
     begin_scene(&s);
     die_after(&s, "row.prepared");
     restart(&s);
@@ -874,6 +882,7 @@ static void test_torn_row(void **state)
         assert_value(s.a[k], 0, 100);
     }
     end_scene(&s);
+    g_long_names = false;
 }
 
 /* Without a restart a record cannot vanish: nothing is touched. After one it can:
@@ -886,6 +895,7 @@ static void test_record_gone(void **state)
         int told = 0;
         scene s;
 
+        g_long_names = true;
         begin_scene(&s);
         die_after(&s, "row.committed");
         if (restarted)
@@ -908,6 +918,7 @@ static void test_record_gone(void **state)
         assert_int_equal(told, restarted ? 0 : 2);
         end_scene(&s);
     }
+    g_long_names = false;
 }
 
 int main(void)
