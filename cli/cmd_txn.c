@@ -19,7 +19,8 @@ static const struct cli_usage usage = {
     "resize and attrs, with the words and options that they have alone; words\n"
     "are quoted as in a shell, # begins a comment. The output appears once "
     "the\n"
-    "transaction is committed; disturbed by others, the script is run again.\n",
+    "transaction is committed; disturbed by others, the script is run again.\n"
+    "With --json it is one document for each line that has one.\n",
     "  azr txn day.azr\n"
     "  printf '%s\\n' 'append t --npy t.npy' 'append time --npy day.npy' |\n"
     "      azr txn\n"};
@@ -282,6 +283,8 @@ int cmd_txn(struct cli *cli, int argc, char **argv)
     rc = parse(&s);
     if (rc == 0)
         rc = run(&s);
+    if (rc != 0 && cli->json)
+        cli_session_tell(cli->session);
     cli_session_free(cli->session);
     cli->session = NULL;
     return rc;

@@ -56,6 +56,20 @@ void cli_put(FILE *f, const char *text)
         (void)fputc(is_control(*text) ? '?' : *text, f);
 }
 
+void cli_error_document(int exit_code, const char *name, const char *text)
+{
+    struct json j = json_begin(stdout);
+
+    json_open(&j, NULL, '{');
+    json_open(&j, "error", '{');
+    json_text(&j, "code", name);
+    json_text(&j, "message", text);
+    json_int(&j, "exit", exit_code);
+    json_close(&j, '}');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
 static void say(struct cli *cli, int exit_code, const char *name,
                 const char *verb, char *text)
 {
@@ -68,18 +82,10 @@ static void say(struct cli *cli, int exit_code, const char *name,
                   cli->color_err ? "\033[1;31m" : "", verb ? " " : "",
                   verb ? verb : "", cli->color_err ? "\033[0m" : "", place,
                   text);
-    if (cli->json) {
-        struct json j = json_begin(stdout);
-
-        json_open(&j, NULL, '{');
-        json_open(&j, "error", '{');
-        json_text(&j, "code", name);
-        json_text(&j, "message", text);
-        json_int(&j, "exit", exit_code);
-        json_close(&j, '}');
-        json_close(&j, '}');
-        json_end(&j);
-    }
+    if (cli->session)
+        cli_session_failed(cli->session, exit_code, name, text);
+    else if (cli->json)
+        cli_error_document(exit_code, name, text);
 }
 
 int cli_usage_error(struct cli *cli, const char *format, ...)

@@ -19,6 +19,9 @@ struct cli_session {
     size_t line;
     azr_txn *txn;
     bool conflict;
+    int exit_code; /* of the last error; 0: none */
+    const char *code;
+    char message[1600];
     struct member *members;
     size_t count;
 };
@@ -68,6 +71,21 @@ void cli_session_place(char *out, size_t size, const struct cli *cli)
     out[0] = '\0';
     if (s)
         (void)snprintf(out, size, "%s:%zu: ", s->name, s->line);
+}
+
+void cli_session_failed(struct cli_session *s, int exit_code, const char *name,
+                        const char *text)
+{
+    s->exit_code = exit_code;
+    s->code = name;
+    (void)snprintf(s->message, sizeof s->message, "%.300s:%zu: %.1200s",
+                   s->name, s->line, text);
+}
+
+void cli_session_tell(const struct cli_session *s)
+{
+    if (s->exit_code != 0)
+        cli_error_document(s->exit_code, s->code, s->message);
 }
 
 bool cli_session_conflict(const struct cli_session *s)

@@ -41,6 +41,12 @@ void cli_session_begin(struct cli_session *s, azr_txn *txn);
 void cli_session_line(struct cli_session *s, size_t line);
 /** The name and line of the script, in front of what is said; "" outside. */
 void cli_session_place(char *out, size_t size, const struct cli *cli);
+/** The document of an error, with --json: of a line it is kept until the output of
+ *  the lines has been dropped, and shown by cli_session_tell. */
+void cli_error_document(int exit_code, const char *name, const char *text);
+void cli_session_failed(struct cli_session *s, int exit_code, const char *name,
+                        const char *text);
+void cli_session_tell(const struct cli_session *s);
 /** Has a line failed because of a conflict? It has said nothing then. */
 bool cli_session_conflict(const struct cli_session *s);
 /** Is `status` that, in a transaction? It is kept in mind. */

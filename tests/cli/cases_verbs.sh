@@ -195,6 +195,9 @@ for line in 'info d.zarr' 'write d.zarr --npy -' "cat 'd.zarr" \
 done
 holds d.zarr '0 5 5 0 0'
 is 10 "$azr" txn no-such-script
+printf 'cat d.zarr\nwrite d.zarr[9] --value 9\n' >bad
+is 2 "$azr" txn bad --json
+json
 
 # --- attrs
 is 0 "$azr" attrs x.zarr --set 'units="m"' --set 'range=[0, 50]'
