@@ -81,12 +81,20 @@ static const uint8_t *overlay(void *arg, const uint64_t *coords)
     return has_stored(p, coords) ? NULL : p->blank;
 }
 
-static void note_stripe(azri_part *p, uint16_t stripe, uint64_t counter)
+static int note_stripe(azri_part *p, uint16_t stripe, uint64_t counter,
+                       azr_error *err)
 {
-    if (p->stripe_known[stripe] && p->stripe[stripe] != counter)
+    azri_stripes *s = p->stripes;
+
+    if (!s)
+        s = p->stripes = azri_calloc(1, sizeof *s);
+    if (!s)
+        return azri_fail_nomem(err, sizeof *s);
+    if (s->known[stripe] && s->counter[stripe] != counter)
         p->t->conflict = true; /* moved between two of our reads */
-    p->stripe_known[stripe] = true;
-    p->stripe[stripe] = counter;
+    s->known[stripe] = true;
+    s->counter[stripe] = counter;
+    return AZR_OK;
 }
 
 static int note_item(azri_part *p, const azri_view_item *item,
@@ -96,7 +104,9 @@ static int note_item(azri_part *p, const azri_view_item *item,
 
     if (overlay(p, coords))
         return AZR_OK;
-    note_stripe(p, item->stripe, item->counter);
+    rc = note_stripe(p, item->stripe, item->counter, err);
+    if (rc < 0)
+        return rc;
     if (p->reading) {
         p->reading->seen.object = item->object;
         p->reading->seen.absent = item->object.handle < 0;
@@ -187,6 +197,7 @@ static void free_part(azri_part *p)
         azri_free(p->chunks[i].bytes);
     azri_free(p->chunks);
     azri_free(p->blank);
+    azri_free(p->stripes);
     azri_buf_dispose(&p->zattrs);
     if (p->zattrs_seen.handle >= 0)
         azri_domain_store(p->a->d)->ops->close(azri_domain_store(p->a->d),

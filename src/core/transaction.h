@@ -21,6 +21,12 @@ typedef struct azri_chunk_set {
     int rank;
 } azri_chunk_set;
 
+/* Counters as they were at the reads. */
+typedef struct azri_stripes {
+    uint64_t counter[AZRI_STRIPES];
+    bool known[AZRI_STRIPES];
+} azri_stripes;
+
 /* One array of a transaction. */
 typedef struct azri_part {
     azr_txn *t;
@@ -41,8 +47,7 @@ typedef struct azri_part {
     azr_object zattrs_seen; /* what it replaces; kept open */
     azri_chunk_set reads;
     azri_buf named; /* per read: word of the committed row it came through */
-    uint64_t stripe[AZRI_STRIPES];
-    bool stripe_known[AZRI_STRIPES];
+    azri_stripes *stripes; /* NULL: no chunk has been read */
     bool used_shape;
     bool alone;       /* taken before the body ran: META exclusive, … */
     azri_txn *locked; /* … or else what is `held` */

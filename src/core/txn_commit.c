@@ -45,7 +45,7 @@ static bool is_unmoved(const azri_part *p, uint64_t i,
 {
     const void *named = p->named.data;
 
-    return item->counter == p->stripe[item->stripe] &&
+    return item->counter == p->stripes->counter[item->stripe] &&
            item->named == ((const uint64_t *)named)[i];
 }
 
@@ -223,9 +223,9 @@ static int check_reads(const azri_part *p, bool locked_before, azr_error *err)
         return rc;
     if (!locked_before)
         stands = stands && !p->t->conflict;
-    for (uint16_t s = 0; s < AZRI_STRIPES && stands && !locked_before; s++)
-        stands = !p->stripe_known[s] ||
-                 azri_txn_counter(p->inner, s) == p->stripe[s];
+    for (uint16_t s = 0; s < AZRI_STRIPES && stands && p->stripes; s++)
+        stands = locked_before || !p->stripes->known[s] ||
+                 azri_txn_counter(p->inner, s) == p->stripes->counter[s];
     return stands ? AZR_OK : azri_fail_conflict(p, err);
 }
 
