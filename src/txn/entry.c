@@ -294,6 +294,13 @@ static int take_from_row(azri_intent *out, const azri_state *s,
     out->refs = out->entries + body;
     out->refs_nbytes = what->entries_nbytes - body;
     out->others = count_refs(out->refs, out->refs_nbytes);
+    if ((what->flags & WHAT_SEVERAL) &&
+        (out->others == 0 ||
+         ((what->flags & AZRI_WHAT_HAS_HOME) && out->others != 1)))
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                             "transaction %014llx: what its row says of other "
+                             "arrays is damaged",
+                             (unsigned long long)azri_word_id(out->word));
     return AZR_OK;
 }
 
@@ -329,8 +336,6 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
         rc = load_record(out, d, i, &what, azri_word_id(word), err);
     } else {
         rc = take_from_row(out, s, &what, err);
-        if (rc < 0)
-            return rc;
     }
     if (rc == AZR_OK)
         rc = check_entries(out, s, err);

@@ -607,11 +607,9 @@ typedef struct left {
     azri_row what;
 } left;
 
-static void find_left(left *l, const char *path)
+static void find_row(left *l, const char *path)
 {
     static uint64_t words[AZRI_WORDS];
-    char pattern[480];
-    glob_t g;
     int fd;
 
     (void)snprintf(l->state, sizeof l->state, "%s/.azr/state", path);
@@ -625,6 +623,15 @@ static void find_left(left *l, const char *path)
                            (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
                      sizeof l->what);
     assert_int_equal(close(fd), 0);
+}
+
+static void find_left(left *l, const char *path)
+{
+    char pattern[480];
+    glob_t g;
+    int fd;
+
+    find_row(l, path);
     (void)snprintf(pattern, sizeof pattern, "%s/.azr/tx/*.r", path);
     assert_int_equal(glob(pattern, 0, NULL, &g), 0);
     (void)snprintf(l->record, sizeof l->record, "%s", g.gl_pathv[0]);
@@ -816,6 +823,57 @@ static void put_row(left *l)
     assert_int_equal(close(fd), 0);
 }
 
+static int open_fails(const char *path, azr_error *err)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_array *a = NULL;
+    int rc;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    *err = (azr_error)AZR_ERROR_INIT;
+    rc = azr_array_open(&a, path, &o, err);
+    azr_array_close(a);
+    return rc;
+}
+
+/* What stands in the row itself is as hostile as a record. */
+static void test_hostile_rows(void **state)
+{
+    static const uint32_t lengths[] = {0, 17, 4095, 4096, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < 2 + sizeof lengths / sizeof lengths[0]; i++) {
+        static left l;
+        azri_what *w = &l.what.what;
+        azri_ref_head h;
+        azr_error err;
+        size_t at;
+        int32_t v;
+        scene s;
+
+        begin_scene(&s);
+        die_after(&s, "row.committed");
+        find_row(&l, s.path[0]);
+        assert_false(w->flags & AZRI_WHAT_RECORD);
+        at = w->count * (sizeof(azri_entry_head) + 8);
+        memcpy(&h, w->entries + at, sizeof h);
+        if (i == 0)
+            w->entries[at + sizeof h] = '/';
+        else if (i == 1)
+            w->entries_nbytes = (uint32_t)at + 3;
+        else
+            h.path_nbytes = lengths[i - 2];
+        memcpy(w->entries + at, &h, sizeof h);
+        w->crc = azri_crc32c(0, w, offsetof(azri_what, crc));
+        put_row(&l);
+        assert_int_equal(open_fails(s.path[0], &err), AZR_ECORRUPT);
+        assert_string_not_equal(err.message, "");
+        (void)read_one(s.path[0], &v, &err); /* and nobody falls over it */
+        end_scene(&s);
+    }
+}
+
 /* The rows are of another boot of the host. */
 static void restart(scene *s)
 {
@@ -939,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_missing_other),
         cmocka_unit_test(test_replaced_array),
         cmocka_unit_test(test_hostile_references),
+        cmocka_unit_test(test_hostile_rows),
         cmocka_unit_test(test_after_restart),
         cmocka_unit_test(test_torn_row),
         cmocka_unit_test(test_record_gone),
