@@ -8,6 +8,8 @@
  */
 #include "stress.h"
 
+#include "base/guard.h"
+
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -298,6 +300,9 @@ int main(int argc, char **argv)
 
     stress_parse(&args, argc, argv);
     stress_deadline(900);
+#ifdef AZRI_SABOTAGE
+    azri_sabotage = AZRI_GUARD_LOOK; /* what the dead left is not finished */
+#endif
     sh = stress_shared(sizeof *sh);
     stress_scratch(dir, sizeof dir, true);
     begin(dir, args.scale);
