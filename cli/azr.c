@@ -22,6 +22,7 @@ const struct cli_verb cli_verbs[] = {
     {"rm", cmd_rm, "remove an array or group, in one step"},
     {"mv", cmd_mv, "move an array or group, in one step"},
     {"cp", cmd_cp, "copy an array or group: one instant, whole or not at all"},
+    {"txn", cmd_txn, "run a script of verbs as one transaction"},
     {"consolidate", cmd_consolidate, "gather a group's metadata in one place"},
     {"status", cmd_status, "who has a transaction open, who waits for whom"},
     {"verify", cmd_verify, "decode every chunk, look at every row"},

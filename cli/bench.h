@@ -51,6 +51,7 @@ int bench_disjoint(const struct bench_options *o, struct json *j);
 int bench_readers(const struct bench_options *o, struct json *j);
 int bench_bulk(const struct bench_options *o, struct json *j);
 int bench_opening(const struct bench_options *o, struct json *j);
+int bench_pairs(const struct bench_options *o, struct json *j);
 int bench_stopped(const struct bench_options *o, struct json *j);
 
 #endif

@@ -44,10 +44,11 @@ struct cli {
     int64_t timeout_ms; /* --timeout, of each wait; below 0: for ever */
     uint64_t memory;    /* --memory: most bytes of elements to hold */
     bool color_out, color_err;
-    bool committed;        /* something was changed for good */
-    int exit_code;         /* set when cli_args() says stop */
-    struct cli_kept *kept; /* memory that lives until the end */
-    azr_cancel *cancel;    /* raised by SIGINT, SIGTERM and SIGHUP */
+    bool committed;              /* something was changed for good */
+    int exit_code;               /* set when cli_args() says stop */
+    struct cli_kept *kept;       /* memory that lives until the end */
+    azr_cancel *cancel;          /* raised by SIGINT, SIGTERM and SIGHUP */
+    struct cli_session *session; /* the transaction of `azr txn`, or NULL */
 };
 
 /** Number of the signal that asks us to stop, or 0. */
@@ -179,6 +180,7 @@ int cmd_recover(struct cli *cli, int argc, char **argv);
 int cmd_resize(struct cli *cli, int argc, char **argv);
 int cmd_rm(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
+int cmd_txn(struct cli *cli, int argc, char **argv);
 int cmd_tree(struct cli *cli, int argc, char **argv);
 int cmd_verify(struct cli *cli, int argc, char **argv);
 int cmd_version(struct cli *cli, int argc, char **argv);

@@ -2,6 +2,7 @@
 #include "input.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <inttypes.h>
 
@@ -79,8 +80,8 @@ static int append(struct cli *cli, azr_array *array, const char *path, int axis,
         rc = cli_interrupted(cli);
     if (rc != 0)
         goto done;
-    rc = azr_array_append(array, axis, in.npy.shape[axis], in.data,
-                          in.npy.nbytes, &offset, &err);
+    rc = cli_append(cli, array, axis, in.npy.shape[axis], in.data,
+                    in.npy.nbytes, &offset, &err);
     if (rc < 0) {
         rc = cli_fail_at(cli, rc, &err, path);
         goto done;
@@ -109,9 +110,9 @@ int cmd_append(struct cli *cli, int argc, char **argv)
 
     if (!cli_args(cli, &usage, options, argc, argv, &words, 1, 1))
         return cli->exit_code;
-    rc = cli_open(cli, &array, words.items[0], AZR_OPEN_WRITE);
+    rc = cli_take(cli, &array, words.items[0], AZR_OPEN_WRITE);
     if (rc == 0)
         rc = append(cli, array, words.items[0], axis, file);
-    azr_array_close(array);
+    cli_close(cli, array);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "json.h"
 #include "nodes.h"
 #include "region.h"
+#include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -36,11 +37,11 @@ static bool changes(const struct wishes *w)
     return w->set.count > 0 || w->deleted.count > 0 || w->durability;
 }
 
-static int set_attribute(const struct subject *s, const char *name,
-                         const char *json, azr_error *err)
+static int set_attribute(struct cli *cli, const struct subject *s,
+                         const char *name, const char *json, azr_error *err)
 {
     return s->group ? azr_group_attribute_set(s->group, name, json, err)
-                    : azr_array_attribute_set(s->array, name, json, err);
+                    : cli_set_attribute(cli, s->array, name, json, err);
 }
 
 static int set_one(struct cli *cli, const struct subject *s, const char *word)
@@ -55,7 +56,7 @@ static int set_one(struct cli *cli, const struct subject *s, const char *word)
         return cli_usage_error(cli, "--set %s: need NAME=JSON", word);
     name = cli_alloc(n + 1, 1);
     memcpy(name, word, n);
-    rc = set_attribute(s, name, equals + 1, &err);
+    rc = set_attribute(cli, s, name, equals + 1, &err);
     free(name);
     if (rc == AZR_EINVAL)
         return cli_usage_error(cli,
@@ -77,7 +78,7 @@ static int apply(struct cli *cli, const struct subject *s,
         cli->committed = cli->committed || rc == 0;
     }
     for (size_t i = 0; rc == 0 && i < w->deleted.count; i++) {
-        rc = set_attribute(s, w->deleted.items[i], NULL, &err);
+        rc = set_attribute(cli, s, w->deleted.items[i], NULL, &err);
         if (rc < 0)
             rc = cli_fail_at(cli, rc, &err, s->path);
         cli->committed = cli->committed || rc == 0;
@@ -132,10 +133,12 @@ static int open_subject(struct cli *cli, struct subject *s,
 
     /* what cannot be read is told by who opens it */
     if (azr_node_at(&kind, NULL, s->path, NULL) < 0 || kind != AZR_NODE_GROUP)
-        return cli_open(cli, &s->array, s->path, flags);
+        return cli_take(cli, &s->array, s->path, flags);
     if (w->durability)
         return cli_usage_error(
             cli, "--durability is of arrays, and '%s' is a group", s->path);
+    if (cli->session)
+        return cli_alone(cli, "a group");
     return cli_open_group(cli, &s->group, s->path, flags);
 }
 
@@ -160,12 +163,16 @@ int cmd_attrs(struct cli *cli, int argc, char **argv)
     if (w.durability && durability_parse(cli, &unused, w.durability) != 0)
         return CLI_USAGE;
     s.path = words.items[0];
-    rc = open_subject(cli, &s, &w);
+    rc = w.durability || cli->json || !changes(&w)
+             ? cli_alone(cli, "showing attributes, or durability,")
+             : 0;
+    if (rc == 0)
+        rc = open_subject(cli, &s, &w);
     if (rc == 0)
         rc = apply(cli, &s, &w);
     if (rc == 0 && (cli->json || !changes(&w)))
         rc = show(cli, &s);
-    azr_array_close(s.array);
+    cli_close(cli, s.array);
     azr_group_close(s.group);
     return rc;
 }

@@ -14,6 +14,7 @@ static const struct {
     {"contended", bench_contended}, {"disjoint", bench_disjoint},
     {"readers", bench_readers},     {"bulk", bench_bulk},
     {"opening", bench_opening},     {"stopped", bench_stopped},
+    {"pairs", bench_pairs},
 };
 
 static const struct cli_usage usage = {
@@ -26,6 +27,7 @@ static const struct cli_usage usage = {
         "  readers     PROCS writers as in contended, READERS readers\n"
         "  bulk        one process writes or reads all chunks at one go\n"
         "  opening     open and close, for reading and for writing\n"
+        "  pairs       a chunk of each of two arrays: --op txn, or single\n"
         "  stopped     a writer of one chunk is stopped; time of the other\n",
     .examples = "  azr bench contended /tmp/scratch --procs 8\n",
 };
@@ -196,7 +198,7 @@ int cmd_bench(struct cli *cli, int argc, char **argv)
         {CLI_SIZE, 0, "chunk-bytes", &w.chunk_nbytes, "N", "a chunk (4096)"},
         {CLI_NUMBER, 0, "chunks", &o.chunks, "N", "of bulk (64)"},
         {CLI_NUMBER, 0, "repeat", &o.repeat, "N", "passes of bulk (3)"},
-        {CLI_TEXT, 0, "op", &o.op, "read|write", "of bulk (write)"},
+        {CLI_TEXT, 0, "op", &o.op, "read|write", "of bulk (write); of pairs"},
         {CLI_TEXT, 0, "codec", &o.codec, "SPEC", "as in azr create (none)"},
         {CLI_TEXT, 0, "sync", &w.sync, "MODE", "full, chunk, none (full)"},
         {CLI_TEXT, 0, "durability", &w.durability, "D", "process or power"},

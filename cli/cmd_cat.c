@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "output.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -73,7 +74,7 @@ static uint64_t chunks_of(const struct region *r, const azr_array_info *info)
     return n;
 }
 
-static int read_watched(const struct cli *cli, azr_array *array,
+static int read_watched(struct cli *cli, azr_array *array,
                         const struct region *r, const azr_array_info *info,
                         void *data, azr_error *err)
 {
@@ -86,7 +87,7 @@ static int read_watched(const struct cli *cli, azr_array *array,
     w.total = chunks_of(r, info);
     watched =
         w.progress.wanted && pthread_create(&thread, NULL, watch_read, &w) == 0;
-    rc = azr_array_read(array, &r->box, data, r->nbytes, err);
+    rc = cli_read(cli, array, &r->box, data, r->nbytes, err);
     atomic_store(&w.done, true);
     if (watched)
         pthread_join(thread, NULL);
@@ -245,7 +246,7 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
                                "redirect it, or use -o FILE",
                                format);
     job.target = target_of(cli, &words);
-    rc = cli_open(cli, &array, job.target.path, 0);
+    rc = cli_take(cli, &array, job.target.path, 0);
     if (rc == 0)
         rc = target_by_names(cli, &job.target, array, &dims);
     if (rc == 0)
@@ -259,6 +260,6 @@ int cmd_cat(struct cli *cli, int argc, char **argv)
             file ? write_file(cli, &out, file, force) : write_stdout(cli, &out);
     }
     free(job.data);
-    azr_array_close(array);
+    cli_close(cli, array);
     return rc;
 }

@@ -2,6 +2,7 @@
 #include "elem.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -239,7 +240,6 @@ int cmd_create(struct cli *cli, int argc, char **argv)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
     azr_error err = AZR_ERROR_INIT;
-    azr_open_options o;
     azr_array *array = NULL;
     struct wishes w = {.format = 3};
     struct cli_list words = {NULL, 0};
@@ -277,13 +277,15 @@ int cmd_create(struct cli *cli, int argc, char **argv)
     if (w.overwrite && w.exist_ok)
         return cli_usage_error(cli,
                                "--overwrite and --exist-ok exclude each other");
+    if (cli->session && (w.overwrite || w.exist_ok))
+        return cli_alone(cli, "--overwrite or --exist-ok");
     if (w.group)
-        return create_group(cli, &w, words.items[0]);
+        return cli->session ? cli_alone(cli, "a group")
+                            : create_group(cli, &w, words.items[0]);
     rc = take_wishes(cli, &spec, &w);
     if (rc != 0)
         goto done;
-    o = cli_open_options(cli, flags_of(&w));
-    rc = azr_array_create(&array, words.items[0], &spec, &o, &err);
+    rc = cli_create(cli, &array, words.items[0], &spec, flags_of(&w), &err);
     if (rc < 0) {
         rc = cli_fail_at(cli, rc, &err, words.items[0]);
         goto done;
@@ -291,7 +293,7 @@ int cmd_create(struct cli *cli, int argc, char **argv)
     cli->committed = true;
     report(cli, &spec, words.items[0]);
 done:
-    azr_array_close(array);
+    cli_close(cli, array);
     free(w.names);
     return rc;
 }

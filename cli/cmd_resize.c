@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 static const struct cli_usage usage = {
     "resize PATH N,N [--force]",
@@ -52,14 +53,14 @@ int cmd_resize(struct cli *cli, int argc, char **argv)
     if (rank < 0)
         return cli_usage_error(cli, "%s is no shape: need numbers, as 20,30",
                                words.items[1]);
-    rc = cli_open(cli, &array, words.items[0], AZR_OPEN_WRITE);
+    rc = cli_take(cli, &array, words.items[0], AZR_OPEN_WRITE);
     if (rc == 0)
         rc = info_of(cli, &info, array, words.items[0]);
     if (rc == 0)
         rc = check(cli, &info, shape, rank, force);
     if (rc != 0)
         goto done;
-    rc = azr_array_resize(array, rank, shape, &err);
+    rc = cli_resize(cli, array, rank, shape, &err);
     if (rc < 0) {
         rc = cli_fail_at(cli, rc, &err, words.items[0]);
         goto done;
@@ -73,6 +74,6 @@ int cmd_resize(struct cli *cli, int argc, char **argv)
         json_end(&j);
     }
 done:
-    azr_array_close(array);
+    cli_close(cli, array);
     return rc;
 }

@@ -3,6 +3,7 @@
 #include "input.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <string.h>
 
@@ -99,11 +100,11 @@ static int store(struct cli *cli, struct job *job, azr_array *array,
     if (job->region.count == 0)
         return 0;
     if (job->value)
-        rc = azr_array_fill(array, &job->region.box, job->element,
-                            azr_dtype_nbytes(info->dtype), &err);
+        rc = cli_fill(cli, array, &job->region.box, job->element,
+                      azr_dtype_nbytes(info->dtype), &err);
     else
-        rc = azr_array_write(array, &job->region.box, job->in.data,
-                             job->region.nbytes, &err);
+        rc = cli_write(cli, array, &job->region.box, job->in.data,
+                       job->region.nbytes, &err);
     if (rc < 0)
         return cli_fail_at(cli, rc, &err, job->target.path);
     cli->committed = true;
@@ -147,7 +148,7 @@ int cmd_write(struct cli *cli, int argc, char **argv)
     if (!!job.value + !!job.npy + !!job.raw > 1)
         return cli_usage_error(cli, "one of --value, --npy and --raw");
     job.target = target_of(cli, &words);
-    rc = cli_open(cli, &array, job.target.path, AZR_OPEN_WRITE);
+    rc = cli_take(cli, &array, job.target.path, AZR_OPEN_WRITE);
     if (rc == 0)
         rc = target_by_names(cli, &job.target, array, &dims);
     if (rc == 0)
@@ -161,6 +162,6 @@ int cmd_write(struct cli *cli, int argc, char **argv)
     if (rc == 0)
         report(cli, &job);
     input_dispose(&job.in);
-    azr_array_close(array);
+    cli_close(cli, array);
     return rc;
 }

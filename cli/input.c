@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "input.h"
+#include "session.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -81,6 +82,8 @@ int input_open(struct cli *cli, struct input *in, const char *file, bool raw)
     bool is_stdin = strcmp(file, "-") == 0;
 
     in->name = is_stdin ? "standard input" : file;
+    if (is_stdin && cli->session)
+        return cli_alone(cli, "reading standard input");
     if (is_stdin && isatty(STDIN_FILENO))
         return cli_usage_error(cli, "nothing to write: give --value, --npy "
                                     "FILE or --raw FILE, or pipe a .npy file");

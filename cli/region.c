@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "region.h"
+#include "session.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -247,6 +248,6 @@ int info_of(struct cli *cli, azr_array_info *out, azr_array *array,
 
     memset(out, 0, sizeof *out);
     out->struct_size = (uint32_t)sizeof *out;
-    rc = azr_array_info_get(array, out, &err);
+    rc = cli_info(cli, array, out, &err);
     return rc < 0 ? cli_fail_at(cli, rc, &err, path) : 0;
 }

@@ -4,6 +4,7 @@
 #include "cli.h"
 #include "json.h"
 #include "region.h"
+#include "session.h"
 
 #include <stdarg.h>
 #include <stddef.h>
@@ -55,25 +56,36 @@ void cli_put(FILE *f, const char *text)
         (void)fputc(is_control(*text) ? '?' : *text, f);
 }
 
+void cli_error_document(int exit_code, const char *name, const char *text)
+{
+    struct json j = json_begin(stdout);
+
+    json_open(&j, NULL, '{');
+    json_open(&j, "error", '{');
+    json_text(&j, "code", name);
+    json_text(&j, "message", text);
+    json_int(&j, "exit", exit_code);
+    json_close(&j, '}');
+    json_close(&j, '}');
+    json_end(&j);
+}
+
 static void say(struct cli *cli, int exit_code, const char *name,
                 const char *verb, char *text)
 {
-    tame(text);
-    (void)fprintf(stderr, "%sazr%s%s:%s %s\n",
-                  cli->color_err ? "\033[1;31m" : "", verb ? " " : "",
-                  verb ? verb : "", cli->color_err ? "\033[0m" : "", text);
-    if (cli->json) {
-        struct json j = json_begin(stdout);
+    char place[300];
 
-        json_open(&j, NULL, '{');
-        json_open(&j, "error", '{');
-        json_text(&j, "code", name);
-        json_text(&j, "message", text);
-        json_int(&j, "exit", exit_code);
-        json_close(&j, '}');
-        json_close(&j, '}');
-        json_end(&j);
-    }
+    tame(text);
+    cli_session_place(place, sizeof place, cli);
+    tame(place);
+    (void)fprintf(stderr, "%sazr%s%s:%s %s%s\n",
+                  cli->color_err ? "\033[1;31m" : "", verb ? " " : "",
+                  verb ? verb : "", cli->color_err ? "\033[0m" : "", place,
+                  text);
+    if (cli->session)
+        cli_session_failed(cli->session, exit_code, name, text);
+    else if (cli->json)
+        cli_error_document(exit_code, name, text);
 }
 
 int cli_usage_error(struct cli *cli, const char *format, ...)
@@ -146,6 +158,8 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
 
     if (status == AZR_ECANCELED && cli_signal)
         return cli_interrupted(cli);
+    if (cli_session_note(cli, status)) /* it is run again */
+        return code;
     (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", message,
                    err->sys_errno ? ", " : "",
                    err->sys_errno ? cli_errno_text(err->sys_errno) : "",

@@ -48,12 +48,7 @@ int azri_take_options(azr_open_options *out, const azr_open_options *in,
 static int take_options(azr_open_options *out, const azr_open_options *in,
                         uint32_t more, azr_error *err)
 {
-    const uint32_t known = more | AZR_OPEN_WRITE | AZR_OPEN_INSIST |
-                           AZR_OPEN_WRITE_EMPTY | AZR_OPEN_READ_UNLOCKED |
-                           AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY |
-                           AZR_OPEN_STALE_CONSOLIDATED;
-
-    return azri_take_options(out, in, known, err);
+    return azri_take_options(out, in, AZRI_ARRAY_FLAGS | more, err);
 }
 
 int azri_check_create_flags(uint32_t flags, azr_error *err)

@@ -1,16 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The public functions of transactions: arguments and versions of options are
+ * checked here, the work is the core's. */
+#include "api/arguments.h"
 #include "core/array.h"
-
-static int fail_null(azr_error *err, const char *what)
-{
-    return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT, "%s is NULL", what);
-}
-
-#define NEED(p)                                                                \
-    do {                                                                       \
-        if (!(p))                                                              \
-            return fail_null(err, #p);                                         \
-    } while (0)
 
 static int take_options(azr_txn_options *out, const azr_txn_options *in,
                         azr_error *err)
@@ -51,14 +43,21 @@ int azr_txn_read(azr_txn *txn, azr_array *array, const azr_selection *sel,
     return azri_transaction_read(txn, array, sel, &m, err);
 }
 
-int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
-                  const void *src, size_t src_nbytes, azr_error *err)
+static azri_caller_memory dense_source(const void *data, size_t nbytes)
 {
     union {
         const void *in;
         void *out; /* a source is only read */
-    } p = {.in = src};
-    azri_caller_memory m = {NULL, p.out, src_nbytes};
+    } p = {.in = data};
+    azri_caller_memory m = {NULL, p.out, nbytes};
+
+    return m;
+}
+
+int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
+                  const void *src, size_t src_nbytes, azr_error *err)
+{
+    azri_caller_memory m = dense_source(src, src_nbytes);
 
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(txn);
@@ -69,6 +68,22 @@ int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
     return azri_transaction_write(txn, array, sel, &m, err);
 }
 
+int azr_txn_fill(azr_txn *txn, azr_array *array, const azr_selection *sel,
+                 const void *value, size_t value_nbytes, azr_error *err)
+{
+    azr_memory one;
+    azri_caller_memory m = {&one, NULL, 0};
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(sel);
+    NEED(value);
+    rc = azri_fill_source(&one, array, sel, value, value_nbytes, err);
+    return rc < 0 ? rc : azri_transaction_write(txn, array, sel, &m, err);
+}
+
 int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
                   azr_error *err)
 {
@@ -77,6 +92,80 @@ int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
     NEED(array);
     NEED(shape_out);
     return azri_transaction_shape(txn, array, shape_out, err);
+}
+
+int azr_txn_append(azr_txn *txn, azr_array *array, int axis, int64_t length,
+                   const void *src, size_t src_nbytes, int64_t *offset_out,
+                   azr_error *err)
+{
+    azri_caller_memory m = dense_source(src, src_nbytes);
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    if (src_nbytes > 0)
+        NEED(src);
+    return azri_transaction_append(txn, array, axis, length, &m, offset_out,
+                                   err);
+}
+
+int azr_txn_resize(azr_txn *txn, azr_array *array, int rank,
+                   const int64_t *shape, azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    if (rank > 0)
+        NEED(shape);
+    return azri_transaction_resize(txn, array, rank, shape, err);
+}
+
+int azr_txn_set_attribute(azr_txn *txn, azr_array *array, const char *name,
+                          const char *json, azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(name);
+    return azri_transaction_set_attribute(txn, array, name, json, err);
+}
+
+int azr_txn_create_array(azr_txn *txn, azr_array **out, const char *path,
+                         const azr_array_spec *spec,
+                         const azr_open_options *options, azr_error *err)
+{
+    azr_open_options o;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(out);
+    NEED(path);
+    NEED(spec);
+    rc = azri_take_options(&o, options, AZRI_ARRAY_FLAGS, err);
+    return rc < 0 ? rc : azri_transaction_create(txn, out, path, spec, &o, err);
+}
+
+int azr_append_all(azr_append_part *parts, size_t n,
+                   const azr_txn_options *options, azr_error *err)
+{
+    azr_txn_options o;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    if (n > 0)
+        NEED(parts);
+    for (size_t k = 0; k < n; k++) {
+        if (parts[k].struct_size != sizeof *parts)
+            return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                                 "azr_append_part.struct_size is %u, need %zu",
+                                 parts[k].struct_size, sizeof *parts);
+        NEED(parts[k].array);
+        if (parts[k].src_nbytes > 0)
+            NEED(parts[k].src);
+    }
+    rc = take_options(&o, options, err);
+    return rc < 0 ? rc : azri_append_all(parts, n, &o, err);
 }
 
 int azr_txn_commit(azr_txn *txn, azr_error *err)

@@ -18,6 +18,11 @@ AZR_CHECKED int azri_take_options(azr_open_options *out,
                                   const azr_open_options *in, uint32_t known,
                                   azr_error *err);
 
+#define AZRI_ARRAY_FLAGS                                                       \
+    (AZR_OPEN_WRITE | AZR_OPEN_INSIST | AZR_OPEN_WRITE_EMPTY |                 \
+     AZR_OPEN_READ_UNLOCKED | AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY |   \
+     AZR_OPEN_STALE_CONSOLIDATED)
+
 /* struct_size of a caller's `type`. */
 AZR_CHECKED int azri_check_size(const char *type, uint32_t found, size_t needed,
                                 azr_error *err);

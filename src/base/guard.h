@@ -42,7 +42,11 @@ typedef enum azri_guard {
     AZRI_GUARD_CLAIM,      /* what is being built is no rubbish */
     AZRI_GUARD_SNAP_LOOK,  /* snapshot: the second look */
     AZRI_GUARD_SNAP_OWNER, /* … is removed only if nobody holds it */
-    AZRI_GUARD_SNAP_LINKS  /* … its links are no foreign change */
+    AZRI_GUARD_SNAP_LINKS, /* … its links are no foreign change */
+    AZRI_GUARD_DOC, /* a transaction changes documents under DOC exclusive */
+    AZRI_GUARD_META_EXCLUSIVE, /* and cuts off chunks under META exclusive */
+    AZRI_GUARD_SHRINK_FIRST,   /* and then the document goes first */
+    AZRI_GUARD_FIND_IN_ROW /* an array that is created is found in its row */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

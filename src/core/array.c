@@ -3,6 +3,7 @@
 #include "core/array.h"
 
 #include "base/checked.h"
+#include "base/guard.h"
 #include "base/log.h"
 #include "core/group.h"
 #include "core/tree.h"
@@ -135,6 +136,37 @@ static int has_key(azr_array *a, const char *key, bool *out, azr_error *err)
     return rc == AZR_ENOTFOUND ? AZR_OK : rc;
 }
 
+/* A committed transaction may still have to put the document there. */
+static int has_row_for(azr_array *a, unsigned kind, const char *key, bool *out,
+                       azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azr_store *store = azri_domain_store(a->d);
+    azr_object o = AZR_OBJECT_INIT;
+    azri_view *v = NULL;
+    int rc = azri_view_new(&v, a->d, &patience, err);
+
+    if (rc == AZR_OK)
+        rc = azri_view_look(v, err);
+    if (rc == AZR_OK) /* or it has done so since */
+        rc = azri_view_open_document(v, kind, key, &o, err);
+    *out = o.handle >= 0;
+    if (o.handle >= 0)
+        store->ops->close(store, &o);
+    azri_view_free(v);
+    return rc == AZR_ENOTFOUND && (!err || err->code == 0) ? AZR_OK : rc;
+}
+
+static int find_key(azr_array *a, unsigned kind, const char *key, bool *out,
+                    azr_error *err)
+{
+    int rc = has_key(a, key, out, err);
+
+    if (rc < 0 || *out || !AZRI_GUARD(FIND_IN_ROW))
+        return rc;
+    return has_row_for(a, kind, key, out, err);
+}
+
 static int find_format(azr_array *a, azr_error *err)
 {
     bool v3, v2 = false, group = false;
@@ -143,6 +175,10 @@ static int find_format(azr_array *a, azr_error *err)
 
     if (rc == AZR_OK)
         rc = has_key(a, ".zarray", &v2, err);
+    if (rc == AZR_OK && !v3 && !v2)
+        rc = find_key(a, AZRI_ENTRY_V3, "zarr.json", &v3, err);
+    if (rc == AZR_OK && !v3 && !v2)
+        rc = find_key(a, AZRI_ENTRY_ZARRAY, ".zarray", &v2, err);
     if (rc == AZR_OK)
         rc = has_key(a, ".zgroup", &group, err);
     if (rc < 0)
@@ -166,6 +202,28 @@ static int find_format(azr_array *a, azr_error *err)
                          path);
     set_format(a, v3 ? 3 : 2);
     return AZR_OK;
+}
+
+/* Who writes may find an array that a dead owner was about to make: sealed, and not
+ * for readers yet. */
+static int find_or_finish(azr_array *a, azr_error *err)
+{
+    const unsigned flags = a->options.flags;
+    azr_error why = AZR_ERROR_INIT;
+    azr_recovery count = {0};
+    bool has = false;
+    int rc = find_format(a, &why);
+
+    if (rc == AZR_ENOTFOUND && (flags & AZR_OPEN_WRITE) &&
+        !(flags & AZR_OPEN_NO_RECOVERY) && a->options.sync == AZR_SYNC_FULL &&
+        azri_domain_has_state(a->d, &has, NULL) == AZR_OK && has &&
+        azri_domain_has_rows(a->d)) {
+        rc = azri_domain_recover(a->d, &count, err);
+        return rc < 0 ? rc : find_format(a, err);
+    }
+    if (rc < 0 && err)
+        *err = why;
+    return rc;
 }
 
 /* The first ground, as any reader gets it: through rows, validated. */
@@ -266,7 +324,7 @@ static int try_open(azr_array **out, const char *path,
         return rc;
     rc = open_domain(a, path, err);
     if (rc == AZR_OK)
-        rc = find_format(a, err);
+        rc = find_or_finish(a, err);
     if (rc == AZR_OK)
         rc = first_ground(a, err);
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
@@ -412,8 +470,14 @@ static int ready_for_creation(azr_array *a, const azri_grid *grid,
 {
     azri_patience patience = azri_array_patience(a);
     azr_error why = AZR_ERROR_INIT;
+    azr_recovery count = {0};
     int rc = azri_domain_ready(a->d, grid, durability, &patience, &why);
 
+    /* a row of the old one may have an array to put there */
+    if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE &&
+        azri_domain_has_rows(a->d) &&
+        azri_domain_recover(a->d, &count, err) < 0)
+        return AZR_ECORRUPT;
     if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE) {
         rc = azri_domain_refit(a->d, grid, durability, may_refit, a, err);
         return rc < 0 ? rc : AZR_ECONFLICT;
@@ -423,14 +487,12 @@ static int ready_for_creation(azr_array *a, const azri_grid *grid,
     return rc;
 }
 
-static int create_in(azr_array *a, const azr_array_spec *spec,
-                     const azri_buf *text, const azri_buf *zattrs,
-                     azr_error *err)
+/* Everything but the documents. */
+static int prepare_creation(azr_array *a, const azr_array_spec *spec,
+                            const azri_buf *text, azr_error *err)
 {
-    azri_patience patience = azri_array_patience(a);
     azri_span none = {NULL, 0};
     azri_meta *meta = NULL;
-    azri_txn *t = NULL;
     azri_grid grid;
     int rc = refuse_existing(a, err);
 
@@ -443,6 +505,17 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc == AZR_OK)
         rc = clear_ground(a, meta, err);
     azri_meta_free(meta);
+    return rc;
+}
+
+static int create_in(azr_array *a, const azr_array_spec *spec,
+                     const azri_buf *text, const azri_buf *zattrs,
+                     azr_error *err)
+{
+    azri_patience patience = azri_array_patience(a);
+    azri_txn *t = NULL;
+    int rc = prepare_creation(a, spec, text, err);
+
     if (rc == AZR_OK)
         rc = azri_txn_begin(&t, a->d, &patience, err);
     if (rc == AZR_OK)
@@ -450,6 +523,75 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc == AZR_OK)
         rc = publish(a, t, text, zattrs, err);
     azri_txn_end(t);
+    return rc;
+}
+
+/* ------------------------------------------------ creation by a transaction */
+
+int azri_creation_check(azr_array *a, azri_txn *t, bool has_zattrs,
+                        azr_error *err)
+{
+    int rc = azri_domain_check(a->d, true, err); /* refitted by another? */
+
+    if (rc == AZR_OK)
+        rc = refuse_existing(a, err);
+    if (rc == AZR_OK)
+        rc = azri_list_chunks(a, a->ground->meta, refuse_chunk, NULL, a, err);
+    if (rc == AZR_OK && a->format == 2 && !has_zattrs)
+        rc = azri_txn_unpublish(t, ".zattrs", err); /* of a dead creator */
+    return rc;
+}
+
+static int try_begin(azr_array **out, const char *path,
+                     const azr_array_spec *spec,
+                     const azr_open_options *options, const azri_buf *text,
+                     azr_error *err)
+{
+    azr_array *a = NULL;
+    int rc = array_new(&a, options, err);
+
+    if (rc < 0)
+        return rc;
+    set_format(a, spec->zarr_format == 2 ? 2 : 3);
+    atomic_store(&a->unborn, true);
+    rc = azri_domain_create(&a->d, path, domain_flags(options),
+                            spec->durability, err);
+    if (rc == AZR_OK)
+        azri_domain_set_threads(a->d, a->options.threads);
+    if (rc == AZR_OK)
+        rc = prepare_creation(a, spec, text, err);
+    if (rc == AZR_OK)
+        rc = azri_ground_of_text(&a->ground, a, azri_buf_span(text), err);
+    if (rc == AZR_OK)
+        *out = a;
+    else
+        azri_array_close(a);
+    return rc;
+}
+
+static int fail_creators(const char *path, azr_error *err)
+{
+    return azri_fail(err, AZR_EBUSY,
+                     "'%s': another process creates another array here", path);
+}
+
+int azri_creation_begin(azr_array **out, const char *path,
+                        const azr_array_spec *spec,
+                        const azr_open_options *options, azri_buf *zattrs_out,
+                        azr_error *err)
+{
+    azri_buf text = AZRI_BUF_INIT;
+    azr_open_options writing = *options;
+    int rc = azri_meta_compose(&text, zattrs_out, spec, err);
+
+    writing.flags |= AZR_OPEN_WRITE;
+    if (rc == AZR_OK)
+        rc = try_begin(out, path, spec, &writing, &text, err);
+    if (rc == AZR_ECONFLICT)
+        rc = try_begin(out, path, spec, &writing, &text, err);
+    if (rc == AZR_ECONFLICT)
+        rc = fail_creators(path, err);
+    azri_buf_dispose(&text);
     return rc;
 }
 
@@ -500,9 +642,7 @@ static int create_new(azr_array **out, const char *path,
     for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT)
-        rc =
-            azri_fail(err, AZR_EBUSY,
-                      "'%s': another process creates another array here", path);
+        rc = fail_creators(path, err);
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;

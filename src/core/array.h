@@ -33,6 +33,7 @@ struct azr_array {
     unsigned document_kind;   /* of an entry */
     azri_upkeep *upkeep;      /* of who holds DOC, or META, exclusively */
     bool still;               /* of a snapshot */
+    atomic_bool unborn;       /* made by a transaction that is not committed */
     /* under azri_domain_hold: */
     azri_above above;
     azri_ground *ground;
@@ -57,6 +58,9 @@ AZR_CHECKED int azri_ground_refresh(azr_array *a, azri_view *v,
 /* Does `g` still stand under its key? No row is considered. */
 AZR_CHECKED int azri_ground_stands(azr_array *a, const azri_ground *g,
                                    bool *out, azr_error *err);
+/* One of a document that stands nowhere yet. */
+AZR_CHECKED int azri_ground_of_text(azri_ground **out, azr_array *a,
+                                    azri_span text, azr_error *err);
 /* The newest, for a writer that holds its locks and has looked. */
 AZR_CHECKED int azri_ground_current(azr_array *a, azri_ground **out,
                                     azr_error *err);
@@ -74,6 +78,16 @@ AZR_CHECKED int azri_array_open(azr_array **out, const char *path,
 AZR_CHECKED int azri_array_open_still(azr_array **out, int dir,
                                       const char *path, const azr_array *like,
                                       azr_error *err);
+/* Creation by a transaction: everything but the documents, which `*zattrs_out`
+ * (format 2) and the ground of `*out` hold. */
+AZR_CHECKED int azri_creation_begin(azr_array **out, const char *path,
+                                    const azr_array_spec *spec,
+                                    const azr_open_options *options,
+                                    azri_buf *zattrs_out, azr_error *err);
+/* Under META exclusive and the directory's lock: may the documents come?
+ * `has_zattrs`: one of them is .zattrs; else what stands there goes. */
+AZR_CHECKED int azri_creation_check(azr_array *a, azri_txn *t, bool has_zattrs,
+                                    azr_error *err);
 void azri_array_close(azr_array *a);
 azri_patience azri_array_patience(const azr_array *a);
 AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
@@ -130,6 +144,9 @@ typedef struct azri_read_hooks {
     /* Does the caller hold META, DOC and this chunk? NULL: it holds nothing;
      * otherwise the read takes no lock of its own. */
     bool (*holds)(void *arg, const uint64_t *coords);
+    /* Plan by `as`, which stands as long as the document of `base` does; once that
+     * has moved the read is AZR_ECONFLICT (no message). NULL: the newest one. */
+    azri_ground *as, *base;
 } azri_read_hooks;
 AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
                                 const azri_caller_memory *dst,
@@ -142,6 +159,10 @@ AZR_CHECKED int azri_array_write(azr_array *a, const azr_selection *sel,
 AZR_CHECKED int azri_array_fill(azr_array *a, const azr_selection *sel,
                                 const void *value, size_t value_nbytes,
                                 azr_error *err);
+/* One element as the source of every one of a selection. */
+AZR_CHECKED int azri_fill_source(azr_memory *out, azr_array *a,
+                                 const azr_selection *sel, const void *value,
+                                 size_t value_nbytes, azr_error *err);
 AZR_CHECKED int azri_array_update(azr_array *a, const azr_selection *sel,
                                   azr_update_fn fn, void *arg, azr_error *err);
 /* Stage every piece of a plan into `t`, whose locks are held: entries are made,
@@ -162,6 +183,39 @@ AZR_CHECKED int azri_array_append(azr_array *a, int axis, int64_t length,
                                   const void *src, size_t src_nbytes,
                                   int64_t *offset_out, azr_error *err);
 
+/* What a smaller shape cuts off, for transactions that do it beside other things. */
+typedef struct azri_victims {
+    const azri_meta *m;   /* as it is stored */
+    const int64_t *shape; /* what stays */
+    azri_buf coords;      /* rank numbers each */
+    uint64_t n;
+} azri_victims;
+AZR_CHECKED int azri_victims_list(azri_victims *v, azr_array *a,
+                                  azr_error *err); /* the stored ones */
+/* Outside: nothing of the chunk stays. Border: something is cut off. */
+bool azri_victims_outside(const azri_victims *v, const uint64_t *coords);
+bool azri_victims_border(const azri_victims *v, const uint64_t *coords);
+/* Fill what is cut off a chunk buffer. */
+AZR_CHECKED int azri_victims_blank(const azri_victims *v, const azri_ground *g,
+                                   const uint64_t *coords, uint8_t *chunk,
+                                   azr_error *err);
+/* Entry i of `t`: the stored chunk deleted, or blanked. */
+AZR_CHECKED int azri_victims_stage(const azri_victims *v, azr_array *a,
+                                   azri_txn *t, azri_ground *g,
+                                   const uint64_t *coords, uint64_t i,
+                                   azri_coder *coder, azr_error *err);
+AZR_CHECKED int azri_array_need_full(const azr_array *a, const char *what,
+                                     azr_error *err);
+AZR_CHECKED int azri_appended_shape(int64_t *shape, const azri_meta *m,
+                                    int axis, int64_t length, azr_error *err);
+/* The new part of the array, in its new shape. */
+AZR_CHECKED int azri_appended_plan(azri_plan *p, const azri_meta *m,
+                                   const int64_t *shape, int axis,
+                                   azr_error *err);
+AZR_CHECKED int azri_shape_check(const azri_meta *m, int rank,
+                                 const int64_t *shape, azr_error *err);
+bool azri_shape_shrinks(const azri_meta *m, const int64_t *shape);
+
 /* ---- transaction.c: behind azr_txn_… of the public header ---- */
 AZR_CHECKED int azri_transaction_begin(azr_txn **out, const azr_txn_options *o,
                                        azr_error *err);
@@ -175,6 +229,24 @@ AZR_CHECKED int azri_transaction_write(azr_txn *t, azr_array *a,
                                        azr_error *err);
 AZR_CHECKED int azri_transaction_shape(azr_txn *t, azr_array *a,
                                        int64_t *shape_out, azr_error *err);
+AZR_CHECKED int azri_transaction_append(azr_txn *t, azr_array *a, int axis,
+                                        int64_t length,
+                                        const azri_caller_memory *src,
+                                        int64_t *offset_out, azr_error *err);
+AZR_CHECKED int azri_transaction_resize(azr_txn *t, azr_array *a, int rank,
+                                        const int64_t *shape, azr_error *err);
+AZR_CHECKED int azri_transaction_set_attribute(azr_txn *t, azr_array *a,
+                                               const char *name,
+                                               const char *json,
+                                               azr_error *err);
+AZR_CHECKED int azri_transaction_create(azr_txn *t, azr_array **out,
+                                        const char *path,
+                                        const azr_array_spec *spec,
+                                        const azr_open_options *options,
+                                        azr_error *err);
+/* ---- append_all.c ---- */
+AZR_CHECKED int azri_append_all(azr_append_part *parts, size_t n,
+                                const azr_txn_options *o, azr_error *err);
 AZR_CHECKED int azri_transaction_commit(azr_txn *t, azr_error *err);
 void azri_transaction_free(azr_txn *t);
 AZR_CHECKED int azri_transaction_run(azr_txn_fn fn, void *arg,
@@ -200,6 +272,9 @@ void azri_snapshot_close(azr_snapshot *s);
 AZR_CHECKED int azri_tree_copy(const char *from, const char *to,
                                const azr_copy_options *o, azr_copied *out,
                                azr_error *err);
+/* An open document, whole. */
+AZR_CHECKED int azri_document_read(azr_array *a, azr_object *o, const char *key,
+                                   azri_buf *out, azr_error *err);
 
 /* ---- inspect.c ---- */
 AZR_CHECKED int azri_array_info(azr_array *a, azr_array_info *out,

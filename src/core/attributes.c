@@ -12,7 +12,7 @@ static unsigned kind_of(const azr_array *a)
     return a->format == 3 ? AZRI_ENTRY_V3 : AZRI_ENTRY_ZATTRS;
 }
 
-static int read_object(azr_array *a, azr_object *o, const char *key,
+int azri_document_read(azr_array *a, azr_object *o, const char *key,
                        azri_buf *out, azr_error *err)
 {
     azr_store *store = azri_domain_store(a->d);
@@ -41,7 +41,7 @@ static int parse_with_attributes(azr_array *a, const azri_ground *g,
     int rc = AZR_OK;
 
     if (zattrs && zattrs->handle >= 0)
-        rc = read_object(a, zattrs, ".zattrs", &text, err);
+        rc = azri_document_read(a, zattrs, ".zattrs", &text, err);
     if (rc == AZR_OK)
         rc = azri_meta_parse(out, a->format, azri_buf_span(&g->meta->text),
                              azri_buf_span(&text), err);

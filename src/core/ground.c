@@ -56,23 +56,39 @@ static void swap_fill(azri_ground *g)
     }
 }
 
+int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
+                        azr_error *err)
+{
+    azri_span none = {NULL, 0};
+    azri_ground *g = azri_calloc(1, sizeof *g);
+    int rc;
+
+    if (!g)
+        return azri_fail_nomem(err, sizeof *g);
+    atomic_init(&g->refs, 1);
+    g->store = azri_domain_store(a->d);
+    g->document.handle = -1;
+    rc = azri_meta_parse(&g->meta, a->format, text, none, err);
+    if (rc == AZR_OK)
+        rc = azri_chain_new(&g->chain, g->meta, err);
+    if (rc < 0) {
+        azri_ground_unref(g);
+        return rc;
+    }
+    swap_fill(g);
+    *out = g;
+    return AZR_OK;
+}
+
 /* Takes over `document`, also on failure. */
 static int parse_document(azri_ground **out, azr_array *a, azr_object *document,
                           azr_error *err)
 {
-    azri_span none = {NULL, 0};
     azri_buf text = AZRI_BUF_INIT;
-    azri_ground *g = azri_calloc(1, sizeof *g);
+    azri_ground *g = NULL;
     azr_store *store = azri_domain_store(a->d);
     int rc;
 
-    if (!g) {
-        store->ops->close(store, document);
-        return azri_fail_nomem(err, sizeof *g);
-    }
-    atomic_init(&g->refs, 1);
-    g->store = store;
-    g->document = *document;
     if (document->id.nbytes > AZRI_JSON_MAX_NBYTES) {
         rc = azri_fail_sub(
             err, AZR_ECORRUPT, AZR_SUB_METADATA,
@@ -88,17 +104,14 @@ static int parse_document(azri_ground **out, azr_array *a, azr_object *document,
     if (rc < 0)
         goto done;
     text.nbytes = (size_t)document->id.nbytes;
-    rc = azri_meta_parse(&g->meta, a->format, azri_buf_span(&text), none, err);
-    if (rc == AZR_OK)
-        rc = azri_chain_new(&g->chain, g->meta, err);
-    if (rc == AZR_OK)
-        swap_fill(g);
+    rc = azri_ground_of_text(&g, a, azri_buf_span(&text), err);
 done:
     azri_buf_dispose(&text);
     if (rc < 0) {
-        azri_ground_unref(g);
+        store->ops->close(store, document);
         return rc;
     }
+    g->document = *document;
     *out = g;
     return AZR_OK;
 }
@@ -110,8 +123,14 @@ static bool same_document(const azri_ground *g, const azr_object *o)
 
 static int fail_gone(azr_array *a, azr_error *err)
 {
-    int rc = azri_domain_check(a->d, false, err); /* it may know why */
+    int rc;
 
+    if (atomic_load(&a->unborn))
+        return azri_fail(err, AZR_ENOTFOUND,
+                         "no Zarr array at '%s': the transaction that makes it "
+                         "has not been committed",
+                         azri_domain_path(a->d));
+    rc = azri_domain_check(a->d, false, err); /* it may know why */
     if (rc == AZR_OK && !(a->options.flags & AZRI_OPEN_HIDDEN))
         rc = azri_domain_gone(a->d, err);
     if (rc < 0)

@@ -40,6 +40,17 @@ static void forget_plan(reader *r)
     r->g = NULL;
 }
 
+static bool is_pinned(const reader *r)
+{
+    return r->hooks && r->hooks->as;
+}
+
+/* The document that has to stand. */
+static const azri_ground *base_of(const reader *r)
+{
+    return is_pinned(r) ? r->hooks->base : r->g;
+}
+
 /* Two elements in one place would be written by two threads at once. */
 static int check_destination(const reader *r, azr_error *err)
 {
@@ -172,7 +183,7 @@ static int validate(reader *r, azr_error *err)
 
     if (rc < 0 || azri_view_moves_documents(r->v))
         return rc; /* the document came through the row, which stands */
-    rc = azri_ground_stands(r->a, r->g, &stands, err);
+    rc = azri_ground_stands(r->a, base_of(r), &stands, err);
     if (rc < 0)
         return rc;
     return stands ? AZR_OK : AZR_ECONFLICT;
@@ -187,7 +198,7 @@ static int agree_on_ground(reader *r, azr_error *err)
 
     if (rc < 0)
         return rc;
-    if (newest != r->g)
+    if (newest != base_of(r))
         rc = AZR_ECONFLICT;
     azri_ground_unref(newest);
     return rc;
@@ -240,6 +251,14 @@ static int lock_and_plan(reader *r, azr_error *err)
         rc = azri_view_look(r->v, err);
     if (rc == AZR_OK)
         rc = azri_ground_refresh(r->a, r->v, &g, err);
+    if (rc == AZR_OK && is_pinned(r)) {
+        bool stands = g == r->hooks->base;
+
+        azri_ground_unref(g);
+        if (!stands)
+            return AZR_ECONFLICT;
+        g = azri_ground_ref(r->hooks->as);
+    }
     if (rc == AZR_OK)
         rc = make_plan(r, g, err);
     if (rc == AZR_OK)
@@ -260,6 +279,18 @@ static bool may_lock(const reader *r)
            !(r->hooks && r->hooks->holds);
 }
 
+/* Was it the document that disturbed us? Then no other try will do better. */
+static int has_moved(reader *r, azr_error *err)
+{
+    int rc = azri_view_look(r->v, err);
+
+    if (rc == AZR_OK)
+        rc = agree_on_ground(r, err);
+    if (rc == AZR_ECONFLICT && azri_view_check(r->v, NULL) == AZR_ECONFLICT)
+        rc = AZR_OK; /* disturbed again: no verdict */
+    return rc;
+}
+
 /* Disturbed: what to do before the next try. */
 static int after_conflict(reader *r, int tries, azr_error *err)
 {
@@ -274,6 +305,8 @@ static int after_conflict(reader *r, int tries, azr_error *err)
     if (azri_view_is_locked(r->v) ||
         (tries == AZRI_OPTIMISTIC_TRIES && may_lock(r)))
         return lock_and_plan(r, err);
+    if (is_pinned(r))
+        return has_moved(r, err);
     newest = azri_array_ground(r->a);
     if (newest != r->g)
         return make_plan(r, newest, err);
@@ -286,7 +319,11 @@ static int first_plan(reader *r, azr_error *err)
 {
     azr_error why = AZR_ERROR_INIT;
     azri_ground *newest = NULL;
-    int rc = make_plan(r, azri_array_ground(r->a), &why);
+    int rc;
+
+    if (is_pinned(r))
+        return make_plan(r, azri_ground_ref(r->hooks->as), err);
+    rc = make_plan(r, azri_array_ground(r->a), &why);
 
     if (rc == AZR_EINVAL && azri_view_look(r->v, NULL) == AZR_OK &&
         azri_ground_refresh(r->a, r->v, &newest, NULL) == AZR_OK) {

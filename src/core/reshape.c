@@ -22,8 +22,8 @@ static int stage_shape(azr_array *a, azri_txn *t, azri_ground *g,
 
 /* --------------------------------------------------------------- append --- */
 
-static int appended_shape(int64_t *shape, const azri_meta *m, int axis,
-                          int64_t length, azr_error *err)
+int azri_appended_shape(int64_t *shape, const azri_meta *m, int axis,
+                        int64_t length, azr_error *err)
 {
     if (axis < 0 || axis >= m->rank)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_RANK,
@@ -39,8 +39,8 @@ static int appended_shape(int64_t *shape, const azri_meta *m, int axis,
 }
 
 /* The new part of the array, in its new shape. */
-static int plan_new_part(azri_plan *p, const azri_meta *m, const int64_t *shape,
-                         int axis, azr_error *err)
+int azri_appended_plan(azri_plan *p, const azri_meta *m, const int64_t *shape,
+                       int axis, azr_error *err)
 {
     int64_t start[AZR_MAX_RANK] = {0}, count[AZR_MAX_RANK];
     azr_selection sel;
@@ -74,9 +74,9 @@ static int append_locked(azr_array *a, azri_txn *t, int axis, int64_t length,
     if (rc == AZR_OK)
         rc = azri_ground_current(a, &g, err); /* [A-read] */
     if (rc == AZR_OK)
-        rc = appended_shape(shape, g->meta, axis, length, err);
+        rc = azri_appended_shape(shape, g->meta, axis, length, err);
     if (rc == AZR_OK)
-        rc = plan_new_part(&plan, g->meta, shape, axis, err);
+        rc = azri_appended_plan(&plan, g->meta, shape, axis, err);
     planned = rc == AZR_OK;
     if (rc == AZR_OK)
         rc = azri_memory_resolve(&memory, src, &plan, g->meta->dtype->nbytes,
@@ -104,7 +104,7 @@ done:
     return rc;
 }
 
-static int need_full(const azr_array *a, const char *what, azr_error *err)
+int azri_array_need_full(const azr_array *a, const char *what, azr_error *err)
 {
     int rc = azri_array_may_write(a, err);
 
@@ -124,7 +124,7 @@ int azri_array_append(azr_array *a, int axis, int64_t length, const void *src,
     } p = {.in = src};
     azri_caller_memory memory = {NULL, p.out, src_nbytes};
     azri_txn *t = NULL;
-    int rc = need_full(a, "append", err);
+    int rc = azri_array_need_full(a, "append", err);
 
     if (rc == AZR_OK)
         rc = azri_txn_begin(&t, a->d, &patience, err);
@@ -137,12 +137,7 @@ int azri_array_append(azr_array *a, int axis, int64_t length, const void *src,
 /* --------------------------------------------------------------- resize --- */
 
 /* Chunks that a shrink deletes or blanks, in C order. */
-typedef struct victims {
-    const azri_meta *m;
-    const int64_t *shape; /* the new one */
-    azri_buf coords;      /* rank numbers each */
-    uint64_t n;
-} victims;
+typedef azri_victims victims;
 
 static int compare_coords(const void *a, const void *b, void *arg)
 {
@@ -157,7 +152,7 @@ static int compare_coords(const void *a, const void *b, void *arg)
 }
 
 /* Outside: no element of it is left. Border: some are, some are not. */
-static bool is_outside(const victims *v, const uint64_t *c)
+bool azri_victims_outside(const azri_victims *v, const uint64_t *c)
 {
     for (int d = 0; d < v->m->rank; d++) {
         if ((int64_t)c[d] >= azri_ceil_div(v->shape[d], v->m->chunk[d]))
@@ -166,7 +161,7 @@ static bool is_outside(const victims *v, const uint64_t *c)
     return false;
 }
 
-static bool is_border(const victims *v, const uint64_t *c)
+bool azri_victims_border(const azri_victims *v, const uint64_t *c)
 {
     for (int d = 0; d < v->m->rank; d++) {
         int64_t cell = v->shape[d] / v->m->chunk[d];
@@ -184,7 +179,7 @@ static int note_victim(void *arg, const uint64_t *coords, const char *key,
     victims *v = arg;
 
     (void)key;
-    if (!is_outside(v, coords) && !is_border(v, coords))
+    if (!azri_victims_outside(v, coords) && !azri_victims_border(v, coords))
         return AZR_OK;
     v->n++;
     return azri_buf_append(&v->coords, coords,
@@ -221,8 +216,8 @@ static int plan_rest(azri_plan *p, const victims *v, const uint64_t *c,
 }
 
 /* Blank what is outside of the new shape: take out what stays, fill, put back. */
-static int blank_chunk(azri_ground *g, azri_coder *coder, const azri_plan *p,
-                       uint8_t *chunk, azr_error *err)
+static int blank_chunk(const azri_ground *g, const azri_plan *p, uint8_t *chunk,
+                       azr_error *err)
 {
     const azri_meta *m = g->meta;
     size_t item = m->dtype->nbytes;
@@ -232,7 +227,6 @@ static int blank_chunk(azri_ground *g, azri_coder *coder, const azri_plan *p,
     azri_piece piece;
     int rc;
 
-    (void)coder;
     if (!rest)
         return azri_fail_nomem(err, nbytes);
     rc = azri_memory_dense(&dense, p, rest, nbytes, item, err);
@@ -249,9 +243,22 @@ static int blank_chunk(azri_ground *g, azri_coder *coder, const azri_plan *p,
     return rc;
 }
 
-static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
-                        const victims *v, uint64_t i, azri_coder *coder,
-                        azr_error *err)
+int azri_victims_blank(const azri_victims *v, const azri_ground *g,
+                       const uint64_t *coords, uint8_t *chunk, azr_error *err)
+{
+    azri_plan p;
+    int rc = plan_rest(&p, v, coords, err);
+
+    if (rc < 0)
+        return rc;
+    rc = blank_chunk(g, &p, chunk, err);
+    azri_plan_dispose(&p);
+    return rc;
+}
+
+int azri_victims_stage(const azri_victims *v, azr_array *a, azri_txn *t,
+                       azri_ground *g, const uint64_t *coords, uint64_t i,
+                       azri_coder *coder, azr_error *err)
 {
     azr_store *store = azri_domain_store(a->d);
     azr_object o = AZR_OBJECT_INIT;
@@ -259,14 +266,12 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
     azri_source from = {store, &o, key};
     azri_span bytes = {NULL, g->meta->chunk_nbytes}, stored;
     azri_seen seen = {.read = true};
-    azri_plan p;
     uint8_t *chunk = NULL;
     int rc;
 
-    (void)azri_key_format(key, &g->meta->keying, victim_at(v, i));
-    rc = plan_rest(&p, v, victim_at(v, i), err);
-    if (rc < 0)
-        return rc;
+    if (azri_victims_outside(v, coords))
+        return azri_txn_stage_deleted(t, i, NULL, err);
+    (void)azri_key_format(key, &g->meta->keying, coords);
     rc = store->ops->open(store, key, &o, err);
     seen.absent = rc == AZR_ENOTFOUND; /* by a plain tool: fill */
     seen.object = o;
@@ -275,7 +280,7 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
     if (rc == AZR_OK)
         rc = azri_chunk_load(g, coder, &from, &chunk, err);
     if (rc == AZR_OK)
-        rc = blank_chunk(g, coder, &p, chunk, err);
+        rc = azri_victims_blank(v, g, coords, chunk, err);
     if (rc < 0)
         goto done;
     bytes.data = chunk;
@@ -289,7 +294,6 @@ static int stage_border(azr_array *a, azri_txn *t, azri_ground *g,
 done:
     if (o.handle >= 0)
         store->ops->close(store, &o);
-    azri_plan_dispose(&p);
     return rc;
 }
 
@@ -303,17 +307,13 @@ static int stage_victims(azr_array *a, azri_txn *t, azri_ground *g,
         rc = azri_coders_take(a, &coder, 1, err);
     if (rc < 0)
         return rc;
-    for (uint64_t i = 0; i < v->n && rc == AZR_OK; i++) {
-        if (is_outside(v, victim_at(v, i)))
-            rc = azri_txn_stage_deleted(t, i, NULL, err);
-        else
-            rc = stage_border(a, t, g, v, i, coder, err);
-    }
+    for (uint64_t i = 0; i < v->n && rc == AZR_OK; i++)
+        rc = azri_victims_stage(v, a, t, g, victim_at(v, i), i, coder, err);
     azri_coders_give(a, &coder, 1);
     return rc;
 }
 
-static bool shrinks(const azri_meta *m, const int64_t *shape)
+bool azri_shape_shrinks(const azri_meta *m, const int64_t *shape)
 {
     for (int d = 0; d < m->rank; d++) {
         if (shape[d] < m->shape[d])
@@ -322,12 +322,17 @@ static bool shrinks(const azri_meta *m, const int64_t *shape)
     return false;
 }
 
+int azri_victims_list(azri_victims *v, azr_array *a, azr_error *err)
+{
+    return azri_list_chunks(a, v->m, note_victim, NULL, v, err);
+}
+
 static int stage_shrink(azr_array *a, azri_txn *t, azri_ground *g,
                         const int64_t *shape, azr_error *err)
 {
     victims v = {.m = g->meta, .shape = shape};
     int rank = g->meta->rank;
-    int rc = azri_list_chunks(a, g->meta, note_victim, NULL, &v, err);
+    int rc = azri_victims_list(&v, a, err);
 
     if (rc == AZR_OK && v.n > 1)
         qsort_r(v.coords.data, v.n, (size_t)rank * sizeof(uint64_t),
@@ -340,8 +345,8 @@ static int stage_shrink(azr_array *a, azri_txn *t, azri_ground *g,
     return rc;
 }
 
-static int check_shape(const azri_meta *m, int rank, const int64_t *shape,
-                       azr_error *err)
+int azri_shape_check(const azri_meta *m, int rank, const int64_t *shape,
+                     azr_error *err)
 {
     if (rank != m->rank)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_RANK,
@@ -370,11 +375,11 @@ static int resize_locked(azr_array *a, azri_txn *t, bool exclusive, int rank,
     if (rc == AZR_OK)
         rc = azri_ground_current(a, &g, err);
     if (rc == AZR_OK)
-        rc = check_shape(g->meta, rank, shape, err);
+        rc = azri_shape_check(g->meta, rank, shape, err);
     if (rc != AZR_OK ||
         memcmp(shape, g->meta->shape, (size_t)rank * sizeof *shape) == 0)
         goto done;
-    if (shrinks(g->meta, shape)) {
+    if (azri_shape_shrinks(g->meta, shape)) {
         rc = exclusive ? stage_shrink(a, t, g, shape, err) : AZR_ECONFLICT;
     } else {
         rc = azri_txn_entries(t, 0, NULL, NULL, err);
@@ -393,7 +398,7 @@ int azri_array_resize(azr_array *a, int rank, const int64_t *shape,
 {
     azri_patience patience = azri_array_patience(a);
     bool exclusive = false;
-    int rc = need_full(a, "resize", err);
+    int rc = azri_array_need_full(a, "resize", err);
 
     while (rc == AZR_OK) {
         azri_txn *t = NULL;

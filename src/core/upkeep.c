@@ -414,6 +414,21 @@ int azri_upkeep_commit(azr_array *a, azri_txn *t, azr_error *err)
     return rc;
 }
 
+int azri_upkeep_commit_all(azr_array *const *changed, size_t m,
+                           azri_txn *const *all, size_t n, azr_error *err)
+{
+    azri_upkeep *u = NULL;
+    int rc = AZR_OK;
+
+    if (m > 0)
+        rc = azri_upkeep_begin(&u, changed, m, azri_txn_patience(all[0]), err);
+    if (rc == AZR_OK)
+        rc = n == 1 ? azri_txn_commit(all[0], err)
+                    : azri_txn_commit_all(all, n, err);
+    azri_upkeep_end(u);
+    return rc;
+}
+
 /* With locks of its own: by recovery, or since somebody has consolidated after we
  * looked. */
 static int renew_alone(int dir, int format, uint64_t above,

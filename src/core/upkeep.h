@@ -50,6 +50,11 @@ void azri_upkeep_end(azri_upkeep *u); /* NULL: nothing */
 /* begin, azri_txn_commit, end: for one array. */
 AZR_CHECKED int azri_upkeep_commit(struct azr_array *a, azri_txn *t,
                                    azr_error *err);
+/* The same for transactions over several: `changed`, m of them, are the arrays
+ * whose documents change. */
+AZR_CHECKED int azri_upkeep_commit_all(struct azr_array *const *changed,
+                                       size_t m, azri_txn *const *all, size_t n,
+                                       azr_error *err);
 /* The azri_upkeep_fn of every array's domain; `arg`: the azr_array, or NULL. */
 AZR_CHECKED int azri_upkeep_run(void *arg, azri_domain *d, bool owner,
                                 azr_error *err);

@@ -466,8 +466,8 @@ int azri_array_update(azr_array *a, const azr_selection *sel, azr_update_fn fn,
     return run_writer(&w, err);
 }
 
-int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
-                    size_t value_nbytes, azr_error *err)
+int azri_fill_source(azr_memory *out, azr_array *a, const azr_selection *sel,
+                     const void *value, size_t value_nbytes, azr_error *err)
 {
     azri_ground *g = azri_array_ground(a);
     size_t item = g->meta->dtype->nbytes;
@@ -477,7 +477,6 @@ int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
     } p = {.in = value};
     azr_memory one = {
         .struct_size = sizeof one, .data = p.out, .nbytes = value_nbytes};
-    azri_caller_memory src = {&one, NULL, 0};
 
     one.rank = sel->kind == AZR_SELECT_POINTS ? 1 : g->meta->rank;
     azri_ground_unref(g);
@@ -485,5 +484,16 @@ int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_DTYPE,
                              "a value of %zu bytes, one element has %zu",
                              value_nbytes, item);
-    return azri_array_write(a, sel, &src, err);
+    *out = one;
+    return AZR_OK;
+}
+
+int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
+                    size_t value_nbytes, azr_error *err)
+{
+    azr_memory one;
+    azri_caller_memory src = {&one, NULL, 0};
+    int rc = azri_fill_source(&one, a, sel, value, value_nbytes, err);
+
+    return rc < 0 ? rc : azri_array_write(a, sel, &src, err);
 }

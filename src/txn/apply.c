@@ -212,7 +212,10 @@ static int rename_kind(const azri_apply *a, bool documents, azr_error *err)
     azri_entry e;
     int rc = AZR_OK;
 
-    for (uint64_t i = 0; i < a->count && rc == AZR_OK; i++) {
+    for (uint64_t k = 0; k < a->count && rc == AZR_OK; k++) {
+        /* attributes before the document that they belong to */
+        uint64_t i = documents ? a->count - 1 - k : k;
+
         azri_entry_get(&e, a->s, a->entries, i);
         if ((e.head.kind != AZRI_ENTRY_CHUNK) == documents)
             rc = rename_entry(a, i, &e, err);

@@ -408,6 +408,7 @@ static int write_record(azri_txn *t, azri_what *w, size_t body, azr_error *err)
 static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
 {
     size_t body = (size_t)t->count * azri_entry_nbytes(t->s);
+    size_t refs = t->refs.nbytes;
     int rc;
 
     memset(w, 0, sizeof *w);
@@ -422,9 +423,11 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
     w->home_row = t->home_row;
     memcpy(w->home_id, t->home_id, sizeof w->home_id);
     hull_of(t, w);
-    if (body <= sizeof w->entries && t->several == 0) {
+    if (body <= sizeof w->entries && refs <= sizeof w->entries - body) {
         memcpy(w->entries, t->entries, body);
-        w->entries_nbytes = (uint32_t)body;
+        if (refs > 0)
+            memcpy(w->entries + body, t->refs.data, refs);
+        w->entries_nbytes = (uint32_t)(body + refs);
     } else {
         rc = write_record(t, w, body, err);
         if (rc < 0)
@@ -788,6 +791,11 @@ static int check_parts(azri_txn **parts, size_t n, azr_error *err)
     return AZR_OK;
 }
 
+void azri_txn_never_home(azri_txn *t)
+{
+    t->never_home = true;
+}
+
 int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
 {
     azri_txn **written = azri_calloc(n, sizeof(void *));
@@ -799,9 +807,11 @@ int azri_txn_commit_all(azri_txn *const *parts, size_t n, azr_error *err)
         rc = azri_fail_nomem(err, n * sizeof *what);
         goto done;
     }
-    for (size_t k = 0; k < n; k++) {
-        if (parts[k]->count > 0)
-            written[count++] = parts[k];
+    for (int last = 0; last < 2; last++) {
+        for (size_t k = 0; k < n; k++) {
+            if (parts[k]->count > 0 && parts[k]->never_home == (last == 1))
+                written[count++] = parts[k];
+        }
     }
     if (count == 1)
         rc = azri_txn_commit(written[0], err);

@@ -314,6 +314,8 @@ void azri_domain_close(azri_domain *d)
     azri_close(d->dir);
     azri_lock_table_free(d->table);
     azri_free(d->lent);
+    for (int i = 0; i < AZRI_BESIDE; i++)
+        azri_free(d->beside[i].path);
     (void)pthread_mutex_destroy(&d->mutex);
     azri_free(d->path);
     azri_free(d);

@@ -195,11 +195,12 @@ static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
     if (__builtin_mul_overflow((uint64_t)w->count,
                                (uint64_t)azri_entry_nbytes(s), &body))
         return false;
+    if ((w->flags & WHAT_SEVERAL) == WHAT_SEVERAL || body > RECORD_MAX)
+        return false;
+    if ((w->flags & WHAT_SEVERAL) && !(w->flags & AZRI_WHAT_RECORD))
+        return body < w->entries_nbytes;
     if (w->flags & WHAT_SEVERAL)
-        return (w->flags & AZRI_WHAT_RECORD) &&
-               (w->flags & WHAT_SEVERAL) != WHAT_SEVERAL &&
-               body <= RECORD_MAX &&
-               w->record_nbytes > body + sizeof(azri_record_head);
+        return w->record_nbytes > body + sizeof(azri_record_head);
     if (w->flags & AZRI_WHAT_RECORD)
         return w->record_nbytes == body + sizeof(azri_record_head);
     return body == w->entries_nbytes;
@@ -259,6 +260,50 @@ static int check_entries(const azri_intent *in, const azri_state *s,
     return AZR_OK;
 }
 
+/* How many references stand one after the other; 0: they are damaged. */
+static uint32_t count_refs(const uint8_t *p, size_t left)
+{
+    uint32_t n = 0;
+
+    for (; left > 0; n++) {
+        azri_ref_head h;
+        size_t nbytes;
+
+        if (left < sizeof h)
+            return 0;
+        memcpy(&h, p, sizeof h);
+        nbytes = sizeof h + ((size_t)h.path_nbytes + 7) / 8 * 8;
+        if (nbytes > left)
+            return 0;
+        p += nbytes;
+        left -= nbytes;
+    }
+    return n;
+}
+
+/* Few enough to stand in the row itself. */
+static int take_from_row(azri_intent *out, const azri_state *s,
+                         const azri_what *what, azr_error *err)
+{
+    size_t body = (size_t)what->count * azri_entry_nbytes(s);
+
+    out->entries = azri_alloc(what->entries_nbytes);
+    if (!out->entries)
+        return azri_fail_nomem(err, what->entries_nbytes);
+    memcpy(out->entries, what->entries, what->entries_nbytes);
+    out->refs = out->entries + body;
+    out->refs_nbytes = what->entries_nbytes - body;
+    out->others = count_refs(out->refs, out->refs_nbytes);
+    if ((what->flags & WHAT_SEVERAL) &&
+        (out->others == 0 ||
+         ((what->flags & AZRI_WHAT_HAS_HOME) && out->others != 1)))
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
+                             "transaction %014llx: what its row says of other "
+                             "arrays is damaged",
+                             (unsigned long long)azri_word_id(out->word));
+    return AZR_OK;
+}
+
 int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
                      uint64_t word, bool with_entries, azr_error *err)
 {
@@ -290,10 +335,7 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
     if (what.flags & AZRI_WHAT_RECORD) {
         rc = load_record(out, d, i, &what, azri_word_id(word), err);
     } else {
-        out->entries = azri_alloc(what.entries_nbytes);
-        if (!out->entries)
-            return azri_fail_nomem(err, what.entries_nbytes);
-        memcpy(out->entries, what.entries, what.entries_nbytes);
+        rc = take_from_row(out, s, &what, err);
     }
     if (rc == AZR_OK)
         rc = check_entries(out, s, err);

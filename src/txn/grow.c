@@ -35,7 +35,13 @@ static int make_room(azri_domain *d, azri_state *s, uint32_t rows,
     int rc = AZR_OK;
 
     /* [T-room] written, not only reserved: a sparse page would be a SIGBUS on a
-     * full disk */
+     * full disk. So are the words of the new rows, if theirs is the hole. */
+    for (size_t at = AZRI_HOLE_AT;
+         rows <= AZRI_HOLE_FROM && wanted > AZRI_HOLE_FROM &&
+         at < AZRI_COUNTERS_AT && rc == AZR_OK;
+         at += sizeof zeros)
+        rc =
+            azri_pwrite_full(s->fd, zeros, sizeof zeros, at, ".azr/state", err);
     for (uint32_t i = rows; i < wanted && rc == AZR_OK; i++)
         rc = azri_pwrite_full(s->fd, zeros, sizeof zeros,
                               AZRI_ROWS_AT + (uint64_t)i * AZRI_ROW_NBYTES,

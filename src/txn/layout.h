@@ -20,11 +20,18 @@
 #define AZRI_WORDS         1024u /* state words: as many rows as there can be */
 #define AZRI_COUNTERS      1024u
 #define AZRI_ROW_NBYTES    ((size_t)512)
-#define AZRI_ROWS_AT_FIRST 16u
-#define AZRI_WORDS_AT      (1 * AZRI_PAGE)
+#define AZRI_ROWS_AT_FIRST 8u
+#define AZRI_WORDS_AT      ((size_t)2048)
 #define AZRI_COUNTERS_AT   (3 * AZRI_PAGE)
 #define AZRI_ROWS_AT       (5 * AZRI_PAGE)
 #define AZRI_STATE_MAX     (AZRI_ROWS_AT + AZRI_WORDS * AZRI_ROW_NBYTES)
+
+/* Words of the first rows stand in page 0; those of others in pages that are a hole
+ * in the file until there are so many rows (grow.c), so that a small array takes
+ * less room. */
+#define AZRI_HOLE_AT (1 * AZRI_PAGE)
+#define AZRI_HOLE_FROM                                                         \
+    ((uint32_t)((AZRI_HOLE_AT - AZRI_WORDS_AT) / 8)) /* row */
 
 /* Page 0, first part: written once, covered by `crc`. */
 typedef struct azri_header {
@@ -191,6 +198,7 @@ static_assert(sizeof(azri_changing) == 320, "layout");
 static_assert(sizeof(azri_who) == 112, "layout");
 static_assert(sizeof(azri_wait_slot) == 64, "layout");
 static_assert(sizeof(azri_what) == 320, "layout");
+static_assert(AZRI_WORDS_AT + 8 * AZRI_WORDS <= AZRI_COUNTERS_AT, "layout");
 static_assert(sizeof(azri_row) == AZRI_ROW_NBYTES, "layout");
 static_assert(sizeof(azri_entry_head) == 16, "layout");
 static_assert(sizeof(azri_record_head) == 56, "layout");

@@ -58,8 +58,9 @@ static int clear_tx(azri_domain *d, uint32_t *lost_out, azr_error *err)
     return rc;
 }
 
+/* `id`: the one that stays, or NULL. */
 static int write_image(int fd, const azri_grid *grid, int durability,
-                       azr_error *err)
+                       const uint8_t *id, azr_error *err)
 {
     uint8_t *image = azri_calloc(1, IMAGE_NBYTES);
     uint8_t random[24];
@@ -71,7 +72,7 @@ static int write_image(int fd, const azri_grid *grid, int durability,
     rc = azri_random(random, sizeof random, err);
     memcpy(&seed, random + 16, sizeof seed);
     if (rc == AZR_OK) {
-        azri_state_compose(image, grid, durability, random, seed);
+        azri_state_compose(image, grid, durability, id ? id : random, seed);
         /* [B-build] everything but the header, on the disk before it */
         rc = azri_pwrite_full(fd, image + AZRI_CHANGING_AT,
                               IMAGE_NBYTES - AZRI_CHANGING_AT, AZRI_CHANGING_AT,
@@ -115,7 +116,29 @@ typedef struct rebuild {
     int durability;
     azri_may_fn may; /* refit: may the old one go? NULL: it is damaged */
     void *arg;
+    /* Of the old one, whose rows are all done with: rows elsewhere that name one of
+     * them as their home find it free then, and know that they never committed. */
+    uint8_t id[16];
+    bool has_id;
 } rebuild;
+
+/* Every SLOT is ours, so a row that promises something was left by the dead, since
+ * the caller has looked. */
+static int refuse_unfinished(const rebuild *r, azr_error *err)
+{
+    uint64_t words[AZRI_WORDS];
+    int rc = azri_pread_full(r->fd, words, sizeof words, AZRI_WORDS_AT,
+                             ".azr/state", err);
+
+    for (uint32_t i = 0; i < AZRI_WORDS && rc == AZR_OK; i++) {
+        if (azri_word_state(words[i]) > AZRI_ACTIVE)
+            rc = azri_fail_sub(err, AZR_EBUSY, AZR_SUB_STATE,
+                               "'%s/.azr/state' is of another array and has an "
+                               "unfinished transaction; try again",
+                               r->d->path);
+    }
+    return rc;
+}
 
 /* *done: somebody else was first. */
 static int look_again(rebuild *r, bool *done, azr_error *err)
@@ -135,10 +158,15 @@ static int look_again(rebuild *r, bool *done, azr_error *err)
         rc = azri_pread_full(r->fd, &h, sizeof h, 0, ".azr/state", err);
         if (rc < 0)
             return rc;
+        r->has_id = r->may && azri_state_header_valid(&h);
+        memcpy(r->id, h.array_id, sizeof r->id);
         if (azri_state_header_valid(&h)) /* [B-recheck] another was first */
             *done = !r->may || fits(&h, &r->grid->keying);
     }
-    return r->may && !*done ? r->may(r->arg, err) : AZR_OK;
+    if (!r->may || *done)
+        return AZR_OK;
+    rc = r->may(r->arg, err);
+    return rc < 0 ? rc : refuse_unfinished(r, err);
 }
 
 static int rebuild_locked(rebuild *r, uint32_t *lost_out, azr_error *err)
@@ -152,7 +180,8 @@ static int rebuild_locked(rebuild *r, uint32_t *lost_out, azr_error *err)
         r->durability = durability_left(r->fd, r->durability);
     rc = clear_tx(r->d, lost_out, err);
     if (rc == AZR_OK)
-        rc = write_image(r->fd, r->grid, r->durability, err);
+        rc = write_image(r->fd, r->grid, r->durability,
+                         r->has_id ? r->id : NULL, err);
     if (rc == AZR_OK)
         azri_log(AZR_LOG_WARNING,
                  "'%s': .azr/state %s and was built anew; unfinished "
@@ -188,7 +217,7 @@ static int rebuild_state(rebuild *r, uint32_t *lost_out, azr_error *err)
 int azri_state_rebuild(azri_domain *d, const azri_grid *grid, int durability,
                        uint32_t *lost_out, azr_error *err)
 {
-    rebuild r = {d, -1, grid, durability, NULL, NULL};
+    rebuild r = {.d = d, .fd = -1, .grid = grid, .durability = durability};
 
     return rebuild_state(&r, lost_out, err);
 }
@@ -196,7 +225,7 @@ int azri_state_rebuild(azri_domain *d, const azri_grid *grid, int durability,
 int azri_domain_refit(azri_domain *d, const azri_grid *grid, int durability,
                       azri_may_fn may, void *arg, azr_error *err)
 {
-    rebuild r = {d, -1, grid, durability, may, arg};
+    rebuild r = {d, -1, grid, durability, may, arg, {0}, false};
 
     return rebuild_state(&r, NULL, err);
 }

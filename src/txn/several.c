@@ -55,12 +55,48 @@ static bool leads_to(const azri_txn *from, const char *path, const azri_txn *t)
            st.st_dev == t->s->dev && st.st_ino == t->s->ino;
 }
 
+/* The path that was found last time, if it still leads there. */
+static bool known_path(azri_buf *out, const azri_txn *from, const azri_txn *to)
+{
+    azri_domain *d = from->d;
+    uint64_t ino = to->s->ino;
+    bool known = false;
+
+    (void)pthread_mutex_lock(&d->mutex);
+    if (d->beside[ino % AZRI_BESIDE].ino == ino) {
+        const char *path = d->beside[ino % AZRI_BESIDE].path;
+
+        out->nbytes = 0;
+        known = azri_buf_append(out, path, strlen(path) + 1, NULL) == AZR_OK;
+    }
+    (void)pthread_mutex_unlock(&d->mutex);
+    return known && leads_to(from, (const char *)out->data, to);
+}
+
+static void note_path(const azri_txn *from, const azri_txn *to,
+                      const char *path)
+{
+    azri_domain *d = from->d;
+    uint64_t ino = to->s->ino;
+    char *copy = azri_strdup(path);
+
+    if (!copy)
+        return;
+    (void)pthread_mutex_lock(&d->mutex);
+    azri_free(d->beside[ino % AZRI_BESIDE].path);
+    d->beside[ino % AZRI_BESIDE].path = copy;
+    d->beside[ino % AZRI_BESIDE].ino = ino;
+    (void)pthread_mutex_unlock(&d->mutex);
+}
+
 static int path_between(azri_buf *out, const azri_txn *from, const azri_txn *to,
                         azr_error *err)
 {
     char a[4096], b[4096];
     int rc = AZR_OK;
 
+    if (known_path(out, from, to))
+        return AZR_OK;
     out->nbytes = 0;
     if (azri_path_of(from->d->dir, a) < 0 || azri_path_of(to->d->dir, b) < 0)
         rc = AZR_EUNSUPPORTED;
@@ -74,6 +110,8 @@ static int path_between(azri_buf *out, const azri_txn *from, const azri_txn *to,
         if (out->nbytes > AZRI_REF_PATH_MAX ||
             !leads_to(from, (const char *)out->data, to))
             rc = AZR_EUNSUPPORTED;
+        else
+            note_path(from, to, (const char *)out->data);
     }
     if (rc == AZR_EUNSUPPORTED)
         return azri_fail_sub(err, rc, AZR_SUB_FILESYSTEM,

@@ -419,7 +419,11 @@ static int fill_state(azri_domain *d, int fd, const azri_grid *grid,
         goto done;
     memcpy(&seed, random + 16, sizeof seed);
     azri_state_compose(image, grid, durability, random, seed);
-    rc = azri_pwrite_full(fd, image, STATE_AT_FIRST, 0, ".azr/state", err);
+    rc = azri_pwrite_full(fd, image, AZRI_HOLE_AT, 0, ".azr/state", err);
+    if (rc == AZR_OK)
+        rc = azri_pwrite_full(fd, image + AZRI_COUNTERS_AT,
+                              STATE_AT_FIRST - AZRI_COUNTERS_AT,
+                              AZRI_COUNTERS_AT, ".azr/state", err);
     if (rc < 0)
         goto done;
     if (azri_sys->fstat(fd, &st) != 0) {

@@ -242,6 +242,9 @@ AZR_CHECKED int azri_txn_stage_document(azri_txn *t, unsigned kind,
                                         azr_error *err);
 /* Steps 4 to 8. AZR_ECONFLICT (FOREIGN), AZR_EUNKNOWN, … */
 AZR_CHECKED int azri_txn_commit(azri_txn *t, azr_error *err);
+/* Another part is to be the home, if there is one: this one makes an array, and its
+ * directory looks empty to people as long as that is not committed. */
+void azri_txn_never_home(azri_txn *t);
 /* Of all parts at once. Those without entries only hold their locks. */
 AZR_CHECKED int azri_txn_commit_all(azri_txn *const *parts, size_t n,
                                     azr_error *err);

@@ -28,6 +28,7 @@ typedef struct azri_state {
 } azri_state;
 
 #define AZRI_POOL_FDS 64
+#define AZRI_BESIDE   8
 
 struct azri_domain {
     char *path;
@@ -55,6 +56,12 @@ struct azri_domain {
     int pool_count;
     int *lent; /* lock descriptors at work */
     int lent_count, lent_capacity;
+    /* Paths to other arrays by inode of their `state`: asking the kernel where two
+     * directories are takes longer than looking whether a path still leads there. */
+    struct {
+        uint64_t ino;
+        char *path;
+    } beside[AZRI_BESIDE];
     azri_txn *txns;            /* alive, for the fork handler */
     azri_domain *next, **link; /* all domains of the process */
 };
@@ -381,6 +388,7 @@ struct azri_txn {
     _Atomic uint32_t kept_count; /* of those opened for merging */
     azri_buf made;               /* directories that got a new entry (power) */
     pthread_mutex_t made_mutex;
+    bool never_home;
     uint32_t several; /* AZRI_WHAT_HOME or …_HAS_HOME, or 0: one array */
     azri_buf refs;    /* … and what its record says of the other arrays */
     uint32_t others;

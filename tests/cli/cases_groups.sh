@@ -93,6 +93,14 @@ for format in 2 3; do
     is 0 "$azr" consolidate $r --json
     json consolidated true
     is 0 "$azr" verify $r
+    # … and what one transaction makes and grows in several of them
+    printf '%s\n' "create $r/t --shape 2 --chunks 2 --dtype i1 --format $format" \
+        "resize $r/a 7,4" "resize $r/t 3" \
+        "attrs $r/t --set u=1" >script
+    is 0 "$azr" txn script
+    is 0 "$azr" verify $r
+    is 0 "$azr" tree $r
+    lacks stale
     # moved, copied, replaced and removed nodes too, whole trees as well
     is 0 "$azr" mv $r/g $r/h
     is 0 "$azr" verify $r

@@ -18,7 +18,7 @@ is 0 "$azr" cat x.zarr -8
 says 8
 
 # --- help
-for verb in create info tree consolidate cat write append resize rm mv attrs \
+for verb in create info tree consolidate cat write append resize rm mv attrs txn \
     status verify recover \
     doctor help explain completion version; do
     is 0 "$azr" $verb --help
@@ -151,6 +151,53 @@ is 2 "$azr" resize x.zarr 6,6
 is 2 "$azr" resize x.zarr six
 is 0 "$azr" resize x.zarr 12 --json
 json shape '[12]'
+
+# --- txn
+cat >script <<'EOF'
+# data and its coordinate
+create d.zarr --shape 3 --chunks 2 --dtype i4 --attrs '{"unit": "m"}'
+azr create "the time.zarr" --shape 0 --chunks 2 --dtype i4
+
+write 'd.zarr[1:]' --value 5
+append 'the time.zarr' --npy x.npy
+resize d.zarr 5
+cat d.zarr
+attrs d.zarr --set 'made="by txn"'
+EOF
+is 0 "$azr" txn script
+says '0
+0 5 5 0 0'
+holds d.zarr '0 5 5 0 0'
+holds 'the time.zarr' '8 8 8 8'
+is 0 "$azr" attrs d.zarr --json
+json attributes '{"unit":"m","made":"by txn"}'
+printf 'write d.zarr --value 9\ncat d.zarr\n\nwrite d.zarr[7] --value 9\n' >bad
+is 2 "$azr" txn bad
+says ''
+blames 'bad:4: '
+holds d.zarr '0 5 5 0 0'
+printf 'write d.zarr --value 9\nresize d.zarr 2\n' >bad
+is 2 "$azr" txn bad
+blames 'bad:2: '
+printf 'write d.zarr --value 9\nwrite none.zarr --value 9\n' >bad
+is 10 "$azr" txn bad
+blames 'bad:2: '
+printf 'create new.zarr --shape 3 --dtype i4\ncreate d.zarr --shape 3 --dtype i4\n' >bad
+is 10 "$azr" txn bad
+is 10 "$azr" info new.zarr
+is 0 "$azr" create new.zarr --shape 3,3 --dtype i1
+for line in 'info d.zarr' 'write d.zarr --npy -' "cat 'd.zarr" \
+    'attrs d.zarr' 'attrs d.zarr --durability power' \
+    'create g --group' 'write d.zarr --value 9 --nonsense'; do
+    printf 'write d.zarr --value 9\n%s\n' "$line" >bad
+    is 2 "$azr" txn bad
+    blames 'bad:2: '
+done
+holds d.zarr '0 5 5 0 0'
+is 10 "$azr" txn no-such-script
+printf 'cat d.zarr\nwrite d.zarr[9] --value 9\n' >bad
+is 2 "$azr" txn bad --json
+json
 
 # --- attrs
 is 0 "$azr" attrs x.zarr --set 'units="m"' --set 'range=[0, 50]'

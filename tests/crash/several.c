@@ -12,6 +12,7 @@
  */
 #include "base/guard.h"
 #include "core/array.h"
+#include "crash/plots.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
 #include "txn/txn_local.h"
@@ -26,24 +27,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define MAX_ARRAYS 3
-#define LENGTH     12 /* three chunks of four */
-#define FIRST      2  /* what is moved: parts of two chunks */
-#define COUNT      4
-#define AMOUNT     7
-#define MARK       5000 /* what a writer puts beside it */
+#define MAX_ARRAYS PLOT_ARRAYS
 #define NOBODY     65534
-
-static const char *const places[MAX_ARRAYS] = {"a", "group/b", "c"};
-
-typedef struct values {
-    int32_t v[MAX_ARRAYS][LENGTH];
-} values;
+#define SQUARE     6 /* elements of plot_make_square */
 
 typedef struct trial {
+    const plot *p;
     int arrays;
     bool power;
-    int recover; /* the operation is opening this array for writing; -1: transfer */
+    int recover; /* the operation is opening this array for writing; -1: the plot */
     char from[200], at[200];
     values old, new;
     unsigned points;
@@ -58,43 +50,6 @@ static values *g_seen;
 static int *g_outcome; /* of what a child tried */
 #endif
 
-static void path_of(char out[256], const char *root, int k)
-{
-    (void)snprintf(out, 256, "%s/%s", root, places[k]);
-}
-
-static bool failed(const char *what, int rc, const azr_error *err)
-{
-    return complain("%s: %s: %s", what, azr_status_name(rc), err->message);
-}
-
-/* ---------------------------------------------------------------- arrays --- */
-
-static bool make_array(const char *path, bool power)
-{
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
-    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
-    azr_error err = AZR_ERROR_INIT;
-    azr_selection all = azr_select_all(1);
-    azr_array *a = NULL;
-    int32_t v[LENGTH];
-    int rc;
-
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
-    spec.chunks[0] = 4;
-    spec.codecs = "none";
-    spec.durability = power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
-    for (int i = 0; i < LENGTH; i++)
-        v[i] = 100 + i;
-    rc = azr_array_create(&a, path, &spec, &o, &err);
-    if (rc == AZR_OK)
-        rc = azr_array_write(a, &all, v, sizeof v, &err);
-    azr_array_close(a);
-    return rc < 0 ? failed("make", rc, &err) : true;
-}
-
 static bool be_maker(void *arg)
 {
     const trial *t = arg;
@@ -104,20 +59,36 @@ static bool be_maker(void *arg)
     if (mkdir(t->from, 0777) != 0 || mkdir(path, 0777) != 0)
         return complain("mkdir '%s'", path);
     for (int k = 0; k < t->arrays; k++) {
-        path_of(path, t->from, k);
-        if (!make_array(path, t->power))
+        plot_path(path, t->from, k);
+        if (!plot_creates(t->p, t->arrays, k) &&
+            !plot_make(path, t->p, t->power))
             return false;
     }
     return true;
 }
 
+/* An array that the plot creates need not be there. */
+static bool open_one(azr_array **a, const trial *t, int k, unsigned flags)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    char path[256];
+    int rc;
+
+    plot_path(path, t->at, k);
+    if (!plot_creates(t->p, t->arrays, k))
+        return scene_open(a, path, flags);
+    o.flags = flags;
+    o.threads = scene_threads;
+    o.timeout_ms = 0;
+    rc = azr_array_open(a, path, &o, &err);
+    return rc == AZR_OK || rc == AZR_ENOTFOUND || plot_failed("open", rc, &err);
+}
+
 static bool open_all(azr_array **a, const trial *t, unsigned flags)
 {
     for (int k = 0; k < t->arrays; k++) {
-        char path[256];
-
-        path_of(path, t->at, k);
-        if (!scene_open(&a[k], path, flags))
+        if (!open_one(&a[k], t, k, flags))
             return false;
     }
     return true;
@@ -130,43 +101,6 @@ static void close_all(azr_array **a)
 }
 
 /* ---------------------------------------------------------------- victim --- */
-
-/* Each array gives to the next one; nothing comes or goes. */
-static void move(values *x, int arrays)
-{
-    for (int k = 0; k < arrays; k++) {
-        int to = (k + 1) % arrays;
-
-        for (int i = FIRST; i < FIRST + COUNT; i++) {
-            x->v[k][i] -= AMOUNT * (k + 1);
-            x->v[to][i] += AMOUNT * (k + 1);
-        }
-    }
-}
-
-static int transfer(azr_array **a, int arrays, azr_error *err)
-{
-    azr_selection s = AZR_BOX(1, {FIRST}, {COUNT});
-    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
-    azr_txn *txn = NULL;
-    values x;
-    int rc;
-
-    memset(&x, 0, sizeof x);
-    o.timeout_ms = 0;
-    rc = azr_txn_begin(&txn, &o, err);
-    for (int k = 0; k < arrays && rc == AZR_OK; k++)
-        rc = azr_txn_read(txn, a[k], &s, &x.v[k][FIRST],
-                          COUNT * sizeof x.v[k][0], err);
-    move(&x, arrays);
-    for (int k = 0; k < arrays && rc == AZR_OK; k++)
-        rc = azr_txn_write(txn, a[k], &s, &x.v[k][FIRST],
-                           COUNT * sizeof x.v[k][0], err);
-    if (rc == AZR_OK)
-        rc = azr_txn_commit(txn, err);
-    azr_txn_free(txn);
-    return rc;
-}
 
 typedef struct victim {
     const trial *t;
@@ -181,7 +115,6 @@ static bool be_victim(void *arg)
     const trial *t = v->t;
     azr_array *a[MAX_ARRAYS] = {NULL};
     azr_error err = AZR_ERROR_INIT;
-    char path[256];
     int rc = AZR_OK;
 
     scene_threads = 1;
@@ -189,15 +122,13 @@ static bool be_victim(void *arg)
         return false;
     tap_arm(v->action, v->at, v->after, 0);
     if (t->recover < 0) {
-        rc = transfer(a, t->arrays, &err);
-    } else {
-        path_of(path, t->at, t->recover);
-        if (!scene_open(&a[0], path, AZR_OPEN_WRITE))
-            return false;
+        rc = t->p->run(a, t->arrays, t->at, &err);
+    } else if (!open_one(&a[0], t, t->recover, AZR_OPEN_WRITE)) {
+        return false;
     }
     tap_disarm();
     close_all(a);
-    return rc < 0 ? failed("transfer", rc, &err) : true;
+    return rc < 0 ? plot_failed(t->p->name, rc, &err) : true;
 }
 
 /* --------------------------------------------------------------- readers --- */
@@ -211,7 +142,6 @@ typedef struct observer {
 
 static int read_all(azr_array **a, const observer *o, azr_error *err)
 {
-    azr_selection all = azr_select_all(1);
     azr_txn_options options = AZR_TXN_OPTIONS_INIT;
     azr_txn *txn = NULL;
     int rc = AZR_OK;
@@ -222,10 +152,9 @@ static int read_all(azr_array **a, const observer *o, azr_error *err)
     for (int n = 0; n < o->t->arrays && rc == AZR_OK; n++) {
         int k = (o->first + n) % o->t->arrays;
 
-        rc = o->in_txn ? azr_txn_read(txn, a[k], &all, g_seen->v[k],
-                                      sizeof g_seen->v[k], err)
-                       : azr_array_read(a[k], &all, g_seen->v[k],
-                                        sizeof g_seen->v[k], err);
+        g_seen->length[k] = -1;
+        if (a[k])
+            rc = plot_read(txn, a[k], g_seen, k, err);
     }
     if (rc == AZR_OK && o->in_txn)
         rc = azr_txn_commit(txn, err);
@@ -247,7 +176,7 @@ static bool be_reader(void *arg)
         return false;
     rc = read_all(a, o, &err);
     close_all(a);
-    return rc < 0 ? failed("read", rc, &err) : true;
+    return rc < 0 ? plot_failed("read", rc, &err) : true;
 }
 
 /* --------------------------------------------------------------- writers --- */
@@ -262,20 +191,29 @@ typedef struct writer {
 static bool be_writer(void *arg)
 {
     const writer *w = arg;
-    azr_selection s = AZR_BOX(1, {FIRST - 1}, {1});
+    azr_selection s = AZR_BOX(1, {1}, {1});
     azr_error err = AZR_ERROR_INIT;
     azr_array *a = NULL;
-    int32_t v = MARK;
+    int32_t v = PLOT_MARK;
     char path[256];
     int rc;
 
-    path_of(path, w->t->at, w->k);
-    if (!scene_open(&a, path,
-                    AZR_OPEN_WRITE | (w->recovers ? 0 : AZR_OPEN_NO_RECOVERY)))
+    plot_path(path, w->t->at, w->k);
+    if (!open_one(&a, w->t, w->k,
+                  AZR_OPEN_WRITE | (w->recovers ? 0 : AZR_OPEN_NO_RECOVERY)))
         return false;
+    if (!a) { /* another array may be made over what is left of it */
+        bool made;
+
+        if (!plot_make_square(path, &made) || made)
+            return made;
+        /* SEALED: the creator has finished it */
+        if (!scene_open(&a, path, AZR_OPEN_WRITE))
+            return false;
+    }
     rc = azr_array_write(a, &s, &v, sizeof v, &err);
     azr_array_close(a);
-    return rc < 0 ? failed("write", rc, &err) : true;
+    return rc < 0 ? plot_failed("write", rc, &err) : true;
 }
 
 static bool be_opener(void *arg)
@@ -292,7 +230,15 @@ static bool be_opener(void *arg)
 
 static bool same(const trial *t, const values *x)
 {
-    return memcmp(g_seen->v, x->v, (size_t)t->arrays * sizeof x->v[0]) == 0;
+    for (int k = 0; k < t->arrays; k++) {
+        size_t n = x->length[k] < 0 ? 0 : (size_t)x->length[k];
+
+        if (g_seen->length[k] != x->length[k] ||
+            g_seen->attribute[k] != x->attribute[k] ||
+            memcmp(g_seen->v[k], x->v[k], n * sizeof x->v[k][0]) != 0)
+            return false;
+    }
+    return true;
 }
 
 static bool describe(const trial *t, const char *who)
@@ -301,10 +247,12 @@ static bool describe(const trial *t, const char *who)
     size_t n = 0;
 
     for (int k = 0; k < t->arrays; k++) {
-        for (int i = 0; i < LENGTH; i++)
+        for (int i = 0; i < g_seen->length[k] && n < sizeof text - 40; i++)
             n += (size_t)snprintf(text + n, sizeof text - n, " %d",
                                   (int)g_seen->v[k][i]);
-        n += (size_t)snprintf(text + n, sizeof text - n, " |");
+        if (n < sizeof text - 40)
+            n += (size_t)snprintf(text + n, sizeof text - n, " n=%d |",
+                                  g_seen->attribute[k]);
     }
     return complain("%s: neither all old nor all new (or not what it should "
                     "be):%s",
@@ -343,6 +291,16 @@ static bool look(const trial *t, unsigned number, int *verdict,
     return true;
 }
 
+static void mark(values *x, int k)
+{
+    x->v[k][1] = PLOT_MARK;
+    if (x->length[k] >= 0)
+        return;
+    x->length[k] = SQUARE; /* one of another rank was made there */
+    for (int i = 0; i < SQUARE; i++)
+        x->v[k][i] = PLOT_MARK;
+}
+
 /* A writer of one of the arrays; then everybody opens all of them. */
 static bool look_after(trial *t, int verdict, unsigned number)
 {
@@ -353,14 +311,15 @@ static bool look_after(trial *t, int verdict, unsigned number)
     if (!child_run("writer", be_writer, &w))
         return false;
     for (int i = 0; i < 2; i++)
-        marks[i].v[w.k][FIRST - 1] = MARK;
+        mark(&marks[i], w.k);
     if (!look(t, number + 1, &verdict, marks, "reader after a writer") ||
         !child_run("openers", be_opener, t) ||
         !look(t, number + 2, &verdict, marks, "reader at the end"))
         return false;
     for (int k = 0; k < t->arrays; k++) {
-        path_of(path, t->at, k);
-        if (!scene_is_clean(path))
+        plot_path(path, t->at, k);
+        if (g_seen->length[k] >= 0 && g_seen->length[k] != SQUARE &&
+            !scene_is_clean(path))
             return false;
     }
     return true;
@@ -391,6 +350,12 @@ static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
     ok = ok && (l->names[at] == t->names[at] ||
                 complain("point %u was %s when counted, now it is %s", at,
                          t->names[at], l->names[at]));
+    for (int k = 0; k < t->arrays; k++) {
+        char path[256];
+
+        plot_path(path, t->at, k);
+        ok = ok && plot_is_plain(path, t->p);
+    }
     ok = ok && look_around(t, at, after, number);
     if (!ok) {
         (void)snprintf(why, sizeof why, "%.650s", scene_error());
@@ -418,7 +383,7 @@ static bool be_unlucky(void *arg)
     if (!open_all(a, v->t, AZR_OPEN_WRITE))
         return false;
     tap_arm(TAP_FAIL, v->at, false, EIO);
-    rc = transfer(a, v->t->arrays, &err);
+    rc = v->t->p->run(a, v->t->arrays, v->t->at, &err);
     tap_disarm();
     close_all(a);
     *g_outcome = rc;
@@ -561,10 +526,10 @@ static bool be_parted(void *arg)
         return false;
     tap_arm(TAP_COUNT, 0, false, 0);
     tap_sys.store64 = store_and_part;
-    rc = transfer(g_parts, t->arrays, &err);
+    rc = t->p->run(g_parts, t->arrays, t->at, &err);
     tap_disarm();
     close_all(g_parts);
-    return rc < 0 ? failed("transfer", rc, &err) : g_parting_ok;
+    return rc < 0 ? plot_failed(t->p->name, rc, &err) : g_parting_ok;
 }
 
 static bool die_in_parts(trial *t)
@@ -576,6 +541,70 @@ static bool die_in_parts(trial *t)
     tree_copy(t->from, t->at);
     if (!child_run("owner", be_parted, t) ||
         !look(t, 0, &verdict, marks, "reader after a judge"))
+        return false;
+    tree_remove(t->at);
+    return true;
+}
+
+/* ------------------------------------------------------------- kept out --- */
+
+/*
+ * At its commit point the owner lets others try what it excludes: an attribute of
+ * an array whose document it changes; if it cuts off a part of it, a write there,
+ * which would be lost or come back. It must find them out.
+ */
+static bool be_intruder(void *arg)
+{
+    const trial *t = arg;
+    azr_selection last = AZR_BOX(1, {PLOT_LENGTH - 1}, {1});
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    int32_t v = 1;
+    int rc = AZR_EBUSY;
+
+    if (!open_one(&a, t, 0, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY))
+        return false;
+    if (a && t->p != &plot_transfer)
+        rc = azr_array_attribute_set(a, "n", "1", &err);
+    if (a && rc == AZR_EBUSY && t->p->shrinks)
+        rc = azr_array_write(a, &last, &v, sizeof v, &err);
+    azr_array_close(a);
+    return rc == AZR_EBUSY || complain("an intruder was let in (%d)", rc);
+}
+
+static void store_with_intruder(const char *what, _Atomic uint64_t *p,
+                                uint64_t value)
+{
+    if (strcmp(what, "row.committed") == 0)
+        g_parting_ok &= child_run("intruder", be_intruder, g_parted);
+    azri_sys_posix.store64(what, p, value);
+}
+
+static bool be_keeper(void *arg)
+{
+    trial *t = arg;
+    azr_array *a[MAX_ARRAYS] = {NULL};
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    scene_threads = 1;
+    g_parted = t;
+    g_parting_ok = true;
+    if (!open_all(a, t, AZR_OPEN_WRITE))
+        return false;
+    tap_arm(TAP_COUNT, 0, false, 0);
+    tap_sys.store64 = store_with_intruder;
+    rc = t->p->run(a, t->arrays, t->at, &err);
+    tap_disarm();
+    close_all(a);
+    return rc < 0 ? plot_failed(t->p->name, rc, &err) : g_parting_ok;
+}
+
+static bool keep_out(trial *t)
+{
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    if (!child_run("keeper", be_keeper, t))
         return false;
     tree_remove(t->at);
     return true;
@@ -609,13 +638,14 @@ static void name_places(trial *t, const char *name)
     (void)snprintf(t->at, sizeof t->at, "%s/%s", root, name);
 }
 
-static bool begin(trial *t, int arrays, bool power)
+static bool begin(trial *t, const plot *p, int arrays, bool power)
 {
     observer o = {t, false, 0, false};
 
     memset(t, 0, sizeof *t);
+    t->p = p;
     t->arrays = arrays;
-    t->power = power;
+    t->power = plot_power = power;
     t->recover = -1;
     scene_error()[0] = '\0';
     name_places(t, "several");
@@ -630,7 +660,7 @@ static bool begin(trial *t, int arrays, bool power)
     tree_remove(t->at);
     t->old = *g_seen;
     t->new = t->old;
-    move(&t->new, arrays);
+    p->expect(&t->new, arrays);
     return true;
 }
 
@@ -663,26 +693,27 @@ static bool begin_recovery(trial *t, const trial *of, unsigned at, int k)
 
 static unsigned long g_kills;
 
-static bool sweep_one(int arrays, bool power, unsigned step)
+static bool sweep_one(const plot *p, int arrays, bool power, unsigned step)
 {
     static trial t;
-    bool ok = begin(&t, arrays, power) && sweep(&t, step);
+    bool ok = begin(&t, p, arrays, power) && sweep(&t, step);
 
     end(&t);
     g_kills += t.kills;
-    (void)printf("%d arrays %-8s %5u points %6lu kills%s\n", arrays,
-                 power ? "power" : "process", t.points, t.kills,
+    (void)printf("%d arrays %-10s %-8s %5u points %6lu kills%s\n", arrays,
+                 p->name, power ? "power" : "process", t.points, t.kills,
                  ok ? "" : "  FAILED");
     if (!ok)
         (void)printf("    %s\n", scene_error());
     return ok;
 }
 
-static bool sweep_nested(int arrays, bool power, unsigned outer, unsigned inner)
+static bool sweep_nested(const plot *p, int arrays, bool power, unsigned outer,
+                         unsigned inner)
 {
     static trial t, r;
     unsigned long kills = 0;
-    bool ok = begin(&t, arrays, power);
+    bool ok = begin(&t, p, arrays, power);
     int first = ok ? tap_find("row.prepared", 0) : 0;
     unsigned n = 0;
 
@@ -694,44 +725,47 @@ static bool sweep_nested(int arrays, bool power, unsigned outer, unsigned inner)
     }
     end(&t);
     g_kills += kills;
-    (void)printf("%d arrays %-8s recovery of it %6lu kills%s\n", arrays,
-                 power ? "power" : "process", kills, ok ? "" : "  FAILED");
+    (void)printf("%d arrays %-10s %-8s recovery of it %6lu kills%s\n", arrays,
+                 p->name, power ? "power" : "process", kills,
+                 ok ? "" : "  FAILED");
     if (!ok)
         (void)printf("    %s\n", scene_error());
     return ok;
 }
 
-static bool sweep_calls(int arrays, bool power)
+static bool sweep_calls(const plot *p, int arrays, bool power)
 {
     static trial t;
-    bool ok = begin(&t, arrays, power) && count(&t) && sweep_failing(&t);
+    bool ok = begin(&t, p, arrays, power) && count(&t) && sweep_failing(&t);
 
     end(&t);
     g_kills += t.kills;
-    (void)printf("%d arrays %-8s failing calls  %6lu%s\n", arrays,
-                 power ? "power" : "process", t.kills, ok ? "" : "  FAILED");
+    (void)printf("%d arrays %-10s %-8s failing calls  %6lu%s\n", arrays,
+                 p->name, power ? "power" : "process", t.kills,
+                 ok ? "" : "  FAILED");
     if (!ok)
         (void)printf("    %s\n", scene_error());
     return ok;
 }
 
-static bool parts_of_a_death(void)
+static bool parts_of_a_death(const plot *p)
 {
     static trial t;
-    bool ok = begin(&t, 3, false) && die_in_parts(&t);
+    bool ok = begin(&t, p, 3, false) && die_in_parts(&t) && keep_out(&t);
 
     end(&t);
-    (void)printf("3 arrays, a death in parts%s\n", ok ? "" : "  FAILED");
+    (void)printf("3 arrays %-10s a death in parts, intruders%s\n", p->name,
+                 ok ? "" : "  FAILED");
     if (!ok)
         (void)printf("    %s\n", scene_error());
     return ok;
 }
 
 /* Of a transfer, or of the recovery of one that was killed at its commit. */
-static bool sweep_beside(int arrays, bool power, bool recovery)
+static bool sweep_beside(const plot *p, int arrays, bool power, bool recovery)
 {
     static trial t, r;
-    bool ok = begin(&t, arrays, power);
+    bool ok = begin(&t, p, arrays, power);
     int at = ok ? tap_find("row.committed", 0) : 0;
     trial *of = recovery ? &r : &t;
 
@@ -742,8 +776,8 @@ static bool sweep_beside(int arrays, bool power, bool recovery)
     if (recovery)
         end(&r);
     g_kills += of->kills;
-    (void)printf("%d arrays %-8s beside %s %6lu stops%s\n", arrays,
-                 power ? "power" : "process",
+    (void)printf("%d arrays %-10s %-8s beside %s %6lu stops%s\n", arrays,
+                 p->name, power ? "power" : "process",
                  recovery ? "its recovery" : "it          ", of->kills,
                  ok ? "" : "  FAILED");
     if (!ok)
@@ -751,9 +785,93 @@ static bool sweep_beside(int arrays, bool power, bool recovery)
     return ok;
 }
 
+typedef struct tempo {
+    const plot *p;
+    int arrays;
+    bool power;
+    unsigned quick, otherwise, torture; /* every so many points; 0: none */
+} tempo;
+
+static const tempo tempi[] = {
+    {&plot_transfer, 2, false, 3, 1, 1},
+    {&plot_transfer, 2, true, 5, 1, 1},
+    {&plot_transfer, 3, false, 7, 2, 1},
+    {&plot_transfer, 3, true, 0, 0, 1},
+    {&plot_growth, 2, false, 3, 1, 1},
+    {&plot_growth, 2, true, 0, 2, 1},
+    {&plot_growth, 3, true, 0, 2, 1},
+    {&plot_growth, 4, false, 0, 2, 1},
+    {&plot_growth, 5, false, 0, 2, 1},
+    {&plot_growth, 5, true, 0, 5, 1},
+    {&plot_shrink, 2, false, 2, 1, 1},
+    {&plot_shrink, 2, true, 0, 1, 1},
+    {&plot_shrink, 3, false, 0, 2, 1},
+    {&plot_shrink, 5, false, 0, 2, 1},
+    {&plot_shrink, 5, true, 0, 0, 1},
+    {&plot_create, 2, false, 2, 1, 1},
+    {&plot_create, 2, true, 0, 2, 1},
+    {&plot_create, 3, false, 0, 2, 1},
+    {&plot_create, 5, false, 0, 2, 1},
+    {&plot_create_v2, 2, false, 3, 2, 1},
+    {&plot_create_v2, 4, true, 0, 3, 1},
+    {&plot_create_all, 2, false, 3, 1, 1},
+    {&plot_create_all, 3, true, 0, 3, 1},
+    {&plot_create_all, 5, false, 0, 4, 1},
+    {&plot_append_all, 2, false, 3, 1, 1},
+    {&plot_append_all, 2, true, 0, 2, 1},
+    {&plot_append_all, 4, false, 0, 2, 1},
+    {&plot_append_all, 5, true, 0, 4, 1},
+};
+
+static bool sweep_plots(bool quick, bool torture)
+{
+    bool ok = true;
+
+    for (size_t i = 0; i < sizeof tempi / sizeof tempi[0]; i++) {
+        const tempo *t = &tempi[i];
+        unsigned step = quick ? t->quick : torture ? t->torture : t->otherwise;
+
+        if (step > 0)
+            ok &= sweep_one(t->p, t->arrays, t->power, step);
+    }
+    return ok;
+}
+
+static bool sweep_rest(bool quick, bool torture)
+{
+    static const plot *const others[] = {&plot_growth, &plot_shrink,
+                                         &plot_create, &plot_create_all,
+                                         &plot_append_all};
+    const plot *first = &plot_transfer;
+    bool ok = sweep_nested(first, 2, false, quick ? 9 : 1, quick ? 7 : 2);
+
+    ok &= sweep_calls(first, 2, true);
+    ok &= parts_of_a_death(first);
+    ok &= sweep_beside(first, 2, false, false);
+    ok &= sweep_beside(first, 2, false, true);
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
+        ok &= parts_of_a_death(others[i]);
+    for (size_t i = 0; i < sizeof others / sizeof others[0] && !quick; i++) {
+        ok &= sweep_nested(others[i], 2, i % 2 == 1, torture ? 1 : 6,
+                           torture ? 1 : 3);
+        ok &= sweep_calls(others[i], 2, i % 2 == 0);
+        if (torture || i % 2 == 1)
+            ok &= sweep_beside(others[i], 2, i % 2 == 0, false);
+    }
+    if (quick)
+        return ok;
+    ok &= sweep_calls(first, 3, false);
+    ok &= sweep_beside(first, 3, true, true);
+    ok &= sweep_nested(first, 2, true, torture ? 1 : 6, 2);
+    ok &= sweep_nested(first, 3, false, torture ? 1 : 8, 3);
+    return ok;
+}
+
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
+    bool torture = argc > 1 && strcmp(argv[1], "--torture") == 0;
+    unsigned long least = quick ? 1000 : 10000;
     void *p = mmap(NULL, sizeof *g_seen + sizeof *g_outcome,
                    PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bool ok;
@@ -765,26 +883,11 @@ int main(int argc, char **argv)
     g_outcome = p;
     (void)scene_error();
     (void)tap_shared();
-    ok = sweep_one(2, false, 1);
-    ok &= sweep_one(2, true, quick ? 2 : 1);
-    ok &= sweep_one(3, false, quick ? 3 : 1);
-    ok &= sweep_nested(2, false, quick ? 7 : 1, quick ? 5 : 1);
-    ok &= sweep_calls(2, true);
-    ok &= parts_of_a_death();
-    ok &= sweep_beside(2, false, false);
-    ok &= sweep_beside(2, false, true);
-    if (!quick) {
-        ok &= sweep_calls(3, false);
-        ok &= sweep_calls(3, true);
-        ok &= sweep_beside(3, true, false);
-        ok &= sweep_beside(3, true, true);
-        ok &= sweep_one(3, true, 1);
-        ok &= sweep_nested(2, true, 3, 2);
-        ok &= sweep_nested(3, false, 4, 3);
-    }
+    ok = sweep_plots(quick, torture);
+    ok &= sweep_rest(quick, torture);
     scene_roots_remove();
-    (void)printf("%lu kills\n", g_kills);
-    return ok ? 0 : 1;
+    (void)printf("%lu kills, at least %lu\n", g_kills, least);
+    return ok && g_kills >= least ? 0 : 1;
 }
 
 #else
@@ -792,12 +895,19 @@ int main(int argc, char **argv)
 typedef struct control {
     const char *name;
     azri_guard value;
+    const plot *p;
 } control;
 
 static const control controls[] = {
-    {"PREPARED", AZRI_GUARD_PREPARED},   {"HOME_NO", AZRI_GUARD_HOME_NO},
-    {"HOME_YES", AZRI_GUARD_HOME_YES},   {"OTHERS", AZRI_GUARD_OTHERS},
-    {"HOME_SLOT", AZRI_GUARD_HOME_SLOT},
+    {"PREPARED", AZRI_GUARD_PREPARED, &plot_transfer},
+    {"HOME_NO", AZRI_GUARD_HOME_NO, &plot_transfer},
+    {"HOME_YES", AZRI_GUARD_HOME_YES, &plot_transfer},
+    {"OTHERS", AZRI_GUARD_OTHERS, &plot_transfer},
+    {"HOME_SLOT", AZRI_GUARD_HOME_SLOT, &plot_transfer},
+    {"SHRINK_FIRST", AZRI_GUARD_SHRINK_FIRST, &plot_shrink},
+    {"FIND_IN_ROW", AZRI_GUARD_FIND_IN_ROW, &plot_create_all},
+    {"DOC", AZRI_GUARD_DOC, &plot_growth},
+    {"META_EXCLUSIVE", AZRI_GUARD_META_EXCLUSIVE, &plot_shrink},
 };
 
 static bool try_one(const control *c)
@@ -806,18 +916,20 @@ static bool try_one(const control *c)
     bool passes, caught;
 
     azri_sabotage = AZRI_GUARD_NONE;
-    passes = begin(&t, 2, false) && sweep(&t, 9) && die_in_parts(&t);
+    passes = begin(&t, c->p, 2, false) && sweep(&t, 9) && die_in_parts(&t) &&
+             keep_out(&t);
     end(&t);
     if (!passes) {
-        (void)printf("%-10s FAILED with every guard in place: %s\n", c->name,
+        (void)printf("%-14s FAILED with every guard in place: %s\n", c->name,
                      scene_error());
         return false;
     }
     azri_sabotage = c->value;
-    caught = begin(&t, 2, false) && !(die_in_parts(&t) && sweep(&t, 1));
+    caught = begin(&t, c->p, 2, false) &&
+             !(die_in_parts(&t) && keep_out(&t) && sweep(&t, 1));
     azri_sabotage = AZRI_GUARD_NONE;
     end(&t);
-    (void)printf("%-10s %s\n", c->name, caught ? "caught" : "NOT CAUGHT");
+    (void)printf("%-14s %s\n", c->name, caught ? "caught" : "NOT CAUGHT");
     if (caught)
         (void)printf("    %.300s\n", scene_error());
     return caught;

@@ -26,6 +26,8 @@ typedef struct world {
     int64_t shape[3], chunk[3];
     int32_t cells[MOST];
     uint64_t rng;
+    int attribute; /* "number"; 0: not set */
+    char text[16];
 } world;
 
 static azr_error err = AZR_ERROR_INIT;
@@ -147,6 +149,17 @@ static void check_all(world *w, azr_array *a)
                      (unsigned long long)current_seed, w->rank, n);
 }
 
+static void check_attribute(world *w)
+{
+    char *text = NULL;
+
+    OK(azr_array_attributes(w->reader, &text, &err));
+    assert_non_null(strstr(text, w->attribute > 0 ? "\"number\"" : "{}"));
+    if (w->attribute > 0)
+        assert_non_null(strstr(text, w->text));
+    azr_free(text);
+}
+
 static void step_read(world *w)
 {
     box b = any_box(w);
@@ -223,32 +236,6 @@ static void step_points(world *w)
     OK(azr_array_read(w->reader, &sel, got, sizeof got, &err));
 }
 
-/* Two writes and a read of both, all or nothing. */
-static void step_transaction(world *w)
-{
-    box one = any_box(w), two = any_box(w);
-    int32_t values[MOST], got[MOST], before[MOST];
-    int keep = any(w, 3) != 0;
-    azr_txn *t = NULL;
-
-    memcpy(before, w->cells, sizeof before);
-    OK(azr_txn_begin(&t, NULL, &err));
-    for (int64_t k = 0; k < box_elements(w, &one); k++)
-        *nth(w, &one, k) = values[k] = (int32_t)any(w, 1000);
-    OK(azr_txn_write(t, w->a, &one.sel, values, sizeof values, &err));
-    for (int64_t k = 0; k < box_elements(w, &two); k++)
-        *nth(w, &two, k) = values[k] = (int32_t)any(w, 1000);
-    OK(azr_txn_write(t, w->a, &two.sel, values, sizeof values, &err));
-    OK(azr_txn_read(t, w->a, &one.sel, got, sizeof got, &err));
-    for (int64_t k = 0; k < box_elements(w, &one); k++)
-        assert_int_equal(got[k], *nth(w, &one, k));
-    if (keep)
-        OK(azr_txn_commit(t, &err));
-    else
-        memcpy(w->cells, before, sizeof before);
-    azr_txn_free(t);
-}
-
 /* Copy the part that two shapes share. */
 static void reshape(world *w, const int64_t *shape)
 {
@@ -276,53 +263,153 @@ static void reshape(world *w, const int64_t *shape)
     }
 }
 
-static void step_resize(world *w)
+static int any_shape(world *w, int64_t shape[3])
 {
-    int64_t shape[3] = {0};
     int64_t n = 1;
 
-    if (w->rank == 0)
-        return;
+    memset(shape, 0, 3 * sizeof *shape);
     for (int d = 0; d < w->rank; d++) {
         shape[d] = any(w, 15);
         n *= shape[d];
     }
-    if (n > MOST)
+    return w->rank > 0 && n <= MOST;
+}
+
+static void step_resize(world *w)
+{
+    int64_t shape[3];
+
+    if (!any_shape(w, shape))
         return;
     OK(azr_array_resize(w->a, w->rank, shape, &err));
     reshape(w, shape);
 }
 
-static void step_append(world *w)
+/* What is appended, in the memory already; 0: too much. */
+static int grow(world *w, box *b, int *axis, int32_t *values)
 {
-    int64_t shape[3], offset = -1, n = 1;
-    int32_t values[MOST];
-    int axis;
-    box b;
+    int64_t shape[3], n = 1;
 
     if (w->rank == 0)
-        return;
-    axis = (int)any(w, w->rank);
+        return 0;
+    *axis = (int)any(w, w->rank);
     memcpy(shape, w->shape, sizeof shape);
-    memset(&b, 0, sizeof b);
+    memset(b, 0, sizeof *b);
     for (int d = 0; d < w->rank; d++) {
-        b.count[d] = w->shape[d];
-        b.step[d] = 1;
+        b->count[d] = w->shape[d];
+        b->step[d] = 1;
     }
-    b.start[axis] = w->shape[axis];
-    b.count[axis] = any(w, 6);
-    shape[axis] += b.count[axis];
+    b->start[*axis] = w->shape[*axis];
+    b->count[*axis] = any(w, 6);
+    shape[*axis] += b->count[*axis];
     for (int d = 0; d < w->rank; d++)
         n *= shape[d];
     if (n > MOST)
-        return;
+        return 0;
     reshape(w, shape);
-    for (int64_t k = 0; k < box_elements(w, &b); k++)
-        *nth(w, &b, k) = values[k] = (int32_t)any(w, 1000);
+    for (int64_t k = 0; k < box_elements(w, b); k++)
+        *nth(w, b, k) = values[k] = (int32_t)any(w, 1000);
+    return 1;
+}
+
+static void step_append(world *w)
+{
+    int32_t values[MOST];
+    int64_t offset = -1;
+    int axis;
+    box b;
+
+    if (!grow(w, &b, &axis, values))
+        return;
     OK(azr_array_append(w->a, axis, b.count[axis], values,
                         (size_t)box_elements(w, &b) * sizeof *values, &offset,
                         &err));
     assert_int_equal(offset, b.start[axis]);
+}
+
+/* ----------------------------------------------------------- transactions --- */
+
+static void txn_write(world *w, azr_txn *t)
+{
+    box b = any_box(w);
+    int32_t values[MOST];
+
+    for (int64_t k = 0; k < box_elements(w, &b); k++)
+        *nth(w, &b, k) = values[k] = any(w, 3) ? (int32_t)any(w, 1000) : 7;
+    OK(azr_txn_write(t, w->a, &b.sel, values, sizeof values, &err));
+}
+
+static void txn_read(world *w, azr_txn *t)
+{
+    box b = any_box(w);
+    int32_t got[MOST];
+
+    OK(azr_txn_read(t, w->a, &b.sel, got, sizeof got, &err));
+    for (int64_t k = 0; k < box_elements(w, &b); k++) {
+        if (got[k] != *nth(w, &b, k))
+            fail_msg("seed %llu: element %lld of a read in a transaction is "
+                     "%d, should be %d",
+                     (unsigned long long)current_seed, (long long)k, got[k],
+                     *nth(w, &b, k));
+    }
+}
+
+static void txn_resize(world *w, azr_txn *t)
+{
+    int64_t shape[3], seen[3] = {0};
+
+    if (!any_shape(w, shape))
+        return;
+    OK(azr_txn_resize(t, w->a, w->rank, shape, &err));
+    reshape(w, shape);
+    OK(azr_txn_shape(t, w->a, seen, &err));
+    assert_memory_equal(seen, shape, (size_t)w->rank * sizeof *shape);
+}
+
+static void txn_append(world *w, azr_txn *t)
+{
+    int32_t values[MOST];
+    int64_t offset = -1;
+    int axis;
+    box b;
+
+    if (!grow(w, &b, &axis, values))
+        return;
+    OK(azr_txn_append(t, w->a, axis, b.count[axis], values,
+                      (size_t)box_elements(w, &b) * sizeof *values, &offset,
+                      &err));
+    assert_int_equal(offset, b.start[axis]);
+}
+
+static void txn_attribute(world *w, azr_txn *t)
+{
+    w->attribute = 1 + (int)any(w, 1000);
+    (void)snprintf(w->text, sizeof w->text, "%d", w->attribute);
+    OK(azr_txn_set_attribute(t, w->a, "number", w->text, &err));
+}
+
+/* Anything, in any order, all of it or nothing. */
+static void step_transaction(world *w)
+{
+    static void (*const steps[])(world *, azr_txn *) = {
+        txn_write,  txn_write,  txn_read,      txn_read,
+        txn_resize, txn_append, txn_attribute,
+    };
+    world before = *w;
+    int n = (int)any(w, 8), keep = any(w, 3) != 0;
+    azr_txn *t = NULL;
+
+    OK(azr_txn_begin(&t, NULL, &err));
+    for (int i = 0; i < n; i++)
+        steps[any(w, sizeof steps / sizeof steps[0])](w, t);
+    txn_read(w, t);
+    if (keep) {
+        OK(azr_txn_commit(t, &err));
+    } else {
+        before.rng = w->rng;
+        *w = before;
+    }
+    azr_txn_free(t);
 }
 
 static void step_beyond(world *w)
@@ -333,6 +420,7 @@ static void step_beyond(world *w)
 
     if (w->rank == 0)
         return;
+    check_all(w, w->a); /* nothing at all is judged by the shape it knows */
     d = (int)any(w, w->rank);
     b.sel.start[d] = w->shape[d];
     b.sel.count[d] = 1;
@@ -394,6 +482,7 @@ static void run_program(uint64_t seed, const char *root)
     for (int i = 0; i < 25; i++) {
         steps[any(&w, sizeof steps / sizeof steps[0])](&w);
         check_all(&w, any(&w, 2) ? w.reader : w.a);
+        check_attribute(&w);
     }
     azr_array_close(w.reader);
     azr_array_close(w.a);

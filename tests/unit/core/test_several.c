@@ -28,7 +28,7 @@
 
 typedef struct scene {
     char dir[64];
-    char path[ARRAYS][160];
+    char path[ARRAYS][400];
     azr_array *a[ARRAYS];
 } scene;
 
@@ -68,21 +68,24 @@ static void run_command(const char *command)
 }
 
 static bool g_in_memory; /* for what copies much */
+/* What a row has to say of others does not fit into it then: it has a record. */
+static bool g_long_names;
 
 static void begin_scene(scene *s)
 {
-    char dir[64], group[96];
+    char dir[64], group[96], tail[201];
 
     (void)snprintf(dir, sizeof dir, "%s",
                    g_in_memory ? "/dev/shm/azr-several-XXXXXX"
                                : "several-XXXXXX");
     assert_non_null(mkdtemp(dir));
     memcpy(s->dir, dir, sizeof s->dir);
+    memset(tail, 'x', sizeof tail);
     (void)snprintf(group, sizeof group, "%s/group", dir);
     assert_int_equal(mkdir(group, 0777), 0);
     for (int k = 0; k < ARRAYS; k++) {
-        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d", dir,
-                       k % 2 ? "group/" : "", k);
+        (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d%.*s", dir,
+                       k % 2 ? "group/" : "", k, g_long_names ? 200 : 0, tail);
         make_at(s->path[k], AZR_DURABILITY_PROCESS);
         s->a[k] = open_at(s->path[k], AZR_OPEN_WRITE);
     }
@@ -375,7 +378,7 @@ static void test_two_file_systems(void **state)
 /* An array that only another program has written has no `state` to lock. */
 static void test_cannot_be_locked(void **state)
 {
-    char command[640], path[160];
+    char command[1400], path[160];
     azr_array *plain;
     azr_txn *txn;
     azr_error err;
@@ -597,18 +600,16 @@ static void test_replaced_array(void **state)
 
 /* The one row of an array that is in use, and its record. */
 typedef struct left {
-    char state[200], record[240];
+    char state[440], record[480];
     uint32_t row;
     uint8_t bytes[8192];
     size_t nbytes;
     azri_row what;
 } left;
 
-static void find_left(left *l, const char *path)
+static void find_row(left *l, const char *path)
 {
     static uint64_t words[AZRI_WORDS];
-    char pattern[240];
-    glob_t g;
     int fd;
 
     (void)snprintf(l->state, sizeof l->state, "%s/.azr/state", path);
@@ -622,6 +623,15 @@ static void find_left(left *l, const char *path)
                            (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
                      sizeof l->what);
     assert_int_equal(close(fd), 0);
+}
+
+static void find_left(left *l, const char *path)
+{
+    char pattern[480];
+    glob_t g;
+    int fd;
+
+    find_row(l, path);
     (void)snprintf(pattern, sizeof pattern, "%s/.azr/tx/*.r", path);
     assert_int_equal(glob(pattern, 0, NULL, &g), 0);
     (void)snprintf(l->record, sizeof l->record, "%s", g.gl_pathv[0]);
@@ -775,6 +785,7 @@ static void test_hostile_references(void **state)
 
     (void)state;
     g_in_memory = access("/dev/shm", W_OK) == 0;
+    g_long_names = true;
     begin_scene(&s);
     g_in_memory = false;
     die_after(&s, "row.committed");
@@ -796,6 +807,7 @@ static void test_hostile_references(void **state)
     (void)snprintf(command, sizeof command, "rm -rf '%s-kept'", s.dir);
     run_command(command);
     end_scene(&s);
+    g_long_names = false;
 }
 
 /* ------------------------------------------------------------- restarts --- */
@@ -809,6 +821,57 @@ static void put_row(left *l)
                             (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
                      sizeof l->what);
     assert_int_equal(close(fd), 0);
+}
+
+static int open_fails(const char *path, azr_error *err)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_array *a = NULL;
+    int rc;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    *err = (azr_error)AZR_ERROR_INIT;
+    rc = azr_array_open(&a, path, &o, err);
+    azr_array_close(a);
+    return rc;
+}
+
+/* What stands in the row itself is as hostile as a record. */
+static void test_hostile_rows(void **state)
+{
+    static const uint32_t lengths[] = {0, 17, 4095, 4096, UINT32_MAX};
+
+    (void)state;
+    for (size_t i = 0; i < 2 + sizeof lengths / sizeof lengths[0]; i++) {
+        static left l;
+        azri_what *w = &l.what.what;
+        azri_ref_head h;
+        azr_error err;
+        size_t at;
+        int32_t v;
+        scene s;
+
+        begin_scene(&s);
+        die_after(&s, "row.committed");
+        find_row(&l, s.path[0]);
+        assert_false(w->flags & AZRI_WHAT_RECORD);
+        at = w->count * (sizeof(azri_entry_head) + 8);
+        memcpy(&h, w->entries + at, sizeof h);
+        if (i == 0)
+            w->entries[at + sizeof h] = '/';
+        else if (i == 1)
+            w->entries_nbytes = (uint32_t)at + 3;
+        else
+            h.path_nbytes = lengths[i - 2];
+        memcpy(w->entries + at, &h, sizeof h);
+        w->crc = azri_crc32c(0, w, offsetof(azri_what, crc));
+        put_row(&l);
+        assert_int_equal(open_fails(s.path[0], &err), AZR_ECORRUPT);
+        assert_string_not_equal(err.message, "");
+        (void)read_one(s.path[0], &v, &err); /* and nobody falls over it */
+        end_scene(&s);
+    }
 }
 
 /* The rows are of another boot of the host. */
@@ -833,6 +896,7 @@ static void test_after_restart(void **state)
     for (int p = 0; p < 2; p++) {
         scene s;
 
+        g_long_names = true;
         begin_scene(&s);
         die_after(&s, points[p]);
         restart(&s);
@@ -847,6 +911,7 @@ static void test_after_restart(void **state)
         }
         end_scene(&s);
     }
+    g_long_names = false;
 }
 
 /* A row that the power loss tore before it was promised anything. */
@@ -856,6 +921,7 @@ static void test_torn_row(void **state)
     scene s;
 
     (void)state;
+    g_long_names = true;
     begin_scene(&s);
     die_after(&s, "row.prepared");
     restart(&s);
@@ -874,6 +940,7 @@ static void test_torn_row(void **state)
         assert_value(s.a[k], 0, 100);
     }
     end_scene(&s);
+    g_long_names = false;
 }
 
 /* Without a restart a record cannot vanish: nothing is touched. After one it can:
@@ -886,6 +953,7 @@ static void test_record_gone(void **state)
         int told = 0;
         scene s;
 
+        g_long_names = true;
         begin_scene(&s);
         die_after(&s, "row.committed");
         if (restarted)
@@ -908,6 +976,7 @@ static void test_record_gone(void **state)
         assert_int_equal(told, restarted ? 0 : 2);
         end_scene(&s);
     }
+    g_long_names = false;
 }
 
 int main(void)
@@ -928,6 +997,7 @@ int main(void)
         cmocka_unit_test(test_missing_other),
         cmocka_unit_test(test_replaced_array),
         cmocka_unit_test(test_hostile_references),
+        cmocka_unit_test(test_hostile_rows),
         cmocka_unit_test(test_after_restart),
         cmocka_unit_test(test_torn_row),
         cmocka_unit_test(test_record_gone),
