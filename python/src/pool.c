@@ -71,62 +71,68 @@ static void *find(const azp_pool *p, int64_t timeout_ms, bool main)
     return NULL;
 }
 
-/* One call: its handle, opened if there is none. */
+/* One call, and the handle that it uses. */
 typedef struct call {
     azp_pool *pool;
     int64_t timeout_ms;
-    bool main;
+    bool main, temporary;
     void *handle;
     azp_op op;
     void *arg;
 } call;
 
-/* Without the GIL. */
-static int run(call *c, azr_error *err)
-{
-    azr_open_options options;
-    int rc;
-
-    if (c->pool && !c->handle) {
-        options = c->pool->options;
-        options.timeout_ms = c->timeout_ms;
-        options.cancel = c->main ? azp_main_cancel() : NULL;
-        rc = c->pool->open(&c->handle, c->pool->path, &options, err);
-        if (rc < 0)
-            return rc;
-    }
-    return c->op(c->handle, c->arg, err);
-}
-
-/* A handle that was opened for this call: kept, or closed if there is no room. */
-static void keep(const call *c)
+/* Keep what was opened for this call. Other threads may have done the same
+ * meanwhile: the first one stays, since a transaction takes one handle of each
+ * array. There is always room for those of the pool's own time-out. */
+static void keep(call *c)
 {
     azp_pool *p = c->pool;
+    void *first = find(p, c->timeout_ms, c->main);
+    int most = AZP_ENTRIES;
 
-    if (!p || !c->handle)
-        return;
-    for (int i = 0; i < p->count; i++) {
-        if (p->entries[i].handle == c->handle)
-            return;
-    }
-    if (p->count == AZP_ENTRIES) {
+    if (c->timeout_ms != p->options.timeout_ms)
+        most -= 2;
+    if (first) {
         p->close(c->handle);
-        return;
+        c->handle = first;
+    } else if (p->count < most) {
+        p->entries[p->count].timeout_ms = c->timeout_ms;
+        p->entries[p->count].main = c->main;
+        p->entries[p->count++].handle = c->handle;
+    } else {
+        c->temporary = true;
     }
-    p->entries[p->count].timeout_ms = c->timeout_ms;
-    p->entries[p->count].main = c->main;
-    p->entries[p->count++].handle = c->handle;
+}
+
+static int open_handle(call *c, azr_error *err)
+{
+    azr_open_options options = c->pool->options;
+    int rc;
+
+    options.timeout_ms = c->timeout_ms;
+    options.cancel = c->main ? azp_main_cancel() : NULL;
+    Py_BEGIN_ALLOW_THREADS rc =
+        c->pool->open(&c->handle, c->pool->path, &options, err);
+    Py_END_ALLOW_THREADS if (rc == AZR_OK) keep(c);
+    return rc;
 }
 
 static int run_once(call *c, azr_error *err)
 {
-    int rc;
+    int rc = AZR_OK;
 
+    c->temporary = false;
     c->handle = c->pool ? find(c->pool, c->timeout_ms, c->main) : NULL;
     if (c->main && azp_signals_enter() < 0)
         return -1;
-    Py_BEGIN_ALLOW_THREADS rc = run(c, err);
-    Py_END_ALLOW_THREADS keep(c);
+    if (c->pool && !c->handle)
+        rc = open_handle(c, err);
+    if (rc == AZR_OK) {
+        Py_BEGIN_ALLOW_THREADS rc = c->op(c->handle, c->arg, err);
+        Py_END_ALLOW_THREADS
+    }
+    if (c->temporary)
+        c->pool->close(c->handle);
     if (c->main)
         azp_signals_leave();
     return rc;
