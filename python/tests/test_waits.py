@@ -145,8 +145,8 @@ def hold(x):
 t = threading.Thread(target=z.update, args=(np.s_[:], hold))
 t.start()
 inside.wait()
-print("waiting", flush=True)
 try:
+    print("waiting", flush=True)
     z[0] = 1
 except KeyboardInterrupt:
     print("interrupted", flush=True)
