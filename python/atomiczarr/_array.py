@@ -225,44 +225,46 @@ class Array:
             raise make(-10, 0, 0, f"'{self._dir}' was opened for reading")
 
     def _planned(self, make, use, fresh=False):
-        """use(make(shape), transaction): with the shape as it was last seen as
-        long as that does, and anew when it does not."""
+        """use(make(shape), shape, handle, transaction): with the shape as it was
+        last seen as long as that does, and anew when it does not."""
         running = _transaction.current()
         if running:
             h = running.handle(self)
-            return use(make(h.shape(running.core)), h, running.core)
-        shape = self._h.shape(None) if fresh else self._shape
+            shape = h.shape(running.core)
+            return use(make(shape), shape, h, running.core)
+        h = self._h
+        shape = h.shape(None) if fresh else self._shape
         while True:
             self._shape = shape
             try:
-                return use(make(shape), self._h, None)
+                return use(make(shape), shape, h, None)
             except _Moved:
                 fresh = True
-                shape = self._h.shape(None)
+                shape = h.shape(None)
             except BoundsCheckError:
-                shape = self._h.shape(None)
-                if shape == self._shape and fresh:
+                now = h.shape(None)
+                if now == shape and fresh:
                     raise
                 fresh = True
+                shape = now
 
     def _get(self, make, out, timeout):
         ms = _transaction.timeout_ms(timeout)
         tries = 0
 
-        def use(plan, h, txn):
+        def use(plan, shape, h, txn):
             nonlocal tries
             tries += 1
-            if txn is None and not plan.exact:
-                # Its shape is to be that of the array before and after it.
-                if tries > _TRIES:
-                    return _transaction.run(
-                        lambda: self._get(make, out, None),
-                        timeout=None if ms is None else ms / 1000)
-                now = h.shape(None)
-                if now != self._shape:
-                    raise _Moved
-            result = _read(plan, self._dtype, h, txn, ms, out)
-            if txn is None and not plan.exact and h.shape(None) != now:
+            if plan.exact or txn is not None:
+                return _read(plan, self._dtype, h, txn, ms, out)
+            # Its shape is to be that of the array before and after it.
+            if tries > _TRIES:
+                return _transaction.run(lambda: self._get(make, out, None),
+                                        timeout=timeout)
+            if h.shape(None) != shape:
+                raise _Moved
+            result = _read(plan, self._dtype, h, None, ms, out)
+            if h.shape(None) != shape:
                 raise _Moved
             return result
 
@@ -274,16 +276,14 @@ class Array:
         ms = _transaction.timeout_ms(timeout)
         value = np.asarray(value, dtype=self._dtype)
 
-        def use(plan, h, txn):
-            if txn is None and not plan.exact:
-                now = h.shape(None)
-                if now != self._shape:
-                    raise _Moved
+        def use(plan, shape, h, txn):
+            if txn is None and not plan.exact and h.shape(None) != shape:
+                raise _Moved
             try:
                 _write(plan, value, h, txn, ms)
             except ValueError:
                 # it did not fit, perhaps as the shape was an old one
-                if txn is None and h.shape(None) != self._shape:
+                if txn is None and h.shape(None) != shape:
                     raise _Moved from None
                 raise
 
@@ -374,7 +374,7 @@ class Array:
         make = self._maker("auto", selection)
         ms = _transaction.timeout_ms(timeout)
 
-        def use(plan, h, txn):
+        def use(plan, shape, h, txn):
             if txn is None and isinstance(plan, Box) and plan.size:
                 return self._update_box(plan, h, fn, ms)
             if txn is None:

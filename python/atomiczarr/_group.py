@@ -23,8 +23,9 @@ class Group(MutableMapping):
         self._dir = os.path.join(root, path) if path else root
         self._read_only = read_only
         self._timeout_ms, self._flags = timeout_ms, flags
-        extra = _core.OPEN_IMPLIED if read_only else _core.OPEN_WRITE
-        self._h = _core.open_group(self._dir, flags | extra, timeout_ms)
+        if not read_only:
+            flags |= _core.OPEN_WRITE
+        self._h = _core.open_group(self._dir, flags, timeout_ms)
 
     def __reduce__(self):
         return (Group, (self._root, self._path, self._read_only,
@@ -84,10 +85,9 @@ class Group(MutableMapping):
 
     def __getitem__(self, name):
         path = self._below(name)
-        try:
-            kind, _ = _core.node_at(os.path.join(self._root, path))
-        except NotFoundError:
-            raise KeyError(name) from None
+        kind, _ = _places.kind_at(os.path.join(self._root, path))
+        if kind not in (_core.NODE_ARRAY, _core.NODE_GROUP):
+            raise KeyError(name)
         return self._open(path, kind)
 
     def get(self, name, default=None):
@@ -114,11 +114,10 @@ class Group(MutableMapping):
             raise KeyError(name) from None
 
     def __contains__(self, name):
-        try:
-            _core.node_at(os.path.join(self._root, self._below(name)))
-        except (NotFoundError, KeyError):
+        if not _places.normal(name):
             return False
-        return True
+        kind, _ = _places.kind_at(os.path.join(self._root, self._below(name)))
+        return kind in (_core.NODE_ARRAY, _core.NODE_GROUP)
 
     def _nodes(self, depth=1):
         found = self._h.walk(depth)

@@ -130,6 +130,8 @@ def _create(where, root, path, zarr_format, ms, overwrite, create):
                 _places.remove(where)
             except NotFoundError:
                 pass
+        if os.path.islink(where):  # of which the other end was removed
+            os.makedirs(os.path.realpath(where), exist_ok=True)
         try:
             return create()
         except ExistsError:

@@ -53,6 +53,7 @@ def remove(path):
     A directory with files that are no node is left alone (ExistsError).
     """
     kind, _ = _core.node_at(path)
+    path = os.path.realpath(path)
     if kind == _core.NODE_DIRECTORY and os.listdir(path):
         raise make(-3, 0, 0, f"'{path}' is a directory with files in it, and "
                    "neither an array nor a group; remove it yourself")

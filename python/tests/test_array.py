@@ -264,3 +264,54 @@ def test_more_ways_to_make_one(tmp_path):
                         dimension_names=("y", None), attributes={"a": 1})
     assert z.chunks == (2, 2) and z.dimension_names == ("y", None)
     assert z.attrs["a"] == 1
+
+
+def test_open_selections_beside_resizes(path):
+    """What z[:] gives has a length that the array had, and the values of it."""
+    z = az.open(path, "w", shape=8, chunks=4, dtype="i4")
+    z[:] = np.arange(8)
+    stop = threading.Event()
+
+    def resize():
+        other = az.open(path, "r+")
+        while not stop.is_set():
+            other.append(np.arange(8, 12))
+            other.resize(8)
+
+    t = threading.Thread(target=resize)
+    t.start()
+    lengths = set()
+    try:
+        for _ in range(300):
+            x = z[:]
+            lengths.add(len(x))
+            assert x.tolist() == list(range(len(x)))
+            assert z[-3:].tolist() in ([5, 6, 7], [9, 10, 11])
+            z[:2] = [0, 1]
+            assert z[np.array([-8])] in (0, 4)
+            try:
+                z[8:12]
+                z[9]
+            except IndexError:
+                pass
+    finally:
+        stop.set()
+        t.join()
+    assert lengths <= {8, 12}
+
+
+def test_z_all_by_a_transaction(line, monkeypatch):
+    """After a few looks that disagree it becomes a transaction."""
+    monkeypatch.setattr("atomiczarr._array._TRIES", 0)
+    line[:] = np.arange(12)
+    assert line[:].tolist() == list(range(12)) and line[-1] == 11
+    out = np.zeros(12, "i4")
+    assert line.get_basic_selection(..., out=out) is out and out[11] == 11
+
+
+def test_a_link_to_a_directory(tmp_path):
+    az.open(tmp_path / "real", "w", shape=3)
+    os.symlink(tmp_path / "real", tmp_path / "link")
+    z = az.open(tmp_path / "link", "w", shape=5, dtype="i4")
+    assert z.shape == (5,) == az.open(tmp_path / "real", "r").shape
+    assert sorted(os.listdir(tmp_path)) == ["link", "real"]
