@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Arrays."""
+from __future__ import annotations
+
 import math
 import os
+from typing import Any
 
 import numpy as np
 
@@ -51,7 +54,7 @@ class Array:
         return (Array, (self._root, self._path, self._read_only,
                         self._timeout_ms, self._flags))
 
-    def with_options(self, *, timeout=None, read_only=None):
+    def with_options(self, *, timeout=None, read_only=None) -> Array:
         """The same array with another time-out (seconds), or for reading."""
         ms = _transaction.timeout_ms(timeout, self._timeout_ms)
         if read_only is None:
@@ -61,29 +64,29 @@ class Array:
     # -------------------------------------------------------- properties ---
 
     @property
-    def store(self):
+    def store(self) -> str:
         """Directory of the root."""
         return self._root
 
     @property
-    def path(self):
+    def path(self) -> str:
         """Path below the root, without a slash at its beginning."""
         return self._path
 
     @property
-    def name(self):
+    def name(self) -> str:
         return "/" + self._path
 
     @property
-    def basename(self):
+    def basename(self) -> str:
         return self._path.rpartition("/")[2]
 
     @property
-    def read_only(self):
+    def read_only(self) -> bool:
         return self._read_only
 
     @property
-    def shape(self):
+    def shape(self) -> tuple[int, ...]:
         """As it is now; in a transaction, as that sees it."""
         running = _transaction.current()
         if running:
@@ -92,11 +95,11 @@ class Array:
         return self._shape
 
     @shape.setter
-    def shape(self, value):
+    def shape(self, value) -> None:
         self.resize(value)
 
     @property
-    def chunks(self):
+    def chunks(self) -> tuple[int, ...]:
         return self._chunks
 
     @property
@@ -104,24 +107,24 @@ class Array:
         return None
 
     @property
-    def dtype(self):
+    def dtype(self) -> np.dtype:
         """In the machine's byte order, whatever is stored."""
         return self._dtype
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self._chunks)
 
     @property
-    def size(self):
+    def size(self) -> int:
         return math.prod(self.shape)
 
     @property
-    def itemsize(self):
+    def itemsize(self) -> int:
         return self._dtype.itemsize
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
         return self.size * self._dtype.itemsize
 
     @property
@@ -130,20 +133,20 @@ class Array:
         return None if fill is None else np.frombuffer(fill, self._dtype)[0]
 
     @property
-    def order(self):
+    def order(self) -> str:
         return self._info["order"]
 
     @property
-    def zarr_format(self):
+    def zarr_format(self) -> int:
         return self._info["zarr_format"]
 
     @property
-    def codecs(self):
+    def codecs(self) -> str:
         """Names in encoding order, separated by commas."""
         return self._info["codecs"]
 
     @property
-    def compressors(self):
+    def compressors(self) -> tuple[str, ...]:
         return tuple([c for c in self.codecs.split(",")
                       if c and c not in ("bytes", "transpose")])
 
@@ -160,37 +163,37 @@ class Array:
         return None
 
     @property
-    def dimension_names(self):
+    def dimension_names(self) -> tuple[str | None, ...] | None:
         """One each, None for a dimension without; None if there are none."""
         names = tuple([self._h.dimension_name(d) for d in range(self.ndim)])
         return names if any(names) else None
 
     @property
-    def cdata_shape(self):
+    def cdata_shape(self) -> tuple[int, ...]:
         """Chunks along each dimension."""
         return tuple([-(-n // c) for n, c in zip(self.shape, self._chunks)])
 
     @property
-    def nchunks(self):
+    def nchunks(self) -> int:
         return math.prod(self.cdata_shape)
 
     @property
-    def nchunks_initialized(self):
+    def nchunks_initialized(self) -> int:
         """Stored chunks, counted now; not a snapshot."""
         return self._h.usage()[0]
 
-    def nbytes_stored(self):
+    def nbytes_stored(self) -> int:
         """Bytes of the stored chunks, counted now; not a snapshot."""
         return self._h.usage()[1]
 
     @property
-    def durability(self):
+    def durability(self) -> str:
         """'process' survives kill -9, 'power' also the loss of power. Setting
         it takes the array for itself: BusyError beside a transaction."""
         return _DURABILITY[self._h.info()["durability"]]
 
     @durability.setter
-    def durability(self, value):
+    def durability(self, value) -> None:
         if value not in _DURABILITY:
             raise ValueError(f"durability is 'process' or 'power', "
                              f"not {value!r}")
@@ -198,7 +201,7 @@ class Array:
         self._h.set_durability(_DURABILITY.index(value))
 
     @property
-    def attrs(self):
+    def attrs(self) -> Attributes:
         return Attributes(self._h, self._outside)
 
     @property
@@ -225,8 +228,8 @@ class Array:
             raise make(-10, 0, 0, f"'{self._dir}' was opened for reading")
 
     def _planned(self, make, use, fresh=False):
-        """use(make(shape), shape, handle, transaction): with the shape as it was
-        last seen as long as that does, and anew when it does not."""
+        """use(make(shape), shape, handle, transaction): with the shape as last
+        seen as long as that does, and anew when it does not."""
         running = _transaction.current()
         if running:
             h = running.handle(self)
@@ -308,10 +311,10 @@ class Array:
                     "coordinate": s.points, "mask": s.mask}[kind]
         return lambda shape: make(selection, shape)
 
-    def __getitem__(self, selection):
+    def __getitem__(self, selection) -> Any:
         return self._get(self._maker("auto", selection), None, None)
 
-    def __setitem__(self, selection, value):
+    def __setitem__(self, selection, value) -> None:
         self._set(self._maker("auto", selection), value, None)
 
     def get_basic_selection(self, selection=Ellipsis, *, out=None, fields=None,
@@ -362,7 +365,7 @@ class Array:
         _no_fields(fields)
         self._set(self._maker("block", selection), value, timeout)
 
-    def update(self, selection, fn, *, timeout=None):
+    def update(self, selection, fn, *, timeout=None) -> None:
         """Read a selection, change it, write it back, as one step.
 
         ``fn(x)`` gets a NumPy array, and returns the new values or changes `x`
@@ -398,14 +401,14 @@ class Array:
 
     # ----------------------------------------------------------------- more ---
 
-    def resize(self, *args, timeout=None):
+    def resize(self, *args, timeout=None) -> None:
         """Change the shape, as one transaction: ``resize((20, 10))``."""
         self._outside("resize")
         shape = shape_of(args[0] if len(args) == 1 else args)
         self._h.resize(shape, _transaction.timeout_ms(timeout))
         self._shape = self._h.shape(None)
 
-    def append_at(self, data, axis=0, *, timeout=None):
+    def append_at(self, data, axis=0, *, timeout=None) -> int:
         """Grow along `axis` by `data` and write it there, as one transaction;
         where it landed."""
         self._outside("append")
@@ -427,7 +430,7 @@ class Array:
             return self.shape[axis]
         return self._h.append(axis, data, _transaction.timeout_ms(timeout))
 
-    def append(self, data, axis=0, *, timeout=None):
+    def append(self, data, axis=0, *, timeout=None) -> tuple[int, ...]:
         """As `append_at`; returns the new shape, as zarr does."""
         data = np.asarray(data)
         at = self.append_at(data, axis, timeout=timeout)
@@ -452,7 +455,7 @@ class Array:
         x = np.asarray(self[...])
         return x if dtype is None else x.astype(dtype, copy=False)
 
-    def __len__(self):
+    def __len__(self) -> int:
         if self.ndim == 0:
             raise TypeError("len() of a 0-d array")
         return self.shape[0]
@@ -494,11 +497,11 @@ class _Indexer:
     def __init__(self, array, kind):
         self._array, self._kind = array, kind
 
-    def __getitem__(self, selection):
+    def __getitem__(self, selection) -> Any:
         a = self._array
         return a._get(a._maker(self._kind, selection), None, None)
 
-    def __setitem__(self, selection, value):
+    def __setitem__(self, selection, value) -> None:
         a = self._array
         a._set(a._maker(self._kind, selection), value, None)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The extension module; what users see is in the Python files beside it.
-from collections.abc import Buffer, Callable
+from collections.abc import Callable
 from typing import Any, final
+
+from typing_extensions import Buffer
 
 # (kind, start, count, step), or (kind, n × rank of int64, None, None)
 _Selection = tuple[int, Any, Any, Any]

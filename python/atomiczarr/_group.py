@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Groups."""
+from __future__ import annotations
+
 import os
 from collections.abc import MutableMapping
 
@@ -34,15 +36,15 @@ class Group(MutableMapping):
     # -------------------------------------------------------- properties ---
 
     @property
-    def store(self):
+    def store(self) -> str:
         return self._root
 
     @property
-    def path(self):
+    def path(self) -> str:
         return self._path
 
     @property
-    def name(self):
+    def name(self) -> str:
         return "/" + self._path
 
     @property
@@ -50,15 +52,15 @@ class Group(MutableMapping):
         return self._path.rpartition("/")[2]
 
     @property
-    def read_only(self):
+    def read_only(self) -> bool:
         return self._read_only
 
     @property
-    def zarr_format(self):
+    def zarr_format(self) -> int:
         return self._h.info()[0]
 
     @property
-    def attrs(self):
+    def attrs(self) -> Attributes:
         return Attributes(self._h, self._outside, whole=True)
 
     @property
@@ -83,7 +85,7 @@ class Group(MutableMapping):
         return cls(self._root, path, self._read_only, self._timeout_ms,
                    self._flags)
 
-    def __getitem__(self, name):
+    def __getitem__(self, name) -> Array | Group:
         path = self._below(name)
         kind, _ = _places.kind_at(os.path.join(self._root, path))
         if kind not in (_core.NODE_ARRAY, _core.NODE_GROUP):
@@ -113,7 +115,7 @@ class Group(MutableMapping):
         except NotFoundError:
             raise KeyError(name) from None
 
-    def __contains__(self, name):
+    def __contains__(self, name) -> bool:
         if not _places.normal(name):
             return False
         kind, _ = _places.kind_at(os.path.join(self._root, self._below(name)))
@@ -127,7 +129,7 @@ class Group(MutableMapping):
     def __iter__(self):
         return iter([path for path, _ in self._nodes()])
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._nodes())
 
     def _of_kind(self, wanted):
@@ -157,7 +159,7 @@ class Group(MutableMapping):
         depth = 0 if max_depth is None else max_depth + 1
         return tuple([(path, self[path]) for path, _ in self._nodes(depth)])
 
-    def nmembers(self, max_depth=0):
+    def nmembers(self, max_depth=0) -> int:
         return len(self._nodes(0 if max_depth is None else max_depth + 1))
 
     def visit(self, fn):
@@ -178,7 +180,7 @@ class Group(MutableMapping):
         if self._read_only:
             raise make(-10, 0, 0, f"'{self._dir}' was opened for reading")
 
-    def create_array(self, name, **options):
+    def create_array(self, name, **options) -> Array:
         """As `atomiczarr.create_array`, below this group."""
         self._writable()
         from . import _open
@@ -186,11 +188,12 @@ class Group(MutableMapping):
         return _open.create_array(self._root, name=self._below(name),
                                   timeout_ms=self._timeout_ms, **options)
 
-    def create_dataset(self, name, **options):
+    def create_dataset(self, name, **options) -> Array:
         """`create_array` by zarr 2's name."""
         return self.create_array(name, **options)
 
-    def require_array(self, name, *, shape, dtype=None, exact=False, **options):
+    def require_array(self, name, *, shape, dtype=None, exact=False,
+                      **options) -> Array:
         """The array of that name, created if there is none. Another shape, or
         a type that does not hold `dtype`, is a TypeError."""
         from . import _open
@@ -209,7 +212,7 @@ class Group(MutableMapping):
 
     require_dataset = require_array
 
-    def create_group(self, name, *, overwrite=False, attributes=None):
+    def create_group(self, name, *, overwrite=False, attributes=None) -> Group:
         self._writable()
         from . import _open
         return _open.create_group(self._root, path=self._below(name),
@@ -217,7 +220,7 @@ class Group(MutableMapping):
                                   zarr_format=self.zarr_format,
                                   timeout_ms=self._timeout_ms)
 
-    def require_group(self, name):
+    def require_group(self, name) -> Group:
         self._writable()
         from . import _open
         return _open.open_group(self._root, "a", path=self._below(name),
@@ -242,7 +245,7 @@ class Group(MutableMapping):
         self.attrs.update(attributes)
         return self
 
-    def consolidate(self):
+    def consolidate(self) -> None:
         """Write the consolidated metadata of all below, as it stands now."""
         self._writable()
         self._h.consolidate()

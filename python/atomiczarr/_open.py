@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Opening and creating, with zarr-python's names, modes and arguments."""
+from __future__ import annotations
+
 import os
 
 import numpy as np
@@ -62,7 +64,7 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
                  timeout_ms=None, write_empty_chunks=False, insist=False,
                  read_only=False, config=None, synchronizer=None,
                  cache_metadata=None, cache_attrs=None, object_codec=None,
-                 storage_options=None):
+                 storage_options=None) -> Array:
     """Create an array and open it for writing.
 
     Of two creators exactly one succeeds, the other gets FileExistsError; with
@@ -142,7 +144,7 @@ def _create(where, root, path, zarr_format, ms, overwrite, create):
 
 def open_array(store=None, mode="a", *, path=None, timeout=None,
                timeout_ms=None, insist=False, write_empty_chunks=False,
-               **options):
+               **options) -> Array:
     """Open an array. Modes: "r" and "r+" must exist; "a" creates it if it is
     missing (needs ``shape=``); "w" removes what is there and creates; "w-"
     creates and fails if there is one. `options` are `create_array`'s, and left
@@ -174,35 +176,35 @@ def open_array(store=None, mode="a", *, path=None, timeout=None,
                 raise  # else another process was faster: open its array
 
 
-def create(shape, chunks=True, dtype=None, *, store=None, **options):
+def create(shape, chunks=True, dtype=None, *, store=None, **options) -> Array:
     """zarr's `create`: as `create_array`, shape first."""
     return create_array(store, shape=shape, chunks=chunks, dtype=dtype,
                         **options)
 
 
-def zeros(shape, **options):
+def zeros(shape, **options) -> Array:
     return full(shape, 0, **options)
 
 
-def ones(shape, **options):
+def ones(shape, **options) -> Array:
     return full(shape, 1, **options)
 
 
-def empty(shape, **options):
+def empty(shape, **options) -> Array:
     """As `zeros`: what is not written reads as 0."""
     return full(shape, 0, **options)
 
 
-def full(shape, fill_value, **options):
+def full(shape, fill_value, **options) -> Array:
     return create_array(options.pop("store", None), shape=shape,
                         fill_value=fill_value, **options)
 
 
-def array(data, **options):
+def array(data, **options) -> Array:
     return create_array(options.pop("store", None), data=data, **options)
 
 
-def save_array(store, data, **options):
+def save_array(store, data, **options) -> Array:
     """An array with these values, in place of what is there."""
     options.setdefault("overwrite", True)
     return create_array(store, data=data, **options)
@@ -211,7 +213,7 @@ def save_array(store, data, **options):
 save = save_array
 
 
-def load(store, path=None):
+def load(store, path=None) -> np.ndarray:
     """All values of an array, in memory."""
     return open_array(store, "r", path=path)[...]
 
@@ -221,7 +223,8 @@ def load(store, path=None):
 
 def create_group(store=None, *, path=None, overwrite=False, attributes=None,
                  zarr_format=None, zarr_version=None, timeout=None,
-                 timeout_ms=None, synchronizer=None, storage_options=None):
+                 timeout_ms=None, synchronizer=None,
+                 storage_options=None) -> Group:
     """Create a group, with the groups above it, and open it for writing."""
     del synchronizer
     if storage_options:
@@ -237,8 +240,8 @@ def create_group(store=None, *, path=None, overwrite=False, attributes=None,
 
 
 def open_group(store=None, mode="a", *, path=None, timeout=None,
-               timeout_ms=None, insist=False, **options):
-    """Open a group; modes as in `open_array`. `options` are `create_group`'s."""
+               timeout_ms=None, insist=False, **options) -> Group:
+    """Open a group; modes as in `open_array`, `options` `create_group`'s."""
     mode = _mode(mode)
     root, path = _place(store, path)
     ms = _ms(timeout, timeout_ms)
@@ -265,12 +268,12 @@ def open_group(store=None, mode="a", *, path=None, timeout=None,
                 raise
 
 
-def group(store=None, *, overwrite=False, path=None, **options):
+def group(store=None, *, overwrite=False, path=None, **options) -> Group:
     """zarr's `group`: open it, created if it is missing."""
     return open_group(store, "w" if overwrite else "a", path=path, **options)
 
 
-def open(store=None, mode="a", *, path=None, **options):
+def open(store=None, mode="a", *, path=None, **options) -> Array | Group:
     """Open an array or a group, whichever is there. Where nothing is, and the
     mode lets it, an array is created if ``shape=`` is given, else a group.
 
@@ -300,7 +303,7 @@ _GROUP_OPTIONS = {"attributes", "zarr_format", "zarr_version", "timeout",
                   "insist", "storage_options"}
 
 
-def consolidate(store, path=None):
+def consolidate(store, path=None) -> Group:
     """Write the consolidated metadata of a group, as zarr-python does: a copy
     of all documents below, for readers far away. Gives the group."""
     g = open_group(store, "r+", path=path)

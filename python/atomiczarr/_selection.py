@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands between brackets, as selections of the library.
 
-A plan is made of a shape. It is *exact* if it would be the same for every shape
-that holds it (``z[2:6]``): the library then checks the bounds, and the shape
-that it was made of may be an old one. ``z[:]``, ``z[-1]`` and what is cut at the
-end are not exact.
+A plan is made of a shape. It is *exact* if it would be the same for every
+shape that holds it (``z[2:6]``): the library then checks the bounds, and the
+shape that it was made of may be an old one. ``z[:]``, ``z[-1]`` and what is cut
+at the end are not exact.
 """
 import operator
 

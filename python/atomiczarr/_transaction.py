@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Transactions: several reads and writes, of several arrays, as one step."""
+from __future__ import annotations
+
 import contextvars
 import functools
 import math
@@ -96,7 +98,7 @@ def current():
     return running
 
 
-def transaction(timeout=None):
+def transaction(timeout=None) -> Transaction:
     """``with transaction(): …``: all that is read and written inside is one
     step, of this thread, over any number of arrays of one file system.
 

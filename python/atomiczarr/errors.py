@@ -43,7 +43,7 @@ class BusyError(Error, TimeoutError):
 
 
 class ConflictError(Error):
-    """AZR_ECONFLICT: nothing changed; run the transaction again (`run` does)."""
+    """AZR_ECONFLICT: nothing changed; run it again (`run` does)."""
 
 
 class CorruptError(Error, RuntimeError):

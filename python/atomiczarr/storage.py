@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Names for a directory, as zarr 2 and 3 have them; a plain path does as well."""
+"""Names for a directory, as zarr 2 and 3 have them; a path does as well."""
 import os
 
 

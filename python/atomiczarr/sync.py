@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The synchronizers of zarr 2, so that programs which name them run unchanged.
 
-There is nothing left for them to do: every read and every write of atomiczarr is
-one step between all threads and processes, across chunks, which these could not
-give. They create no files and hold no locks.
+There is nothing left for them to do: every read and every write of atomiczarr
+is one step between all threads and processes, across chunks, which these could
+not give. They create no files and hold no locks.
 """
 
 

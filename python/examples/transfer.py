@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Money moves between two arrays while others do the same: a transaction that is
-run again when somebody was faster."""
+"""Money moves between two arrays while others do the same: a transaction that
+is run again when somebody was faster."""
 import threading
 
 import atomiczarr as az

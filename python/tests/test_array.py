@@ -103,9 +103,8 @@ def test_modes(path):
 
 def test_overwriting_leaves_strangers_alone(tmp_path):
     (tmp_path / "letter.txt").write_text("dear")
-    for mode in ("w", "w-"):
-        with pytest.raises(FileExistsError):
-            az.open(tmp_path, "w", shape=3)
+    with pytest.raises(FileExistsError):
+        az.open(tmp_path, "w", shape=3)
     assert (tmp_path / "letter.txt").read_text() == "dear"
 
 

@@ -44,7 +44,7 @@ def test_diagonals(path, again):
     assert done.returncode == 0, done.stderr
 
 
-# ------------------------------------------------- torn reads, and a control ---
+# ----------------------------------------------- torn reads, and a control ---
 
 
 def overwrite(path, sync, first, gate, stop):
@@ -171,8 +171,8 @@ def test_threads(path):
 
 
 def test_the_gil_is_free_while_waiting(line):
-    """A thread that holds the chunks needs the interpreter to let them go, while
-    another one waits for them in C."""
+    """A thread that holds the chunks needs the interpreter to let them go,
+    while another one waits for them in C."""
     inside, go = threading.Event(), threading.Event()
 
     def hold(x):
