@@ -314,3 +314,67 @@ def test_a_link_to_a_directory(tmp_path):
     z = az.open(tmp_path / "link", "w", shape=5, dtype="i4")
     assert z.shape == (5,) == az.open(tmp_path / "real", "r").shape
     assert sorted(os.listdir(tmp_path)) == ["link", "real"]
+
+
+class Meddler:
+    """A handle beside which something happens at one read or write."""
+
+    def __init__(self, h, before=None, after=None):
+        self._h, self._before, self._after = h, before, after
+
+    def __getattr__(self, name):
+        return getattr(self._h, name)
+
+    def _call(self, name, args):
+        before, after = self._before, self._after
+        self._before = self._after = None
+        if before:
+            before()
+        getattr(self._h, name)(*args)
+        if after:
+            after()
+
+    def read(self, *args):
+        self._call("read", args)
+
+    def write(self, *args):
+        self._call("write", args)
+
+    def fill(self, *args):
+        self._call("fill", args)
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_resize_beside_a_read(line, when, monkeypatch):
+    other = az.open(line.store, "r+")
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, **{when: lambda: other.append([1, 2])}))
+    assert len(line[:]) == 14
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, **{when: lambda: other.resize(5)}))
+    assert len(line[:]) == 5
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, **{when: lambda: other.resize(9)}))
+    assert len(line[2:5]) == 3  # its bounds are its own
+
+
+def test_a_resize_beside_a_write(line, monkeypatch):
+    other = az.open(line.store, "r+")
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.append([1, 2])))
+    with pytest.raises(ValueError):
+        line[:] = np.ones(12)
+    assert other[:].tolist() == [0] * 12 + [1, 2]
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.append([3])))
+    line[:] = 7
+    assert other[:].tolist() == [7] * 15
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(10)))
+    line[-2:] = [1, 2]
+    assert other[:].tolist() == [7] * 8 + [1, 2]
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(4)))
+    with pytest.raises(ValueError):
+        line[6:8] = [1, 2]  # as NumPy: nothing is there any more
+    assert other[:].tolist() == [7] * 4
