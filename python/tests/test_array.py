@@ -378,3 +378,23 @@ def test_a_resize_beside_a_write(line, monkeypatch):
     with pytest.raises(ValueError):
         line[6:8] = [1, 2]  # as NumPy: nothing is there any more
     assert other[:].tolist() == [7] * 4
+
+
+def test_a_shape_from_before_the_call(line, monkeypatch):
+    """Twelve zeros were there before the call, and never while it ran."""
+    other = az.open(line.store, "r+")
+    other.append([0, 0])
+
+    def shrink():
+        other.resize(12)
+        other[:] = 5
+    monkeypatch.setattr(line, "_h", Meddler(line._h, after=shrink))
+    assert line[:].tolist() == [5] * 12
+
+
+def test_what_update_gave_may_be_kept(line):
+    kept = []
+    line.update(np.s_[2:6], kept.append)
+    assert kept[0].flags.owndata
+    kept[0][:] = 9
+    assert not line[:].any()
