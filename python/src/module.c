@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The module atomiczarr._core: its functions, types and numbers. */
+#include "core.h"
+
+PyObject *azp_error_factory;
+
+static PyObject *set_error_factory(PyObject *m, PyObject *fn)
+{
+    PyObject *before = azp_error_factory;
+
+    (void)m;
+    azp_error_factory = Py_NewRef(fn);
+    Py_XDECREF(before);
+    return Py_NewRef(Py_None);
+}
+
+typedef struct place {
+    const char *path;
+    int kind, format;
+} place;
+
+static int op_node_at(void *handle, void *arg, azr_error *err)
+{
+    place *p = arg;
+
+    (void)handle;
+    return azr_node_at(&p->kind, &p->format, p->path, err);
+}
+
+/* node_at(path) → (kind, zarr_format) */
+static PyObject *node_at(PyObject *m, PyObject *args)
+{
+    place p = {NULL, 0, 0};
+    PyObject *path;
+    int rc;
+
+    (void)m;
+    if (!PyArg_ParseTuple(args, "O&", PyUnicode_FSConverter, &path))
+        return NULL;
+    p.path = PyBytes_AsString(path);
+    rc = azp_perform(NULL, -1, op_node_at, &p);
+    Py_DECREF(path);
+    return rc < 0 ? NULL : Py_BuildValue("ii", p.kind, p.format);
+}
+
+static PyObject *set_threads(PyObject *m, PyObject *n)
+{
+    long threads = PyLong_AsLong(n);
+
+    (void)m;
+    if (PyErr_Occurred())
+        return NULL;
+    azr_set_threads(threads > 1024 ? 1024 : (int)threads);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *status_name(PyObject *m, PyObject *n)
+{
+    long status = PyLong_AsLong(n);
+
+    (void)m;
+    if (PyErr_Occurred())
+        return NULL;
+    return PyUnicode_FromString(azr_status_name((int)status));
+}
+
+static PyMethodDef functions[] = {
+    {"open_array", azp_array_open, METH_VARARGS, NULL},
+    {"create_array", azp_array_create, METH_VARARGS, NULL},
+    {"open_group", azp_group_open, METH_VARARGS, NULL},
+    {"create_group", azp_group_create, METH_VARARGS, NULL},
+    {"begin", azp_txn_begin, METH_VARARGS, NULL},
+    {"run", azp_txn_run, METH_VARARGS, NULL},
+    {"node_at", node_at, METH_VARARGS, NULL},
+    {"set_threads", set_threads, METH_O, NULL},
+    {"status_name", status_name, METH_O, NULL},
+    {"set_error_factory", set_error_factory, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static int add_type(PyObject *m, PyTypeObject **out, PyType_Spec *spec)
+{
+    *out = (PyTypeObject *)PyType_FromModuleAndSpec(m, spec, NULL);
+    return *out ? PyModule_AddType(m, *out) : -1;
+}
+
+static int add_constants(PyObject *m)
+{
+    static const struct {
+        const char *name;
+        long value;
+    } all[] = {
+        {"OPEN_WRITE", AZR_OPEN_WRITE},
+        {"OPEN_INSIST", AZR_OPEN_INSIST},
+        {"OPEN_WRITE_EMPTY", AZR_OPEN_WRITE_EMPTY},
+        {"OPEN_READ_UNLOCKED", AZR_OPEN_READ_UNLOCKED},
+        {"OPEN_IMPLIED", AZR_OPEN_IMPLIED},
+        {"SELECT_BOX", AZR_SELECT_BOX},
+        {"SELECT_POINTS", AZR_SELECT_POINTS},
+        {"SELECT_SLICES", AZR_SELECT_SLICES},
+        {"NODE_ARRAY", AZR_NODE_ARRAY},
+        {"NODE_GROUP", AZR_NODE_GROUP},
+        {"NODE_DIRECTORY", AZR_NODE_DIRECTORY},
+        {"MAX_RANK", AZR_MAX_RANK},
+        {"TIMEOUT_DEFAULT_MS", AZR_TIMEOUT_DEFAULT_MS},
+    };
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+        if (PyModule_AddIntConstant(m, all[i].name, all[i].value) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int execute(PyObject *m)
+{
+    if (azp_signals_start() < 0 ||
+        add_type(m, &azp_array_type, &azp_array_spec) < 0 ||
+        add_type(m, &azp_group_type, &azp_group_spec) < 0 ||
+        add_type(m, &azp_txn_type, &azp_txn_spec) < 0 || add_constants(m) < 0)
+        return -1;
+    return PyModule_AddStringConstant(m, "version", azr_version());
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, AZP_FUNCTION(execute)},
+    {0, NULL},
+};
+
+static struct PyModuleDef module = {
+    PyModuleDef_HEAD_INIT, "_core", NULL, 0,   functions,
+    module_slots,          NULL,    NULL, NULL};
+
+PyMODINIT_FUNC PyInit__core(void);
+
+PyMODINIT_FUNC PyInit__core(void)
+{
+    return PyModuleDef_Init(&module);
+}

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* _core.Txn: a transaction over arrays. */
+#include "core.h"
+
+PyTypeObject *azp_txn_type;
+
+azp_txn *azp_txn_take(PyObject *o)
+{
+    azp_txn *t = (azp_txn *)o;
+
+    if (Py_TYPE(o) != azp_txn_type) {
+        PyErr_SetString(PyExc_TypeError, "need a transaction");
+        return NULL;
+    }
+    if (!t->txn || t->busy) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        t->txn ? "another thread is using this transaction"
+                               : "this transaction has ended");
+        return NULL;
+    }
+    t->busy = true;
+    return t;
+}
+
+void azp_txn_give(azp_txn *t)
+{
+    t->busy = false;
+}
+
+static azp_txn *new_txn(azr_txn *txn, bool borrowed)
+{
+    azp_txn *t = PyObject_New(azp_txn, azp_txn_type);
+
+    if (!t)
+        return NULL;
+    t->txn = txn;
+    t->borrowed = borrowed;
+    t->busy = t->wrote = false;
+    return t;
+}
+
+static void finish(azp_txn *t)
+{
+    if (!t->borrowed)
+        azr_txn_free(t->txn);
+    t->txn = NULL;
+}
+
+static void dealloc(PyObject *o)
+{
+    PyTypeObject *type = Py_TYPE(o);
+
+    finish((azp_txn *)o);
+    PyObject_Free(o);
+    Py_DECREF(type);
+}
+
+static azr_txn_options options_of(int64_t timeout_ms)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+
+    o.timeout_ms = timeout_ms;
+    o.cancel = azp_on_main_thread() ? azp_main_cancel() : NULL;
+    return o;
+}
+
+/* begin(timeout_ms) */
+PyObject *azp_txn_begin(PyObject *m, PyObject *args)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_txn_options options;
+    azr_txn *txn = NULL;
+    long long timeout;
+    azp_txn *t;
+
+    (void)m;
+    if (!PyArg_ParseTuple(args, "L", &timeout))
+        return NULL;
+    options = options_of(timeout);
+    if (azr_txn_begin(&txn, &options, &err) < 0) {
+        azp_raise(&err);
+        return NULL;
+    }
+    t = new_txn(txn, false);
+    if (!t)
+        azr_txn_free(txn);
+    return (PyObject *)t;
+}
+
+static int op_commit(void *handle, void *arg, azr_error *err)
+{
+    (void)handle;
+    return azr_txn_commit(arg, err);
+}
+
+/* It ends here, whatever becomes of it; of a borrowed one azp_txn_run's loop is
+ * told by the exception. */
+static PyObject *commit(PyObject *o, PyObject *unused)
+{
+    azp_txn *t = azp_txn_take(o);
+    int rc;
+
+    (void)unused;
+    if (!t)
+        return NULL;
+    rc = azp_perform_once(NULL, -1, op_commit, t->txn);
+    azp_txn_give(t);
+    finish(t);
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+static PyObject *rollback(PyObject *o, PyObject *unused)
+{
+    azp_txn *t = (azp_txn *)o;
+
+    (void)unused;
+    if (t->busy) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "another thread is using this transaction");
+        return NULL;
+    }
+    finish(t);
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *wrote(PyObject *o, PyObject *unused)
+{
+    (void)unused;
+    return PyBool_FromLong(((azp_txn *)o)->wrote);
+}
+
+/* ------------------------------------------------------------------- run --- */
+
+typedef struct body {
+    PyObject *fn;
+    azr_txn_options options;
+} body;
+
+/* Without the GIL, on the thread that called: take it for the body. */
+static int on_run(azr_txn *txn, void *arg, azr_error *err)
+{
+    const body *b = arg;
+    PyGILState_STATE gil = PyGILState_Ensure();
+    azp_txn *t = new_txn(txn, true);
+    PyObject *result = NULL;
+    int rc = AZR_EINVAL;
+
+    (void)err;
+    if (t)
+        result = PyObject_CallFunctionObjArgs(b->fn, (PyObject *)t, NULL);
+    if (result)
+        rc = PyObject_IsTrue(result) ? AZR_OK : AZR_ECONFLICT;
+    if (t)
+        finish(t);
+    Py_XDECREF(result);
+    Py_XDECREF((PyObject *)t);
+    PyGILState_Release(gil);
+    return rc;
+}
+
+static int op_run(void *handle, void *arg, azr_error *err)
+{
+    const body *b = arg;
+
+    (void)handle;
+    return azr_txn_run(on_run, arg, &b->options, err);
+}
+
+/* run(fn, timeout_ms): fn(txn) returns True to commit, False to run again */
+PyObject *azp_txn_run(PyObject *m, PyObject *args)
+{
+    long long timeout;
+    body b;
+
+    (void)m;
+    if (!PyArg_ParseTuple(args, "OL", &b.fn, &timeout))
+        return NULL;
+    b.options = options_of(timeout);
+    if (azp_perform(NULL, timeout, op_run, &b) < 0)
+        return NULL;
+    return Py_NewRef(Py_None);
+}
+
+static PyMethodDef methods[] = {
+    {"commit", commit, METH_NOARGS, NULL},
+    {"rollback", rollback, METH_NOARGS, NULL},
+    {"wrote", wrote, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_dealloc, AZP_FUNCTION(dealloc)},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec azp_txn_spec = {
+    "atomiczarr._core.Txn", (int)sizeof(azp_txn), 0,
+    Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION, slots};

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: Apache-2.0
+import faulthandler
+import os
+
+import numpy as np
+import pytest
+
+import atomiczarr as az
+
+# A test that hangs says where, and ends.
+LIMIT = 120
+
+
+@pytest.fixture(autouse=True)
+def limit():
+    faulthandler.dump_traceback_later(LIMIT, exit=True)
+    yield
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture
+def path(tmp_path):
+    return os.fspath(tmp_path / "x.zarr")
+
+
+@pytest.fixture
+def line(path):
+    """Twelve numbers in chunks of four."""
+    return az.open_array(path, "w", shape=12, chunks=4, dtype="i4")
+
+
+@pytest.fixture
+def square(path):
+    z = az.open_array(path, "w", shape=(10, 10), chunks=(3, 4), dtype="i4")
+    z[...] = np.arange(100).reshape(10, 10)
+    return z
