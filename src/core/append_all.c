@@ -126,7 +126,8 @@ static int stage_part(part *p, azr_error *err)
     return rc;
 }
 
-static int commit(part *list, size_t n, azr_error *err)
+static int commit(part *list, size_t n, const azri_patience *patience,
+                  azr_error *err)
 {
     azri_txn **all = azri_calloc(n, sizeof *all);
     azr_array **changed = azri_calloc(n, sizeof *changed);
@@ -142,7 +143,7 @@ static int commit(part *list, size_t n, azr_error *err)
         if (list[k].of->length > 0)
             changed[m++] = list[k].a;
     }
-    rc = azri_upkeep_commit_all(changed, m, all, n, err);
+    rc = azri_upkeep_commit_all(changed, m, all, n, patience, err);
 done:
     azri_free(changed);
     azri_free(all);
@@ -186,7 +187,7 @@ int azri_append_all(azr_append_part *parts, size_t n, const azr_txn_options *o,
     for (size_t k = 0; k < n && rc == AZR_OK; k++)
         rc = stage_part(&list[k], err);
     if (rc == AZR_OK)
-        rc = commit(list, n, err);
+        rc = commit(list, n, &patience, err);
     finish(list, n, rc == AZR_OK);
     return rc;
 }

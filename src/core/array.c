@@ -557,7 +557,7 @@ static int try_begin(azr_array **out, const char *path,
     rc = azri_domain_create(&a->d, path, domain_flags(options),
                             spec->durability, err);
     if (rc == AZR_OK)
-        azri_domain_set_threads(a->d, a->options.threads);
+        set_up(a);
     if (rc == AZR_OK)
         rc = prepare_creation(a, spec, text, err);
     if (rc == AZR_OK)

@@ -239,8 +239,15 @@ static void take_over(azr_txn *t)
     }
 }
 
+/* Who creates an array holds the lock of its directory already, and who makes a
+ * group there may wait for it with those above in hand: so it does not wait for
+ * these for long, but gives everything back. */
+#define CREATOR_WAIT_MS 1000
+
 static int commit_inner(azr_txn *t, azr_error *err)
 {
+    azri_patience soon = azri_patience_from(CREATOR_WAIT_MS, t->cancel);
+    const azri_patience *patience = &t->patience;
     azri_txn **all = azri_calloc(t->part_count, sizeof *all);
     azr_array **changed = azri_calloc(t->part_count, sizeof *changed);
     size_t m = 0;
@@ -256,8 +263,12 @@ static int commit_inner(azr_txn *t, azr_error *err)
         all[k] = p->inner;
         if (p->g && azri_part_moves_document(p))
             changed[m++] = p->a;
+        if (p->created)
+            patience = &soon;
     }
-    rc = azri_upkeep_commit_all(changed, m, all, t->part_count, err);
+    rc = azri_upkeep_commit_all(changed, m, all, t->part_count, patience, err);
+    if (rc == AZR_EBUSY && patience == &soon)
+        rc = azri_fail_conflict(t->parts[0], err);
 done:
     azri_free(changed);
     azri_free(all);

@@ -415,13 +415,14 @@ int azri_upkeep_commit(azr_array *a, azri_txn *t, azr_error *err)
 }
 
 int azri_upkeep_commit_all(azr_array *const *changed, size_t m,
-                           azri_txn *const *all, size_t n, azr_error *err)
+                           azri_txn *const *all, size_t n,
+                           const azri_patience *patience, azr_error *err)
 {
     azri_upkeep *u = NULL;
     int rc = AZR_OK;
 
     if (m > 0)
-        rc = azri_upkeep_begin(&u, changed, m, azri_txn_patience(all[0]), err);
+        rc = azri_upkeep_begin(&u, changed, m, patience, err);
     if (rc == AZR_OK)
         rc = n == 1 ? azri_txn_commit(all[0], err)
                     : azri_txn_commit_all(all, n, err);

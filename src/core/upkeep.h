@@ -54,6 +54,7 @@ AZR_CHECKED int azri_upkeep_commit(struct azr_array *a, azri_txn *t,
  * whose documents change. */
 AZR_CHECKED int azri_upkeep_commit_all(struct azr_array *const *changed,
                                        size_t m, azri_txn *const *all, size_t n,
+                                       const azri_patience *patience,
                                        azr_error *err);
 /* The azri_upkeep_fn of every array's domain; `arg`: the azr_array, or NULL. */
 AZR_CHECKED int azri_upkeep_run(void *arg, azri_domain *d, bool owner,

@@ -101,6 +101,7 @@ for format in 2 3; do
     is 0 "$azr" verify $r
     is 0 "$azr" tree $r
     lacks stale
+    is 0 "$azr" rm $r/t
     # moved, copied, replaced and removed nodes too, whole trees as well
     is 0 "$azr" mv $r/g $r/h
     is 0 "$azr" verify $r
