@@ -569,12 +569,6 @@ static int try_begin(azr_array **out, const char *path,
     return rc;
 }
 
-static int fail_creators(const char *path, azr_error *err)
-{
-    return azri_fail(err, AZR_EBUSY,
-                     "'%s': another process creates another array here", path);
-}
-
 int azri_creation_begin(azr_array **out, const char *path,
                         const azr_array_spec *spec,
                         const azr_open_options *options, azri_buf *zattrs_out,
@@ -590,7 +584,7 @@ int azri_creation_begin(azr_array **out, const char *path,
     if (rc == AZR_ECONFLICT)
         rc = try_begin(out, path, spec, &writing, &text, err);
     if (rc == AZR_ECONFLICT)
-        rc = fail_creators(path, err);
+        rc = azri_fail_disturbed(path, err);
     azri_buf_dispose(&text);
     return rc;
 }
@@ -642,7 +636,7 @@ static int create_new(azr_array **out, const char *path,
     for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, spec, &writing, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT)
-        rc = fail_creators(path, err);
+        rc = azri_fail_disturbed(path, err);
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;

@@ -303,8 +303,7 @@ static int create_new(azr_group **out, const char *path,
     for (int k = 0; k < TRIES && rc == AZR_ECONFLICT; k++)
         rc = try_create(out, path, format, options, &text, &zattrs, err);
     if (rc == AZR_ECONFLICT && err->code == 0)
-        rc = azri_fail(err, AZR_EBUSY, "'%s' is removed by others all the time",
-                       path);
+        rc = azri_fail_disturbed(path, err);
     azri_buf_dispose(&zattrs);
     azri_buf_dispose(&text);
     return rc;

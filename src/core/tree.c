@@ -114,6 +114,20 @@ bool azri_is_astray(int dir, const azr_open_options *o)
     return !(o->flags & AZRI_OPEN_HIDDEN) && azri_is_discarded(dir, NULL);
 }
 
+int azri_fail_disturbed(const char *path, azr_error *err)
+{
+    struct stat st;
+
+    if (azri_sys->fstatat(AT_FDCWD, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        S_ISLNK(st.st_mode) && azri_sys->fstatat(AT_FDCWD, path, &st, 0) != 0)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "'%s' is a symbolic link that leads nowhere",
+                             path);
+    return azri_fail(err, AZR_EBUSY,
+                     "'%s': others make or remove something here all the time",
+                     path);
+}
+
 /* ----------------------------------------------------------------- grips --- */
 
 /* The arrays below a node, each with META exclusive. */

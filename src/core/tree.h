@@ -10,6 +10,8 @@
 #define AZRI_CREATE_FLAGS (AZR_CREATE_REPLACE | AZR_CREATE_OR_OPEN)
 /* In a trash, and not because it is being built there. */
 bool azri_is_astray(int dir, const azr_open_options *o);
+/* Why making a node at `path` has come to nothing time and again. */
+int azri_fail_disturbed(const char *path, azr_error *err);
 
 AZR_CHECKED int azri_tree_remove(const char *path, const azr_tree_options *o,
                                  azr_error *err);

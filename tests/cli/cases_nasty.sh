@@ -30,6 +30,11 @@ if [ -z "$(ls -A dir)" ]; then pass; else fail 'dir is not empty'; fi
 long=$(printf '%05000d' 0)
 is 4 "$azr" info "$long"
 blames ''
+ln -s nothing astray
+is 2 "$azr" create astray --shape 3 --dtype i1
+blames 'leads nowhere'
+is 2 "$azr" create astray --group
+blames 'leads nowhere'
 ln -s loop loop
 is 4 "$azr" info loop
 bad=$(printf 'a\nb\033[31m')
