@@ -4,7 +4,9 @@
  * azr_append_all; two more do it by transactions, and others are killed in the
  * midst of it. Readers look at both in one transaction: they are of one length and
  * say the same of each step. In the end each block that was reported is where it
- * was reported to be, and nothing is there twice or in part.
+ * was reported to be, and nothing is there twice or in part. With
+ * --only=consolidated both stand below a group with consolidated metadata, which
+ * tell the truth at the end.
  */
 #include "stress.h"
 
@@ -15,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define APPENDERS 30
@@ -26,7 +29,8 @@
 #define WORKERS   (APPENDERS + BY_TXN)
 
 typedef struct shared {
-    char data[256], time[256];
+    char root[200], data[256], time[256];
+    bool consolidated;
     _Atomic uint64_t looks, refused;
     _Atomic bool stop;
     uint64_t rounds;
@@ -280,10 +284,44 @@ static void check_end(unsigned workers)
     free(data);
 }
 
+static int is_stale(const azr_finding *f, void *arg)
+{
+    (void)arg;
+    stress_die("consolidated metadata: %s", f->text);
+}
+
+static void check_consolidated(void)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_group_info info = {.struct_size = sizeof info};
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g;
+
+    CHECK_OK(azr_group_open(&g, sh->root, &o, &err), err);
+    CHECK_OK(azr_group_info_get(g, &info, &err), err);
+    CHECK(info.consolidated, "the group is not consolidated any more");
+    CHECK_OK(azr_group_check_consolidated(g, is_stale, NULL, &err), err);
+    azr_group_close(g);
+}
+
+static void consolidate(void)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g;
+
+    CHECK_OK(azr_group_create(&g, sh->root, NULL, NULL, &err), err);
+    CHECK_OK(azr_group_consolidate(g, &err), err);
+    azr_group_close(g);
+}
+
 static void begin(const char *dir, unsigned scale)
 {
-    (void)snprintf(sh->data, sizeof sh->data, "%s/data", dir);
-    (void)snprintf(sh->time, sizeof sh->time, "%s/time", dir);
+    (void)snprintf(sh->root, sizeof sh->root, "%s/root", dir);
+    (void)snprintf(sh->data, sizeof sh->data, "%s/data", sh->root);
+    (void)snprintf(sh->time, sizeof sh->time, "%s/time", sh->root);
+    CHECK(mkdir(sh->root, 0777) == 0, "mkdir %s", sh->root);
+    if (sh->consolidated)
+        consolidate();
     stress_create(sh->data, 2, (int64_t[]){0, WIDTH}, (int64_t[]){8, 2}, 0);
     stress_create(sh->time, 1, (int64_t[]){0}, (int64_t[]){8}, 0);
     sh->rounds = 100u * scale;
@@ -304,6 +342,7 @@ int main(int argc, char **argv)
     azri_sabotage = AZRI_GUARD_LOOK; /* what the dead left is not finished */
 #endif
     sh = stress_shared(sizeof *sh);
+    sh->consolidated = args.only && strcmp(args.only, "consolidated") == 0;
     stress_scratch(dir, sizeof dir, true);
     begin(dir, args.scale);
     for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
@@ -326,6 +365,8 @@ int main(int argc, char **argv)
     for (unsigned i = WORKERS; i < n; i++)
         stress_join(pids[i]);
     check_end(WORKERS + killings);
+    if (sh->consolidated)
+        check_consolidated();
     CHECK(atomic_load(&sh->looks) > 0, "nobody looked");
     stress_cleanup(dir);
     (void)printf("appends: %u processes, %" PRIu64 " blocks each, %u killed, "
