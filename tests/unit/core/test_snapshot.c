@@ -547,7 +547,7 @@ static void test_foreign_is_a_conflict(void **state)
 static void test_several(void **state)
 {
     azr_array *arrays[3];
-    char name[8];
+    char name[16];
     azr_error err = AZR_ERROR_INIT;
     azr_snapshot *s = NULL;
 
