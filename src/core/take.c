@@ -318,7 +318,7 @@ static int first_look(azri_take *t, azr_error *err)
 
     if (rc == AZR_OK)
         rc = azri_ground_refresh(t->a, t->v, &g, err);
-    if (rc < 0)
+    if (rc < 0 || !g)
         return rc;
     azri_ground_unref(t->g);
     t->g = g;

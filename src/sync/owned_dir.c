@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define DIGITS 32
@@ -202,24 +203,33 @@ int azri_owned_collect(int above, const char *prefix, uint32_t *count,
 
 /* ----------------------------------------------------------------- who --- */
 
+/* Three numbers and a name, as they were written; zeros for what is not. */
+static void parse_who(azri_owner *out, const char *text)
+{
+    char *at = NULL;
+    unsigned long pid = strtoul(text, &at, 10);
+    unsigned long uid = strtoul(at, &at, 10);
+    long long start = strtoll(at, &at, 10);
+
+    if (pid == 0 || pid > INT32_MAX || uid > UINT32_MAX || *at != ' ')
+        return;
+    out->pid = (int32_t)pid;
+    out->uid = (uint32_t)uid;
+    out->start_ns = start;
+    at++;
+    for (size_t i = 0; i + 1 < sizeof out->host && *at && *at != '\n'; i++) {
+        out->host[i] = *at > ' ' && *at <= '~' ? *at : '?';
+        at++;
+    }
+}
+
 void azri_owned_who(azri_owner *out, int dir)
 {
-    unsigned pid = 0, uid = 0;
-    long long start = 0;
     azri_buf text = AZRI_BUF_INIT;
 
     memset(out, 0, sizeof *out);
     if (azri_read_file(&text, NULL, dir, AZRI_OWNED_WHO, 256, NULL) == AZR_OK &&
-        azri_buf_terminate(&text, NULL) == AZR_OK &&
-        sscanf((const char *)text.data, "%9u %10u %19lld %63s", &pid, &uid,
-               &start, out->host) >= 3) {
-        out->pid = (int32_t)pid;
-        out->uid = uid;
-        out->start_ns = start;
-    }
-    for (char *c = out->host; *c; c++) {
-        if (*c < ' ' || *c > '~')
-            *c = '?';
-    }
+        azri_buf_terminate(&text, NULL) == AZR_OK)
+        parse_who(out, (const char *)text.data);
     azri_buf_dispose(&text);
 }

@@ -544,6 +544,73 @@ static void test_foreign_is_a_conflict(void **state)
     azr_array_close(a);
 }
 
+/* It stands in the array's directory, and goes with that: said, not served as
+ * fill values. */
+static void test_removed(void **state)
+{
+    azr_selection all = azr_select_all(1);
+    azr_array *a = make("a", 3);
+    azr_error err = AZR_ERROR_INIT;
+    char command[200], path[128];
+    int32_t v[LENGTH];
+    azr_snapshot *s;
+
+    (void)state;
+    put(a, 0, LENGTH, 100);
+    s = take(a);
+    path_of(path, "a");
+    (void)snprintf(command, sizeof command, "rm -r '%s'", path);
+    assert_int_equal(system(command), 0);
+    assert_int_equal(
+        azr_array_read(azr_snapshot_array(s, 0), &all, v, sizeof v, &err),
+        AZR_ENOTFOUND);
+    azr_snapshot_close(s);
+    azr_array_close(a);
+}
+
+static int count_calls(uint64_t done, uint64_t total, void *arg)
+{
+    (void)done;
+    (void)total;
+    return ++*(int *)arg == 2;
+}
+
+/* Progress is told, and may stop it. */
+static void test_progress(void **state)
+{
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_copy_options c = AZR_COPY_OPTIONS_INIT;
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_selection all = azr_select_all(1);
+    azr_error err = AZR_ERROR_INIT;
+    azr_snapshot *s = NULL;
+    azr_array *a = NULL;
+    char path[128], to[128];
+    uint8_t v[4096];
+    int calls = 0;
+
+    (void)state;
+    memset(v, 1, sizeof v);
+    path_of(path, "many");
+    path_of(to, "copy");
+    spec.rank = 1;
+    spec.dtype = AZR_UINT8;
+    spec.shape[0] = sizeof v;
+    spec.chunks[0] = 4;
+    assert_int_equal(azr_array_create(&a, path, &spec, NULL, &err), AZR_OK);
+    assert_int_equal(azr_array_write(a, &all, v, sizeof v, &err), AZR_OK);
+    o.progress = c.progress = count_calls;
+    o.arg = c.arg = &calls;
+    assert_int_equal(azr_snapshot_take(&s, &a, 1, &o, &err), AZR_ECANCELED);
+    assert_int_equal(calls, 2);
+    assert_int_equal(snaps_of("many"), 0);
+    calls = 0;
+    assert_int_equal(azr_copy(path, to, &c, NULL, &err), AZR_ECANCELED);
+    assert_int_equal(calls, 2);
+    assert_int_equal(access(to, F_OK), -1);
+    azr_array_close(a);
+}
+
 static void test_several(void **state)
 {
     azr_array *arrays[3];
@@ -583,6 +650,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fork, begin, end),
         cmocka_unit_test_setup_teardown(test_links_are_no_conflict, begin, end),
         cmocka_unit_test_setup_teardown(test_foreign_is_a_conflict, begin, end),
+        cmocka_unit_test_setup_teardown(test_removed, begin, end),
+        cmocka_unit_test_setup_teardown(test_progress, begin, end),
         cmocka_unit_test_setup_teardown(test_several, begin, end),
     };
 
