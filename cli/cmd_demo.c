@@ -21,7 +21,7 @@ static const struct cli_usage usage = {
         "this.\n"
         "\n"
         "Exit code: 0; 1 if a read with the protocol was torn; 7 if the run\n"
-        "proves nothing, because there were fewer than 2,000 writes (500 with\n"
+        "proves nothing, because there were fewer than 1,000 writes (500 with\n"
         "--durability power: each waits for the disk), 5,000 reads or 20 "
         "kills\n"
         "in the middle of a write, or because the plain way was not torn in\n"

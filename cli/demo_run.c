@@ -25,7 +25,7 @@
 #define BASELINE_MAX_S   60
 #define OURS_MAX_S       30
 #define TICK_MS          5
-#define ENOUGH_WRITES    2000
+#define ENOUGH_WRITES    1000
 #define ENOUGH_SYNCED    500 /* each waits for the disk */
 #define ENOUGH_READS     5000
 #define ENOUGH_IN_FLIGHT 20
@@ -205,7 +205,7 @@ const char *demo_enough(const struct demo_options *o, uint64_t in_flight,
         if (writes < ENOUGH_SYNCED)
             return "fewer than 500 writes";
     } else if (writes < ENOUGH_WRITES) {
-        return "fewer than 2,000 writes";
+        return "fewer than 1,000 writes";
     }
     if (reads < ENOUGH_READS)
         return "fewer than 5,000 reads";

@@ -20,13 +20,14 @@ const char *azri_above_key(int format)
 
 void azri_above_path(char out[AZRI_UP_MAX], int levels, const char *name)
 {
-    char *p = out;
+    size_t at = 0;
 
     for (int k = 0; k < levels; k++) {
-        memcpy(p, "../", 3);
-        p += 3;
+        out[at++] = '.';
+        out[at++] = '.';
+        out[at++] = '/';
     }
-    (void)snprintf(p, 32, "%s", name);
+    (void)snprintf(out + at, 32, "%s", name);
 }
 
 /* false: there is none, or it is not for us to see. */

@@ -129,13 +129,13 @@ static int stage_part(part *p, azr_error *err)
 static int commit(part *list, size_t n, const azri_patience *patience,
                   azr_error *err)
 {
-    azri_txn **all = azri_calloc(n, sizeof *all);
-    azr_array **changed = azri_calloc(n, sizeof *changed);
+    azri_txn **all = azri_calloc(n, sizeof(void *));
+    azr_array **changed = azri_calloc(n, sizeof(void *));
     size_t m = 0;
     int rc;
 
     if (!all || !changed) {
-        rc = azri_fail_nomem(err, n * sizeof *all);
+        rc = azri_fail_nomem(err, n * sizeof(void *));
         goto done;
     }
     for (size_t k = 0; k < n; k++) {

@@ -79,7 +79,7 @@ bool azri_set_has(const azri_chunk_set *s, const uint64_t *coords);
 /* Position of `coords` among the staged chunks, or where it belongs. */
 size_t azri_staged_position(const azri_part *p, const uint64_t *coords,
                             bool *found);
-void azri_staged_coords(const void *part, uint64_t i, uint64_t *out);
+void azri_staged_coords(const void *arg, uint64_t i, uint64_t *out);
 AZR_CHECKED int azri_staged_room(azri_part *p, azr_error *err);
 /* What a smaller shape cuts off stored chunks, beside those staged already; under
  * META exclusive. */

@@ -248,13 +248,13 @@ static int commit_inner(azr_txn *t, azr_error *err)
 {
     azri_patience soon = azri_patience_from(CREATOR_WAIT_MS, t->cancel);
     const azri_patience *patience = &t->patience;
-    azri_txn **all = azri_calloc(t->part_count, sizeof *all);
-    azr_array **changed = azri_calloc(t->part_count, sizeof *changed);
+    azri_txn **all = azri_calloc(t->part_count, sizeof(void *));
+    azr_array **changed = azri_calloc(t->part_count, sizeof(void *));
     size_t m = 0;
     int rc;
 
     if (!all || !changed) {
-        rc = azri_fail_nomem(err, t->part_count * sizeof *all);
+        rc = azri_fail_nomem(err, t->part_count * sizeof(void *));
         goto done;
     }
     for (size_t k = 0; k < t->part_count; k++) {

@@ -300,9 +300,8 @@ bool azri_asks_upkeep(const azri_domain *d)
  */
 int azri_apply_above(azri_domain *d, uint32_t flags, bool owner, azr_error *err)
 {
-    bool guarded = owner ? AZRI_GUARD(ABOVE_OWNER) : AZRI_GUARD(ABOVE_ROW);
-
-    if (!(flags & AZRI_WHAT_ABOVE) || !guarded)
+    if (!(flags & AZRI_WHAT_ABOVE) || (owner && !AZRI_GUARD(ABOVE_OWNER)) ||
+        (!owner && !AZRI_GUARD(ABOVE_ROW)))
         return AZR_OK;
     if (!d->upkeep)
         return AZR_EBUSY; /* left to who knows how */

@@ -198,7 +198,8 @@ static_assert(sizeof(azri_changing) == 320, "layout");
 static_assert(sizeof(azri_who) == 112, "layout");
 static_assert(sizeof(azri_wait_slot) == 64, "layout");
 static_assert(sizeof(azri_what) == 320, "layout");
-static_assert(AZRI_WORDS_AT + 8 * AZRI_WORDS <= AZRI_COUNTERS_AT, "layout");
+static_assert(AZRI_WORDS_AT + UINT64_C(8) * AZRI_WORDS <= AZRI_COUNTERS_AT,
+              "layout");
 static_assert(sizeof(azri_row) == AZRI_ROW_NBYTES, "layout");
 static_assert(sizeof(azri_entry_head) == 16, "layout");
 static_assert(sizeof(azri_record_head) == 56, "layout");

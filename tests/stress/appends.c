@@ -10,8 +10,6 @@
  */
 #include "stress.h"
 
-#include "base/guard.h"
-
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -338,9 +336,6 @@ int main(int argc, char **argv)
 
     stress_parse(&args, argc, argv);
     stress_deadline(900);
-#ifdef AZRI_SABOTAGE
-    azri_sabotage = AZRI_GUARD_LOOK; /* what the dead left is not finished */
-#endif
     sh = stress_shared(sizeof *sh);
     sh->consolidated = args.only && strcmp(args.only, "consolidated") == 0;
     stress_scratch(dir, sizeof dir, true);
