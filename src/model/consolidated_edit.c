@@ -188,8 +188,8 @@ static int edit_all(editor *e)
     while (rc >= 0 && azri_json_next(&walk, &item)) {
         size_t gap = end;
 
-        if (!empty) /* behind blanks that may stand before the comma */
-            gap += strcspn((const char *)e->text.data + end, ",");
+        while (!empty && gap < e->text.nbytes && e->text.data[gap] != ',')
+            gap++; /* behind blanks that may stand before the comma */
         rc = pass_entry(e, &item, gap);
         end = place_of(e, item.value.data) + item.value.nbytes;
         empty = false;
