@@ -215,7 +215,7 @@ static int append(azr_txn *txn, azr_array *a, int k, int n, azr_error *err)
 
 static int attribute(azr_txn *txn, azr_array *a, int k, azr_error *err)
 {
-    char text[8];
+    char text[16];
 
     (void)snprintf(text, sizeof text, "%d", 30 + k);
     return azr_txn_set_attribute(txn, a, "n", text, err);
