@@ -3,16 +3,6 @@
 # whole trees.
 . "$(dirname "$0")/lib.sh"
 
-finds()
-{
-    if grep -q -- "$1" out; then pass; else fail "stdout has no '$1'"; fi
-}
-
-lacks()
-{
-    if grep -q -- "$1" out; then fail "stdout has '$1'"; else pass; fi
-}
-
 # --- both formats
 for format in 2 3; do
     r=r$format.zarr

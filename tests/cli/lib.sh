@@ -41,6 +41,17 @@ says()
     if [ "$(cat out)" = "$1" ]; then pass; else fail "stdout is not '$1'"; fi
 }
 
+# finds PATTERN, lacks PATTERN: in its stdout
+finds()
+{
+    if grep -q -- "$1" out; then pass; else fail "stdout has no '$1'"; fi
+}
+
+lacks()
+{
+    if grep -q -- "$1" out; then fail "stdout has '$1'"; else pass; fi
+}
+
 # blames PATTERN: its stderr is one line that matches, and says whose it is
 blames()
 {
