@@ -155,18 +155,18 @@ def _ours(batch):
         "'stock'}) leaves other stores to zarr, without any such promise")
 
 
-def _refused(e):
+def _refused(e, directory):
     """What the library cannot open. Raises."""
     if e.sub in _UNSAFE:
         raise e
     if _option("other_arrays", "refuse", "refuse", "stock") == "stock":
         if _transaction._current.get() is not None:
-            raise make(e.code, e.sub, 0, f"{e}; in a transaction it cannot be "
-                       "left to zarr") from None
+            raise make(e.code, e.sub, 0, f"'{directory}': {e}; what is left to "
+                       "zarr cannot be in a transaction") from None
         raise _Other
-    raise make(e.code, e.sub, 0, f"{e}; zarr.config.set({{'atomiczarr."
-               "other_arrays': 'stock'}) leaves such arrays to zarr, without "
-               "any promise") from None
+    raise make(e.code, e.sub, 0, f"'{directory}': {e}; zarr.config.set("
+               "{'atomiczarr.other_arrays': 'stock'}) leaves such arrays to "
+               "zarr, without any promise") from None
 
 
 # ------------------------------------------------------------------ threads ---
@@ -308,7 +308,7 @@ def _place(batch, writing):
     try:
         place = _open(directory, flags)
     except UnsupportedError as e:
-        _refused(e)
+        _refused(e, directory)
     if tuple(place.chunks) != tuple(spec.shape):
         raise make(-5, 0, 0, f"'{directory}': chunks are {place.chunks}, zarr's "
                    f"array has {tuple(spec.shape)}; open it again")
