@@ -120,10 +120,12 @@ def run(fn, *args, timeout=None, **kwargs):
         return fn(*args, **kwargs)
     ms = timeout_ms(timeout)
     result = []
+    tries = []  # handles stay open until the transaction has ended, below
 
     def body(core):
         del result[:]
-        token = _current.set(_Running(core))
+        tries.append(_Running(core))
+        token = _current.set(tries[-1])
         try:
             result.append(fn(*args, **kwargs))
             return True

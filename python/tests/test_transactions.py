@@ -78,6 +78,16 @@ def test_run_runs_again(accounts):
     assert f(5) == 5 and f.__doc__ == "doc"
 
 
+def test_an_array_opened_in_the_body(accounts):
+    """It is in use until the commit, which comes after the body."""
+    def add(path):
+        az.open(path, "r+")[0] += 1
+
+    for z in accounts * 3:
+        az.run(add, z.store)
+    assert [z[0] for z in accounts] == [103, 103]
+
+
 def test_an_error_that_comes_of_a_conflict_runs_again(accounts):
     """Reads of a transaction may disagree until its end says so."""
     a, b = accounts
