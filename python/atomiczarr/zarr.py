@@ -209,13 +209,15 @@ class _Place:
     __slots__ = ("_dir", "_key", "_h", "read_only", "signature", "chunks",
                  "dtype", "separator", "lead", "rank")
 
-    def __init__(self, directory, flags, signature):
+    def __init__(self, directory, flags):
         self._dir = directory
         self._key = os.path.realpath(directory)
         self.read_only = not flags & _core.OPEN_WRITE
-        self.signature = signature
+        signature = _signature(directory)
         self._h = _core.open_array(directory, flags, 0,
                                    _transaction.default_timeout_ms())
+        # opening may have made .azr/state; the document is what was there before
+        self.signature = signature[:2] + _signature(directory)[2:]
         info = self._h.info()
         self.chunks = info["chunks"]
         self.rank = len(self.chunks)
@@ -265,9 +267,11 @@ def _open(directory, flags):
         if place is not None and place.signature == signature:
             _places.move_to_end(key)
             return place
-    place = _Place(directory, flags, signature)
-    place.signature = _signature(directory)
+    place = _Place(directory, flags)
     with _places_lock:
+        before = _places.get(key)
+        if before is not None and before.signature == place.signature:
+            return before  # another thread was faster
         _places[key] = place
         while len(_places) > _HANDLES:
             _places.popitem(last=False)
@@ -419,6 +423,8 @@ def _bounds(item, coords, chunks):
     selection = list(_tuple(item[2]))
     if len(selection) == len(chunks):
         for d, s in enumerate(selection):
+            if isinstance(s, np.ndarray) and s.dtype == bool and s.ndim == 1:
+                selection[d] = s = np.flatnonzero(s)
             if isinstance(s, slice):
                 there = range(*s.indices(chunks[d]))
                 if there.step < 1 or not there:

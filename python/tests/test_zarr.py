@@ -332,7 +332,7 @@ def test_missing_chunks_can_be_an_error(tmp_path):
     config = getattr(z, "config", None) or z._async_array._config
     if not hasattr(config, "read_missing_chunks"):
         pytest.skip("this zarr has no read_missing_chunks")
-    with pytest.raises(KeyError):
+    with pytest.raises(zarr.errors.ChunkNotFoundError, match="12 chunk"):
         z[...]
     z[...] = 1
     same(z[...], np.ones(SHAPE, "i4"))

@@ -176,7 +176,10 @@ def test_a_killed_writer_leaves_all_or_nothing(many):
 
 def test_a_killed_writer_without(many):
     for k in range(TRIES):
-        if len(after_kill(many, THEIRS, 0.05 + 0.013 * k)) > 1:
+        try:
+            if len(after_kill(many, THEIRS, 0.05 + 0.013 * k)) > 1:
+                return
+        except ValueError:  # half a chunk: zarr 3.0 writes them in place
             return
     pytest.fail("zarr alone was never cut short: does this test see anything?")
 
