@@ -336,3 +336,100 @@ def test_run_again_on_conflict(pair):
     for t in threads:
         t.join()
     assert (a[0], b[0]) == (-40, 40)
+
+
+# --------------------------------------------------- appends, shapes, attributes ---
+
+
+def append_some(path, k, gate, append):
+    z = zarr.open_array(path, mode="r+")
+    gate.wait()
+    for i in range(10):
+        append(z, np.full(3, 100 * k + i))
+
+
+def plain_append(z, data):
+    z.append(data)
+
+
+def appended(path, append):
+    """What four processes append, each with a handle of its own, and how many of
+    them failed."""
+    fork = multiprocessing.get_context("fork")
+    zarr.create_array(path, shape=(0,), chunks=(4,), dtype="i4")
+    gate = fork.Barrier(4)
+    work = [fork.Process(target=append_some, args=(path, k, gate, append))
+            for k in range(4)]
+    for p in work:
+        p.start()
+    for p in work:
+        p.join()
+    return (sorted(zarr.open_array(path, mode="r")[:].tolist()),
+            sum(p.exitcode != 0 for p in work))
+
+
+def test_appends_of_processes(path):
+    assert appended(path, plugin.append) == (sorted(
+        [100 * k + i for k in range(4) for i in range(10)] * 3), 0)
+
+
+def test_appends_of_processes_without(path):
+    """zarr's own append, through the pipeline. Some fail, since their part of the
+    array is not there any more; others are lost."""
+    found, failed = appended(path, plain_append)
+    assert len(found) < 120
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_changes_with_an_old_handle(path, zarr_format):
+    z = zarr.create_array(path, shape=(6,), chunks=(4,), dtype="i4",
+                          zarr_format=zarr_format)
+    old = zarr.open_array(path, mode="r+")
+    z[:] = 1
+    assert plugin.append(z, [2, 2]) == (8,) and z.shape == (8,)
+    assert plugin.append_at(old, [3]) == 8 and old.shape == (9,)
+    plugin.update_attributes(z, {"a": 1, "b": [2]})
+    plugin.update_attributes(old, {"c": "d"})
+    assert z.shape == (9,)  # not the one of its handle
+    assert dict(old.attrs) == {"a": 1, "b": [2], "c": "d"}
+    assert z[:].tolist() == [1] * 6 + [2, 2, 3]
+    plugin.resize(z, (2,))
+    plugin.resize(z, 5)
+    assert z[:].tolist() == [1, 1, 0, 0, 0]
+    with pytest.raises(IndexError):
+        old[:]
+    plugin.reload(old)
+    assert old[:].tolist() == [1, 1, 0, 0, 0] and dict(old.attrs) == dict(z.attrs)
+    old[4] = 7
+    assert zarr.open_array(path, mode="r")[4] == 7
+
+
+def test_attributes_of_threads(path):
+    z = zarr.create_array(path, shape=(6,), chunks=(4,), dtype="i4")
+    threads = [threading.Thread(
+        target=plugin.update_attributes,
+        args=(zarr.open_array(path, mode="r+"), {f"k{k}": k}))
+        for k in range(12)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    plugin.reload(z)
+    assert dict(z.attrs) == {f"k{k}": k for k in range(12)}
+
+
+def test_changes_that_are_refused(path, tmp_path):
+    z = zarr.create_array(path, shape=(6,), chunks=(4,), dtype="i4")
+    readable = zarr.open_array(path, mode="r")
+    for change in (lambda: plugin.append(readable, [1]),
+                   lambda: plugin.resize(readable, 3)):
+        with pytest.raises(PermissionError):
+            change()
+    with pytest.raises(RuntimeError):
+        with az.transaction():
+            plugin.append(z, [1])
+    assert zarr.open_array(path).shape == (6,)
+    z = zarr.create_array(zarr.storage.MemoryStore(), shape=(6,), chunks=(4,),
+                          dtype="i4")
+    with pytest.raises(NotImplementedError, match="MemoryStore"):
+        plugin.append(z, [1])
