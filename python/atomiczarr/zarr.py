@@ -196,9 +196,18 @@ async def _off_the_loop(fn, *args):
     for may be held by the thread that they work for."""
     running = _transaction._current.get()
     call = contextvars.copy_context().run
-    return await asyncio.get_running_loop().run_in_executor(
-        _pool("operation" if running is None else "transaction"), call, fn,
-        *args)
+    loop = asyncio.get_running_loop()
+    if running is None:
+        return await loop.run_in_executor(_pool("operation"), call, fn, *args)
+    return await loop.run_in_executor(_pool("transaction"), call, _in_turn,
+                                      running, fn, *args)
+
+
+def _in_turn(running, fn, *args):
+    """zarr writes parts of new arrays at the same time; a transaction is one
+    thread's at a time."""
+    with running.lock:
+        return fn(*args)
 
 
 # ----------------------------------------------------------------- handles ---

@@ -256,6 +256,16 @@ def test_time_out(held):
     assert z[:].tolist() == [0, 0, 2, 2, 2, 2] + [0] * 6
 
 
+def test_time_out_of_the_environment(held):
+    z, _ = held
+    code = ("import sys, zarr\nz = zarr.open_array(sys.argv[1], mode='r+')\n"
+            "try:\n    z[2:6] = 1\nexcept TimeoutError:\n    sys.exit(7)")
+    done = subprocess.run(
+        [sys.executable, "-c", code, z.store.root], timeout=60,
+        env={**environment(OURS), "ZARR_ATOMICZARR__TIMEOUT": "0.1"})
+    assert done.returncode == 7
+
+
 def child(path):
     z = zarr.open_array(path, mode="r+")
     z[3:9] += 1
@@ -317,6 +327,26 @@ def test_a_transaction_in_conflict(pair):
             done.start()
             done.join()
     assert b[0] == 0
+
+
+def test_a_new_array_with_its_data(pair, tmp_path):
+    """Which zarr writes chunk by chunk, at the same time."""
+    a, _ = pair
+    x = np.arange(100, dtype="i4")
+    with az.transaction():
+        z = zarr.create_array(tmp_path / "new", data=x, chunks=(3,))
+        a[0] = z[:].sum()
+        assert z.nchunks_initialized == 0
+    assert z[:].tolist() == x.tolist() and a[0] == x.sum()
+
+
+def test_one_array_in_two_ways(pair):
+    a, _ = pair
+    with pytest.raises(az.errors.ArgumentError):
+        with az.transaction():
+            a[0] = 1
+            az.open(a.store.root, "r+")[5] = 1
+    assert not a[:].any()
 
 
 def test_run_again_on_conflict(pair):
