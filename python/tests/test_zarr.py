@@ -344,3 +344,13 @@ def test_a_chunk_that_cannot_be_decoded(tmp_path):
     (tmp_path / "x/c/1/1").write_bytes(b"no chunk")
     with pytest.raises(az.errors.CorruptError, match="c/1/1"):
         z[...]
+
+
+def test_more_arrays_than_are_kept_open(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugin, "_HANDLES", 3)
+    arrays = [create(tmp_path / str(k), fill_value=k) for k in range(8)]
+    for _ in range(2):
+        for k, z in enumerate(arrays):
+            z[2:6] = 9
+            assert (z[2:6] == 9).all() and (z[7] == k).all()
+    assert len(plugin._places) <= 3

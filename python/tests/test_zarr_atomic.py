@@ -124,6 +124,41 @@ def test_torn_reads_without(path):
     assert torn_reads(path, THEIRS, 10**6) == 1
 
 
+# --------------------------------------------------- programs on top of zarr ---
+
+
+def test_dask_with_blocks_that_cross_chunks(path):
+    dask = pytest.importorskip("dask")
+    da = pytest.importorskip("dask.array")
+    x = np.arange(10000, dtype="i4").reshape(100, 100)
+    z = zarr.create_array(path, shape=x.shape, chunks=(30, 30), dtype="i4")
+    with dask.config.set(scheduler="threads", num_workers=8):
+        da.store(da.from_array(x, chunks=(17, 23)), z, lock=False)
+    assert (z[...] == x).all()
+
+
+def test_xarray_regions_that_cross_chunks(path):
+    xr = pytest.importorskip("xarray")
+    x = np.arange(97.0)
+    whole = xr.Dataset({"v": ("x", np.zeros(97))})
+    whole.to_zarr(path, encoding={"v": {"chunks": (10,)}}, consolidated=False)
+
+    def work(a, b):
+        xr.Dataset({"v": ("x", x[a:b])}).to_zarr(
+            path, region={"x": slice(a, b)}, safe_chunks=False,
+            consolidated=False)
+
+    bounds = [*range(0, 97, 7), 97]
+    threads = [threading.Thread(target=work, args=ab)
+               for ab in zip(bounds, bounds[1:])]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    there = xr.open_zarr(path, consolidated=False, chunks=None)
+    assert (there["v"].values == x).all()
+
+
 # ------------------------------------------------------------------- kill -9 ---
 
 
