@@ -73,12 +73,13 @@ class Transaction:
 class _Running:
     """A transaction in progress: one thread's, with a handle of each array."""
 
-    __slots__ = ("core", "thread", "handles")
+    __slots__ = ("core", "thread", "handles", "lock")
 
     def __init__(self, core):
         self.core = core
         self.thread = threading.get_ident()
         self.handles = {}
+        self.lock = threading.Lock()  # of the threads that work for this one
 
     def handle(self, array):
         """One handle of each array, however often it was opened."""
