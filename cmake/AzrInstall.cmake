@@ -10,7 +10,8 @@ if(TARGET azr)
 endif()
 install(FILES ${PROJECT_SOURCE_DIR}/include/atomiczarr.h
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/azr
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/atomiczarr
+    ${PROJECT_SOURCE_DIR}/include/azr
     DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} FILES_MATCHING PATTERN "*.h")
 
 # Prefix and directories relative to the file itself, so that the tree can move.
