@@ -106,7 +106,7 @@ def test_random_selections(tmp_path, monkeypatch, zarr_format, kind, large):
     """Written, they are what NumPy has then; read, what zarr's own pipeline
     reads. Large ones go box by box, in a transaction."""
     if large:
-        monkeypatch.setattr(plugin, "_POINTS", 0)
+        monkeypatch.setattr(plugin._pipeline, "_POINTS", 0)
     rng = np.random.default_rng([zarr_format, list(KINDS).index(kind), large])
     z = create(tmp_path / "x", zarr_format=zarr_format, fill_value=3)
     theirs = stock(tmp_path / "x")
@@ -347,10 +347,10 @@ def test_a_chunk_that_cannot_be_decoded(tmp_path):
 
 
 def test_more_arrays_than_are_kept_open(tmp_path, monkeypatch):
-    monkeypatch.setattr(plugin, "_HANDLES", 3)
+    monkeypatch.setattr(plugin._pipeline, "_HANDLES", 3)
     arrays = [create(tmp_path / str(k), fill_value=k) for k in range(8)]
     for _ in range(2):
         for k, z in enumerate(arrays):
             z[2:6] = 9
             assert (z[2:6] == 9).all() and (z[7] == k).all()
-    assert len(plugin._places) <= 3
+    assert len(plugin._pipeline._places) <= 3

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What zarr's arrays do in several steps, without their codec pipeline, done as
+one transaction."""
+from __future__ import annotations
+
+import os
+
+import zarr
+from zarr.storage import LocalStore
+
+from .. import _array, _core, _transaction
+from ..errors import unsupported
+from ._pipeline import _option
+
+
+def _native(z):
+    """The package's own array of the directory of a zarr array."""
+    if not isinstance(z.store, LocalStore):
+        raise unsupported(f"{z.store!r} is a {type(z.store).__name__}: only "
+                          "arrays in a LocalStore can be changed atomically")
+    flags = _core.OPEN_INSIST if _option("insist", False) else 0
+    timeout = _option("timeout", None)
+    ms = (_transaction.default_timeout_ms() if timeout is None
+          else _transaction.timeout_ms(float(timeout)))
+    return _array.Array(os.path.abspath(z.store.root), z.path, z.read_only, ms,
+                        flags)
+
+
+def append_at(z, data, axis=0) -> int:
+    """``z.append(data, axis)`` of a zarr array as one transaction; where `data`
+    landed. From any number of threads and processes, with handles old and new.
+    """
+    at = _native(z).append_at(data, axis)
+    reload(z)
+    return at
+
+
+def append(z, data, axis=0):
+    """As `append_at`, but returns the shape after it, as zarr does."""
+    shape = _native(z).append(data, axis)
+    reload(z)
+    return shape
+
+
+def resize(z, shape) -> None:
+    """``z.resize(shape)`` of a zarr array as one transaction. What a smaller shape
+    cuts off reads as the fill value if the array grows again."""
+    _native(z).resize(shape)
+    reload(z)
+
+
+def update_attributes(z, attributes) -> None:
+    """``z.attrs.update(attributes)`` of a zarr array: each is one step that keeps
+    all others, and the shape, whatever this handle knows of them."""
+    _native(z).attrs.update(attributes)
+    reload(z)
+
+
+_KEPT = ("config", "_config", "store_path", "codec_pipeline")
+
+
+def reload(z) -> None:
+    """Make a zarr array see the shape and attributes that stand on the disk; by
+    itself it keeps those that it was opened with."""
+    mine = z._async_array
+    now = zarr.open_array(z.store, path=z.path, mode="r",
+                          zarr_format=z.metadata.zarr_format)._async_array
+    for name, value in vars(now).items():
+        if name not in _KEPT:
+            object.__setattr__(mine, name, value)
