@@ -29,6 +29,7 @@ typedef enum azri_guard {
     AZRI_GUARD_HOME_YES,  /* and counts from then on */
     AZRI_GUARD_HOME_SLOT, /* … which it asks with its lock in hand */
     AZRI_GUARD_OTHERS,    /* the home row is cleared after the others */
+    AZRI_GUARD_TOLD,      /* it notes that they know */
     AZRI_GUARD_ABOVE_OWNER, /* copies above are renewed before a row is cleared */
     AZRI_GUARD_ABOVE_ROW,   /* … by recovery, since the row says so */
     AZRI_GUARD_ABOVE_LOCK,   /* … with the locks of their directories */

@@ -755,6 +755,9 @@ static int commit_several(azri_txn **parts, size_t n, azri_what *what,
         return rc;
     for (size_t k = 1; k < n; k++)
         set_word(parts[k], "other.committed", AZRI_COMMITTED); /* [W5-others] */
+    /* [W5-told] none of them needs the home any more, nor the home them */
+    if (AZRI_GUARD(TOLD))
+        set_word(parts[0], "home.told", AZRI_COMMITTED | AZRI_TOLD);
     if (!AZRI_GUARD(OTHERS))
         (void)apply_or_warn(parts[0], &what[0]);
     for (size_t k = 1; k < n; k++)

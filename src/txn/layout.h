@@ -91,10 +91,18 @@ typedef struct azri_changing {
 #define AZRI_PREPARED  2u
 #define AZRI_SEALED    3u
 #define AZRI_COMMITTED 4u
+/* With COMMITTED, of a home row: the rows of the others are COMMITTED too, or
+ * FREE. In this boot: a power loss may take theirs back. */
+#define AZRI_TOLD 0x80u
+
+static inline bool azri_word_is_told(uint64_t word)
+{
+    return (word & 0xFF) == (AZRI_COMMITTED | AZRI_TOLD);
+}
 
 static inline uint32_t azri_word_state(uint64_t word)
 {
-    return (uint32_t)(word & 0xFF);
+    return azri_word_is_told(word) ? AZRI_COMMITTED : (uint32_t)(word & 0xFF);
 }
 
 static inline uint64_t azri_word_id(uint64_t word)

@@ -267,8 +267,50 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
 
 /* -------------------------------------------------------- several arrays --- */
 
-/* A row of the transaction of a home row, whose SLOT byte is held as well, in
- * array `o`, on whose descriptor its own is: as the home row says. */
+static int check_home(const azri_intent *in, const azri_domain *o, uint32_t row,
+                      azri_domain *home, uint32_t home_row, azr_error *err)
+{
+    if ((in->flags & AZRI_WHAT_HAS_HOME) && in->home_row == home_row &&
+        memcmp(in->home_id, azri_domain_state(home)->header.array_id, 16) == 0)
+        return AZR_OK;
+    return azri_fail_sub(
+        err, AZR_ECORRUPT, AZR_SUB_RECORD,
+        "'%s': row %u carries transaction %014llx of '%s', "
+        "but does not name it as its home",
+        o->path, row, (unsigned long long)azri_word_id(in->word), home->path);
+}
+
+/* What is done to a row of the transaction of a home row, whose SLOT byte is held
+ * as well, in array `o`, on whose descriptor its own is. */
+typedef int (*other_fn)(azri_domain *o, uint32_t row, uint64_t id,
+                        azri_domain *home, uint32_t home_row,
+                        azr_recovery *count, azr_error *err);
+
+/* The home is COMMITTED: PREPARED becomes that, too. */
+static int tell_other(azri_domain *o, uint32_t row, uint64_t id,
+                      azri_domain *home, uint32_t home_row, azr_recovery *count,
+                      azr_error *err)
+{
+    _Atomic uint64_t *p = azri_state_word(azri_domain_state(o), row);
+    azri_intent in = {0};
+    int rc;
+
+    (void)count;
+    if (atomic_load(p) != azri_word(id, AZRI_PREPARED))
+        return AZR_OK;
+    /* a record that is gone would pass for a finished one from then on */
+    rc = azri_intent_read(&in, o, row, azri_word(id, AZRI_PREPARED), true, err);
+    if (rc == AZR_ENOTFOUND)
+        rc = fail_record_gone(row, err);
+    if (rc == AZR_OK)
+        rc = check_home(&in, o, row, home, home_row, err);
+    azri_intent_dispose(&in);
+    if (rc == AZR_OK)
+        azri_sys->store64("recovery.other", p, azri_word(id, AZRI_COMMITTED));
+    return rc;
+}
+
+/* It becomes what the home row says. */
 static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                         azri_domain *home, uint32_t home_row,
                         azr_recovery *count, azr_error *err)
@@ -276,7 +318,6 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     const azri_state *s = azri_domain_state(o);
     uint64_t word = atomic_load(azri_state_word(s, row)), home_word;
     azri_intent in = {0};
-    bool ours;
     int rc;
 
     if (azri_word_state(word) == AZRI_FREE || azri_word_id(word) != id)
@@ -291,14 +332,9 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     rc = azri_intent_read(&in, o, row, word, false, err);
     if (rc < 0)
         return rc;
-    ours =
-        (in.flags & AZRI_WHAT_HAS_HOME) && in.home_row == home_row &&
-        memcmp(in.home_id, azri_domain_state(home)->header.array_id, 16) == 0;
-    if (!ours)
-        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
-                             "'%s': row %u carries transaction %014llx of "
-                             "'%s', but does not name it as its home",
-                             o->path, row, (unsigned long long)id, home->path);
+    rc = check_home(&in, o, row, home, home_row, err);
+    if (rc < 0)
+        return rc;
     if (azri_word_state(home_word) == AZRI_ACTIVE) /* it never committed */
         return roll_back(o, row, word, count);
     rc = finish_one(o, row, word, count, err);
@@ -317,8 +353,9 @@ static bool carries(const azri_domain *d, uint32_t row, uint64_t id)
 
 /* Reference k of a home row: its row in the other array, if that is there and
  * the row is the transaction's still. */
-static int finish_reference(azri_domain *d, uint32_t i, const azri_intent *in,
-                            uint32_t k, azr_recovery *count, azr_error *err)
+static int at_reference(azri_domain *d, uint32_t i, const azri_intent *in,
+                        uint32_t k, other_fn fn, azr_recovery *count,
+                        azr_error *err)
 {
     uint64_t id = azri_word_id(in->word);
     azri_domain *o = NULL;
@@ -333,7 +370,7 @@ static int finish_reference(azri_domain *d, uint32_t i, const azri_intent *in,
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, r.row, err);
         if (rc == AZR_OK) {
-            rc = finish_other(o, r.row, id, d, i, count, err);
+            rc = fn(o, r.row, id, d, i, count, err);
             azri_slot_release(azri_domain_state(o), fd, r.row);
         }
         if (fd >= 0)
@@ -343,15 +380,53 @@ static int finish_reference(azri_domain *d, uint32_t i, const azri_intent *in,
     return rc;
 }
 
+/*
+ * [F-tell] What W5-others and W5-told do, where the owner died before it had: each
+ * of the others knows by itself that it is committed, before the first of them is
+ * cleared. That one may be removed next, and the home, which names it, must get
+ * through without it.
+ */
+static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
+                       azr_recovery *count, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    if (!azri_row_of_this_boot(azri_domain_state(d), i))
+        return AZR_OK;
+    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
+        rc = at_reference(d, i, in, k, tell_other, count, err);
+    if (rc == AZR_OK && AZRI_GUARD(TOLD)) {
+        in->word =
+            azri_word(azri_word_id(in->word), AZRI_COMMITTED | AZRI_TOLD);
+        azri_sys->store64("recovery.told",
+                          azri_state_word(azri_domain_state(d), i), in->word);
+    }
+    return rc;
+}
+
+/* Whether it can do without the others: they are COMMITTED by their own words, in
+ * this boot. */
+static bool is_told(const azri_domain *d, uint32_t i, const azri_intent *in)
+{
+    return azri_word_is_told(in->word) &&
+           azri_row_of_this_boot(atomic_load(&d->state), i);
+}
+
 /* [F-others] A home row is cleared last: before it those of the same transaction
  * in all the arrays that its record names. */
-static int finish_others(azri_domain *d, uint32_t i, const azri_intent *in,
+static int finish_others(azri_domain *d, uint32_t i, azri_intent *in,
                          azr_recovery *count, azr_error *err)
 {
     int rc = AZR_OK;
 
+    if (is_told(d, i, in)) {
+        for (uint32_t k = 0; k < in->others; k++)
+            azri_ignore(at_reference(d, i, in, k, finish_other, count, NULL));
+        return AZR_OK;
+    }
+    rc = tell_others(d, i, in, count, err);
     for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
-        rc = finish_reference(d, i, in, k, count, err);
+        rc = at_reference(d, i, in, k, finish_other, count, err);
     return rc;
 }
 
@@ -370,7 +445,7 @@ static int release_others(azri_domain *d, uint32_t i, uint64_t word,
     for (uint32_t k = 0; (in.flags & AZRI_WHAT_HOME) && k < in.others; k++) {
         azr_error why = AZR_ERROR_INIT;
 
-        rc = finish_reference(d, i, &in, k, count, &why);
+        rc = at_reference(d, i, &in, k, finish_other, count, &why);
         if (rc == AZR_EBUSY && why.code == 0)
             break;
         rc = AZR_OK;
@@ -391,6 +466,8 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
             rc = finish_others(d, i, &in, count, err);
         else
             rc = AZR_OK; /* what is wrong with it is told below */
+        if (in.word != 0)
+            word = in.word; /* told, now */
         azri_intent_dispose(&in);
         if (rc < 0)
             return rc;
@@ -401,22 +478,30 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
 static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
                      azr_recovery *count);
 
-/* One that has a home, and after it that one. */
-static int finish_with_home(azri_domain *d, uint32_t i, uint64_t word,
+/*
+ * One that has a home. That goes first, and finishes ours with the rest: ours may
+ * be the last thing that ties this array to it, and the array be removed next.
+ */
+static int finish_with_home(azri_domain *d, int fd, uint32_t i, uint64_t word,
                             azr_recovery *count, azr_error *err)
 {
+    azri_state *s = azri_domain_state(d);
     azri_intent in = {0};
     azri_ref home = {.row = 0};
     bool has_home = azri_intent_read(&in, d, i, word, true, NULL) == AZR_OK &&
                     (in.flags & AZRI_WHAT_HAS_HOME) &&
                     azri_intent_ref(&home, &in, 0, NULL) == AZR_OK;
-    int rc;
+    int rc = AZR_OK;
 
-    azri_intent_dispose(&in);
-    rc = finish_committed(d, i, word, count, err);
-    if (rc == AZR_OK && has_home)
+    if (has_home) {
+        azri_slot_release(s, fd, i);
         try_home(d, &home, azri_word_id(word), count);
-    return rc;
+        rc = azri_slot_try(fd, i, err);
+    }
+    azri_intent_dispose(&in);
+    if (rc < 0 || atomic_load(azri_state_word(s, i)) != word)
+        return rc; /* it is done, or somebody else is at it */
+    return finish_committed(d, i, word, count, err);
 }
 
 /* The home row, whose SLOT byte is held, is it committed? SEALED becomes it. */
@@ -441,18 +526,19 @@ static int settle_home(azri_domain *h, uint32_t row, uint64_t id, bool *out,
     return rc;
 }
 
-/* The home row of one that has been finished, its SLOT byte in hand: it names an
- * array that owes it nothing any more, and may be moved or removed next. What
- * cannot be done now its own recovery does. */
+/* The home row of one that is to be finished, its SLOT byte in hand. What cannot be
+ * done now its own recovery does. */
 static void finish_home(azri_domain *h, uint32_t row, uint64_t id,
                         azr_recovery *count)
 {
-    if (carries(h, row, id) && AZRI_GUARD(OTHERS))
-        azri_ignore(finish_committed(h, row, azri_word(id, AZRI_COMMITTED),
-                                     count, NULL));
+    uint64_t word = atomic_load(azri_state_word(azri_domain_state(h), row));
+
+    if (azri_word_id(word) == id && azri_word_state(word) == AZRI_COMMITTED &&
+        AZRI_GUARD(OTHERS))
+        azri_ignore(finish_committed(h, row, word, count, NULL));
 }
 
-/* The same of a COMMITTED row that has a home: nobody holds that one's SLOT. */
+/* The same without its SLOT byte. */
 static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
                      azr_recovery *count)
 {
@@ -464,16 +550,23 @@ static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
     if (carries(h, home->row, id) &&
         azri_domain_take_fd(h, &fd, NULL) == AZR_OK &&
         azri_slot_try(fd, home->row, NULL) == AZR_OK) {
-        uint64_t word =
-            atomic_load(azri_state_word(azri_domain_state(h), home->row));
-
-        if (word == azri_word(id, AZRI_COMMITTED))
-            finish_home(h, home->row, id, count);
+        finish_home(h, home->row, id, count);
         azri_slot_release(azri_domain_state(h), fd, home->row);
     }
     if (fd >= 0)
         azri_domain_give_fd(h, fd);
     azri_domain_close(h);
+}
+
+/* Ours, where the home could not be finished: by itself. */
+static int finish_left(azri_domain *d, uint32_t i, uint64_t id,
+                       azr_recovery *count, azr_error *err)
+{
+    uint64_t word = atomic_load(azri_state_word(azri_domain_state(d), i));
+
+    if (azri_word_id(word) != id || azri_word_state(word) <= AZRI_ACTIVE)
+        return AZR_OK;
+    return finish_one(d, i, word, count, err);
 }
 
 /*
@@ -510,12 +603,15 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     }
     if (!AZRI_GUARD(HOME_NO))
         committed = true;
+    if (rc == AZR_OK && committed && home_fd >= 0) {
+        azri_slot_release(s, fd, i); /* for who finishes the home */
+        finish_home(h, home->row, id, count);
+        rc = azri_slot_try(fd, i, err);
+    }
     if (rc == AZR_OK && committed)
-        rc = finish_one(d, i, word, count, err);
+        rc = finish_left(d, i, id, count, err);
     else if (rc == AZR_OK)
         rc = roll_back(d, i, word, count);
-    if (rc == AZR_OK && committed && home_fd >= 0)
-        finish_home(h, home->row, id, count);
     if (home_fd >= 0) {
         azri_slot_release(azri_domain_state(h), home_fd, home->row);
         azri_domain_give_fd(h, home_fd);
@@ -579,7 +675,7 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
     case AZRI_COMMITTED:
         if (!AZRI_GUARD(FINISH))
             return roll_back(d, i, word, count);
-        return finish_with_home(d, i, word, count, err);
+        return finish_with_home(d, fd, i, word, count, err);
     case AZRI_PREPARED:
         return finish_prepared(d, fd, i, word, count, err);
     default:

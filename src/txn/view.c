@@ -298,7 +298,7 @@ static int ask_home(azri_view *v, const azri_state *s, uint32_t i,
 /* What items remember of a row: that it was PREPARED once is no change. */
 static uint64_t naming_word(uint64_t word)
 {
-    return azri_word_state(word) == AZRI_PREPARED
+    return azri_word_state(word) == AZRI_PREPARED || azri_word_is_told(word)
                ? azri_word(azri_word_id(word), AZRI_COMMITTED)
                : word;
 }
