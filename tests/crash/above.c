@@ -9,8 +9,8 @@
  *
  * Built with AZRI_SABOTAGE: each guard of this taken away must be noticed.
  */
-#include "base/guard.h"
 #include "core/upkeep.h"
+#include "crash/guards.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
 
@@ -770,9 +770,10 @@ static const control controls[] = {
      ACT_APPEND},
 };
 
-static bool try_format(const control *c, int format, unsigned step)
+static bool try_format(const control *c, int format, bool whole)
 {
     static trial t;
+    unsigned step = whole ? 7 : 1;
     bool ok = begin(&t, format, false, c->plain, c->a);
 
     if (ok && c->value == AZRI_GUARD_ABOVE_LOCK)
@@ -787,24 +788,14 @@ static bool try_format(const control *c, int format, unsigned step)
     return ok;
 }
 
-static bool try_one(const control *c, int format)
+static bool try_v2(const void *arg, bool whole)
 {
-    bool caught;
+    return try_format(arg, 2, whole);
+}
 
-    azri_sabotage = AZRI_GUARD_NONE;
-    if (!try_format(c, format, 7)) {
-        (void)printf("v%d %-19s FAILED with every guard in place: %s\n", format,
-                     c->name, scene_error());
-        return false;
-    }
-    azri_sabotage = c->value;
-    caught = !try_format(c, format, 1);
-    azri_sabotage = AZRI_GUARD_NONE;
-    (void)printf("v%d %-19s %s\n", format, c->name,
-                 caught ? "caught" : "NOT CAUGHT");
-    if (caught)
-        (void)printf("    %.300s\n", scene_error());
-    return caught;
+static bool try_v3(const void *arg, bool whole)
+{
+    return try_format(arg, 3, whole);
 }
 
 int main(void)
@@ -819,12 +810,12 @@ int main(void)
     (void)scene_error();
     (void)tap_shared();
     for (size_t i = 0; i < n; i++) {
-        caught += try_one(&controls[i], 2);
-        caught += try_one(&controls[i], 3);
+        const control *c = &controls[i];
+
+        caught += guard_try(c->name, c->value, try_v2, c);
+        caught += guard_try(c->name, c->value, try_v3, c);
     }
-    scene_roots_remove();
-    (void)printf("%zu of %zu removed guards were noticed\n", caught, 2 * n);
-    return caught == 2 * n ? 0 : 1;
+    return guards_end(caught, 2 * n);
 }
 
 #endif

@@ -6,7 +6,7 @@
  */
 #include "crash/interleave.h"
 
-#include "base/guard.h"
+#include "crash/guards.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -74,15 +74,14 @@ static bool syncs(void)
 }
 
 typedef struct control {
-    const char *guard;
+    const char *name;
     azri_guard value;
-    const char *test;
     bool (*run)(void);
 } control;
 
 #define CONTROL(name, test)                                                    \
     {                                                                          \
-#        name, AZRI_GUARD_##name, #        test, test                          \
+#        name ", " #        test, AZRI_GUARD_##name, test                      \
     }
 
 static const control controls[] = {
@@ -102,26 +101,12 @@ static const control controls[] = {
     CONTROL(SYNC_STAGED, syncs),
 };
 
-/* Each test passes with all guards in place, and fails without this one. */
-static bool try_one(const control *c)
+static bool try_one(const void *arg, bool whole)
 {
-    bool passes, caught;
+    const control *c = arg;
 
-    azri_sabotage = AZRI_GUARD_NONE;
-    passes = c->run();
-    if (!passes) {
-        (void)printf("%-14s %-24s FAILED with every guard in place: %s\n",
-                     c->guard, c->test, scene_error());
-        return false;
-    }
-    azri_sabotage = c->value;
-    caught = !c->run();
-    azri_sabotage = AZRI_GUARD_NONE;
-    (void)printf("%-14s %-24s %s\n", c->guard, c->test,
-                 caught ? "caught" : "NOT CAUGHT");
-    if (caught)
-        (void)printf("    %.300s\n", scene_error());
-    return caught;
+    (void)whole;
+    return c->run();
 }
 
 int main(void)
@@ -129,8 +114,7 @@ int main(void)
     size_t n = sizeof controls / sizeof controls[0], caught = 0;
 
     for (size_t i = 0; i < n; i++)
-        caught += try_one(&controls[i]);
-    scene_roots_remove();
-    (void)printf("%zu of %zu removed guards were noticed\n", caught, n);
-    return caught == n ? 0 : 1;
+        caught += guard_try(controls[i].name, controls[i].value, try_one,
+                            &controls[i]);
+    return guards_end(caught, n);
 }

@@ -9,7 +9,7 @@
  * Built with AZRI_SABOTAGE: without the note in the home row that the others know
  * (TOLD), this must fail.
  */
-#include "base/guard.h"
+#include "crash/guards.h"
 #include "crash/plots.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
@@ -238,6 +238,16 @@ static bool begin(death *s, bool power)
     return true;
 }
 
+#ifdef AZRI_SABOTAGE
+static bool without_guard(const void *arg, bool whole)
+{
+    static death s;
+
+    (void)arg;
+    (void)whole;
+    return begin(&s, false) && sweep(&s);
+}
+#else
 /* What a death right at the commit leaves, and array k opened over it. */
 static bool begin_recovery(death *s, bool power, int k)
 {
@@ -278,6 +288,8 @@ static bool all(bool torture, unsigned long *kills)
     return ok;
 }
 
+#endif
+
 int main(int argc, char **argv)
 {
     bool torture = argc > 1 && strcmp(argv[1], "--torture") == 0;
@@ -292,14 +304,14 @@ int main(int argc, char **argv)
     (void)scene_error();
     (void)tap_shared();
 #ifdef AZRI_SABOTAGE
-    azri_sabotage = AZRI_GUARD_TOLD;
-    ok = !all(torture, &kills);
-    (void)printf("TOLD %s\n    %s\n", ok ? "caught" : "NOT CAUGHT",
-                 scene_error());
+    (void)torture;
+    (void)kills;
+    ok = guards_end(guard_try("TOLD", AZRI_GUARD_TOLD, without_guard, NULL),
+                    1) == 0;
 #else
     ok = all(torture, &kills) && kills >= 1000;
     (void)printf("%lu kills, at least 1000\n%s\n", kills, scene_error());
-#endif
     scene_roots_remove();
+#endif
     return ok ? 0 : 1;
 }

@@ -12,6 +12,7 @@
  */
 #include "base/guard.h"
 #include "core/array.h"
+#include "crash/guards.h"
 #include "crash/plots.h"
 #include "crash/scene.h"
 #include "crash/tap.h"
@@ -910,29 +911,14 @@ static const control controls[] = {
     {"META_EXCLUSIVE", AZRI_GUARD_META_EXCLUSIVE, &plot_shrink},
 };
 
-static bool try_one(const control *c)
+static bool try_plot(const void *arg, bool whole)
 {
     static trial t;
-    bool passes, caught;
+    bool ok = begin(&t, arg, 2, false) && die_in_parts(&t) && keep_out(&t) &&
+              sweep(&t, whole ? 9 : 1);
 
-    azri_sabotage = AZRI_GUARD_NONE;
-    passes = begin(&t, c->p, 2, false) && sweep(&t, 9) && die_in_parts(&t) &&
-             keep_out(&t);
     end(&t);
-    if (!passes) {
-        (void)printf("%-14s FAILED with every guard in place: %s\n", c->name,
-                     scene_error());
-        return false;
-    }
-    azri_sabotage = c->value;
-    caught = begin(&t, c->p, 2, false) &&
-             !(die_in_parts(&t) && keep_out(&t) && sweep(&t, 1));
-    azri_sabotage = AZRI_GUARD_NONE;
-    end(&t);
-    (void)printf("%-14s %s\n", c->name, caught ? "caught" : "NOT CAUGHT");
-    if (caught)
-        (void)printf("    %.300s\n", scene_error());
-    return caught;
+    return ok;
 }
 
 int main(void)
@@ -947,10 +933,9 @@ int main(void)
     (void)scene_error();
     (void)tap_shared();
     for (size_t i = 0; i < n; i++)
-        caught += try_one(&controls[i]);
-    scene_roots_remove();
-    (void)printf("%zu of %zu removed guards were noticed\n", caught, n);
-    return caught == n ? 0 : 1;
+        caught += guard_try(controls[i].name, controls[i].value, try_plot,
+                            controls[i].p);
+    return guards_end(caught, n);
 }
 
 #endif

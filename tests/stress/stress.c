@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -128,6 +129,8 @@ pid_t stress_spawn(void (*fn)(void *arg), void *arg)
         stress_die("fork: %s", strerror(errno));
     if (pid > 0)
         return pid;
+    /* a test that is killed for its time leaves nobody behind */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     fn(arg);
     exit(0);
 }
