@@ -88,12 +88,21 @@ static void print_layout(const struct facts *f)
     printf("%-13s %s\n", "shape", text);
     if (f->named)
         print_names(f);
-    printf("%-13s %s%s\n", "data type", azr_dtype_name(info->dtype),
-           info->big_endian ? ", stored big endian" : "");
+    if (!info->opaque[0])
+        printf("%-13s %s%s\n", "data type", azr_dtype_name(info->dtype),
+               info->big_endian ? ", stored big endian" : "");
     shape_text(text, sizeof text, info->chunks, info->rank);
     printf("%-13s %s, %c order, keys with '%c'\n", "chunks", text, info->order,
            info->separator);
-    printf("%-13s %s\n", "codecs", info->codecs[0] ? info->codecs : "none");
+    printf("%-13s ", "codecs");
+    cli_put(stdout, info->codecs[0] ? info->codecs : "none");
+    printf("\n");
+    if (info->opaque[0]) {
+        printf("%-13s not readable here: ", "elements");
+        cli_put(stdout, info->opaque);
+        printf("\n");
+        return;
+    }
     elem_text(fill, info->dtype, info->fill);
     printf("%-13s %s\n", "fill value", info->has_fill ? fill : "none (0)");
 }
@@ -105,10 +114,11 @@ static void print_state(const struct facts *f)
     char text[32];
 
     bytes_text(text, sizeof text, logical);
-    printf("%-13s %s (%.0f bytes)\n", "logical", text, logical);
+    if (!info->opaque[0])
+        printf("%-13s %s (%.0f bytes)\n", "logical", text, logical);
     bytes_text(text, sizeof text, (double)f->nbytes);
     printf("%-13s %s (%" PRIu64 " bytes)", "stored", text, f->nbytes);
-    if (f->nbytes > 0 && f->chunks == info->chunk_count)
+    if (f->nbytes > 0 && f->chunks == info->chunk_count && !info->opaque[0])
         printf(", ratio %.2f", logical / (double)f->nbytes);
     printf("\n%-13s %" PRIu64 " of %" PRIu64 " present\n", "chunks stored",
            f->chunks, info->chunk_count);
@@ -139,6 +149,18 @@ static void json_names(struct json *j, const struct facts *f)
     json_close(j, ']');
 }
 
+/* Of an array whose elements cannot be read `opaque` says why. */
+static void json_element_type(struct json *j, const azr_array_info *info)
+{
+    if (info->opaque[0]) {
+        json_null(j, "dtype");
+        json_text(j, "opaque", info->opaque);
+        return;
+    }
+    json_text(j, "dtype", azr_dtype_name(info->dtype));
+    json_text(j, "byte_order", info->big_endian ? "big" : "little");
+}
+
 static void print_json(const struct facts *f)
 {
     const azr_array_info *info = &f->info;
@@ -152,17 +174,18 @@ static void print_json(const struct facts *f)
     json_int(&j, "zarr_format", info->zarr_format);
     json_ints(&j, "shape", info->shape, info->rank);
     json_names(&j, f);
-    json_text(&j, "dtype", azr_dtype_name(info->dtype));
-    json_text(&j, "byte_order", info->big_endian ? "big" : "little");
+    json_element_type(&j, info);
     json_ints(&j, "chunks", info->chunks, info->rank);
     letter[0] = info->order;
     json_text(&j, "order", letter);
     letter[0] = info->separator;
     json_text(&j, "separator", letter);
     json_text(&j, "codecs", info->codecs);
-    elem_json(fill, info->dtype, info->fill);
-    json_raw(&j, "fill_value", info->has_fill ? fill : "null");
-    json_real(&j, "nbytes", logical_nbytes(info));
+    if (!info->opaque[0]) {
+        elem_json(fill, info->dtype, info->fill);
+        json_raw(&j, "fill_value", info->has_fill ? fill : "null");
+        json_real(&j, "nbytes", logical_nbytes(info));
+    }
     json_uint(&j, "nbytes_stored", f->nbytes);
     json_uint(&j, "chunks_present", f->chunks);
     json_uint(&j, "chunks_total", info->chunk_count);
@@ -254,7 +277,7 @@ int cmd_info(struct cli *cli, int argc, char **argv)
     if (azr_node_at(&kind, NULL, f.path, NULL) == AZR_OK &&
         kind == AZR_NODE_GROUP)
         return info_of_group(cli, f.path);
-    rc = cli_open(cli, &array, f.path, 0);
+    rc = cli_open(cli, &array, f.path, AZR_OPEN_OPAQUE);
     if (rc == 0)
         rc = gather(cli, &f, array);
     azr_array_close(array);

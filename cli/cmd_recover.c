@@ -55,8 +55,8 @@ static int recover_or_foresee(struct job *job, azr_recovery *out,
                               const char *path, azr_error *err)
 {
     uint32_t flags = job->dry_run ? 0 : AZR_OPEN_WRITE;
-    azr_open_options o =
-        cli_open_options(job->cli, flags | AZR_OPEN_NO_RECOVERY);
+    azr_open_options o = cli_open_options(
+        job->cli, flags | AZR_OPEN_NO_RECOVERY | AZR_OPEN_OPAQUE);
     azr_array *array = NULL;
     int rc = azr_array_open(&array, path, &o, err);
 

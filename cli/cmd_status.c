@@ -418,7 +418,7 @@ int cmd_status(struct cli *cli, int argc, char **argv)
     if (azr_node_at(&kind, NULL, words.items[0], NULL) == AZR_OK &&
         kind != AZR_NODE_ARRAY)
         return survey_again(cli, words.items[0], is_watch, interval_ms);
-    rc = cli_open(cli, &array, words.items[0], 0);
+    rc = cli_open(cli, &array, words.items[0], AZR_OPEN_OPAQUE);
     if (rc == 0)
         rc = is_watch ? watch(cli, array, words.items[0], interval_ms)
                       : show(cli, array, words.items[0]);

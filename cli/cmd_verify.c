@@ -137,7 +137,8 @@ static int verify(struct cli *cli, const char *path)
     char *list = NULL;
     size_t size = 0;
     struct audit a = {.cli = cli, .found = stdout};
-    int rc = cli_open(cli, &array, path, 0), status = AZR_OK;
+    int rc = cli_open(cli, &array, path, AZR_OPEN_OPAQUE);
+    int status = AZR_OK;
 
     if (rc == 0)
         rc = begin(&a, &list, &size);

@@ -164,7 +164,8 @@ static int fail_aside(const struct cli *cli, int rc, const azr_error *err,
 int node_visit(struct cli *cli, const struct node *n, node_work_fn work,
                void *arg)
 {
-    azr_open_options o = cli_open_options(cli, AZR_OPEN_NO_RECOVERY);
+    azr_open_options o =
+        cli_open_options(cli, AZR_OPEN_NO_RECOVERY | AZR_OPEN_OPAQUE);
     azr_error err = AZR_ERROR_INIT;
     azr_array *array = NULL;
     int rc = n->status;

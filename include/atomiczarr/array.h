@@ -41,6 +41,15 @@ typedef enum azr_durability {
  *  above as it is: stale. Without it they are renewed with the change, and where
  *  that is not permitted the change is refused (AZR_EPERM). */
 #define AZR_OPEN_STALE_CONSOLIDATED 128u
+/** Open also an array of which only shape, chunk grid and key encoding are known:
+ *  with a data type, fill value, codecs, filters or storage transformers that this
+ *  library cannot handle; a shard is a chunk then. Its chunks are read and written
+ *  as they are stored (azr_txn_read_chunk, azr_txn_write_chunk). What needs
+ *  elements (read, write, fill, update, append) is AZR_EUNSUPPORTED; resize keeps
+ *  chunks that the new shape goes through as they are, so that what they hold
+ *  beyond it comes back with a larger shape; verify does not look into chunks. All
+ *  else works as ever, and for arrays that are known the flag changes nothing. */
+#define AZR_OPEN_OPAQUE 1024u
 /** For the functions that create. An array or group that is there is replaced,
  *  with all that is below it: the new one is built hidden, and comes into place
  *  in one step. Old handles fail with AZR_ENOTFOUND, "was replaced". A directory
@@ -140,6 +149,9 @@ typedef struct azr_array_info {
     uint8_t array_id[16];
     uint64_t chunk_count; /**< cells of the grid (saturates) */
     char codecs[256];     /**< names in encoding order, comma separated */
+    /** Why elements cannot be read or written; "": they can. Of such an array
+     *  (AZR_OPEN_OPAQUE) dtype is 0, and byte order and fill mean nothing. */
+    char opaque[256];
 } azr_array_info;
 
 AZR_API AZR_CHECKED int azr_array_info_get(azr_array *array,

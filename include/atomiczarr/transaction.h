@@ -47,6 +47,43 @@ AZR_API AZR_CHECKED int azr_txn_fill(azr_txn *txn, azr_array *array,
                                      const azr_selection *sel,
                                      const void *value, size_t value_nbytes,
                                      azr_error *err);
+/**
+ * One chunk as it is stored, whatever its codecs: of any array, also of one that was
+ * opened with AZR_OPEN_OPAQUE. `index` has a number for each dimension, in the
+ * grid. It is a read of the transaction like others, and sees what the transaction
+ * has written, encoded. Several such reads alone are a snapshot of these chunks, if
+ * azr_txn_commit says so.
+ *
+ * @param out  the bytes, to be given to azr_free; NULL: there is no such chunk, all
+ *             of it is the fill value
+ * @return as azr_txn_read; AZR_EINVAL (RANGE) outside of the grid, AZR_EUNSUPPORTED
+ *         (CHUNK) above 2 GiB
+ */
+AZR_API AZR_CHECKED int azr_txn_read_chunk(azr_txn *txn, azr_array *array,
+                                           const int64_t *index, void **out,
+                                           size_t *nbytes, azr_error *err);
+/** The same of a part of it: `most` bytes from `offset` on, or as many as there
+ *  are; a negative offset counts from the end. Parts of one chunk that are read in
+ *  one transaction are of the same object, if it is committed. */
+AZR_API AZR_CHECKED int azr_txn_read_chunk_part(azr_txn *txn, azr_array *array,
+                                                const int64_t *index,
+                                                int64_t offset, size_t most,
+                                                void **out, size_t *nbytes,
+                                                azr_error *err);
+/**
+ * Replace a chunk by these bytes, which are copied, as they are: nothing checks
+ * that they can be decoded. `bytes` NULL: remove it, so that it reads as the fill
+ * value. If it was read in this transaction, a plain Zarr program that has replaced
+ * it since is noticed (AZR_ECONFLICT, FOREIGN). Elements of it may be read and
+ * written in the same transaction: AZR_ECORRUPT if it then does not decode.
+ *
+ * @return as azr_txn_write; AZR_EINVAL (RANGE) outside of the grid, AZR_EUNSUPPORTED
+ *         (CHUNK) above 2 GiB
+ */
+AZR_API AZR_CHECKED int azr_txn_write_chunk(azr_txn *txn, azr_array *array,
+                                            const int64_t *index,
+                                            const void *bytes, size_t nbytes,
+                                            azr_error *err);
 /** Shape as the transaction sees it; it then depends on the shape. */
 AZR_API AZR_CHECKED int azr_txn_shape(azr_txn *txn, azr_array *array,
                                       int64_t *shape_out, azr_error *err);

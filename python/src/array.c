@@ -489,7 +489,7 @@ static PyObject *info(PyObject *o, PyObject *unused)
         0)
         return NULL;
     return Py_BuildValue(
-        "{si si sN sN si sC sC sC sN si si sK ss}", "zarr_format",
+        "{si si sN sN si sC sC sC sN si si sK ss ss}", "zarr_format",
         i->zarr_format, "dtype", i->dtype, "shape",
         azp_tuple(i->shape, i->rank), "chunks", azp_tuple(i->chunks, i->rank),
         "big_endian", i->big_endian, "order", i->order ? i->order : 'C',
@@ -500,7 +500,8 @@ static PyObject *info(PyObject *o, PyObject *unused)
                                         (Py_ssize_t)azr_dtype_nbytes(i->dtype))
             : Py_NewRef(Py_None),
         "durability", i->durability, "has_state", i->has_state, "chunk_count",
-        (unsigned long long)i->chunk_count, "codecs", i->codecs);
+        (unsigned long long)i->chunk_count, "codecs", i->codecs, "opaque",
+        i->opaque);
 }
 
 static int op_usage(void *handle, void *arg, azr_error *err)

@@ -122,5 +122,8 @@ PyObject *azp_txn_run(PyObject *m, PyObject *args);
 /* The transaction `o` with the right to use it, until azp_txn_give. NULL: not. */
 azp_txn *azp_txn_take(PyObject *o);
 void azp_txn_give(azp_txn *t);
+/* Methods of transactions. */
+PyObject *azp_txn_read_chunk(PyObject *o, PyObject *args);
+PyObject *azp_txn_write_chunk(PyObject *o, PyObject *args);
 
 #endif

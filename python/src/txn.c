@@ -185,6 +185,8 @@ static PyMethodDef methods[] = {
     {"commit", commit, METH_NOARGS, NULL},
     {"rollback", rollback, METH_NOARGS, NULL},
     {"wrote", wrote, METH_NOARGS, NULL},
+    {"read_chunk", azp_txn_read_chunk, METH_VARARGS, NULL},
+    {"write_chunk", azp_txn_write_chunk, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -84,6 +84,52 @@ int azr_txn_fill(azr_txn *txn, azr_array *array, const azr_selection *sel,
     return rc < 0 ? rc : azri_transaction_write(txn, array, sel, &m, err);
 }
 
+int azr_txn_read_chunk_part(azr_txn *txn, azr_array *array,
+                            const int64_t *index, int64_t offset, size_t most,
+                            void **out, size_t *nbytes, azr_error *err)
+{
+    azri_span found = {NULL, 0};
+    union {
+        const void *mine;
+        void *theirs;
+    } p;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(out);
+    NEED(nbytes);
+    rc = azri_transaction_read_chunk(txn, array, index, offset, most, &found,
+                                     err);
+    if (rc < 0)
+        return rc;
+    p.mine = found.data;
+    *out = p.theirs;
+    *nbytes = found.nbytes;
+    return AZR_OK;
+}
+
+int azr_txn_read_chunk(azr_txn *txn, azr_array *array, const int64_t *index,
+                       void **out, size_t *nbytes, azr_error *err)
+{
+    return azr_txn_read_chunk_part(txn, array, index, 0, SIZE_MAX, out, nbytes,
+                                   err);
+}
+
+int azr_txn_write_chunk(azr_txn *txn, azr_array *array, const int64_t *index,
+                        const void *bytes, size_t nbytes, azr_error *err)
+{
+    azri_span given = {bytes, nbytes};
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    if (nbytes > 0)
+        NEED(bytes);
+    return azri_transaction_write_chunk(txn, array, index, given, err);
+}
+
 int azr_txn_shape(azr_txn *txn, azr_array *array, int64_t *shape_out,
                   azr_error *err)
 {

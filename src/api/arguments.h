@@ -21,7 +21,7 @@ AZR_CHECKED int azri_take_options(azr_open_options *out,
 #define AZRI_ARRAY_FLAGS                                                       \
     (AZR_OPEN_WRITE | AZR_OPEN_INSIST | AZR_OPEN_WRITE_EMPTY |                 \
      AZR_OPEN_READ_UNLOCKED | AZR_OPEN_KERNEL_LOCKS | AZR_OPEN_NO_RECOVERY |   \
-     AZR_OPEN_STALE_CONSOLIDATED)
+     AZR_OPEN_STALE_CONSOLIDATED | AZR_OPEN_OPAQUE)
 
 /* struct_size of a caller's `type`. */
 AZR_CHECKED int azri_check_size(const char *type, uint32_t found, size_t needed,

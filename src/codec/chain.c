@@ -249,6 +249,20 @@ static int build(azri_chain *chain, const azri_meta *m, azr_error *err)
     return azri_buf_terminate(&chain->names, err);
 }
 
+/* Of an array that is opaque: nothing runs through it. */
+static int name_only(azri_chain *chain, const azri_meta *m, azr_error *err)
+{
+    struct building b = {.chain = chain, .meta = m};
+    int rc = AZR_OK;
+
+    for (size_t i = 0; i < m->codec_count && rc == AZR_OK; i++)
+        rc = add_name(&b, m->codecs[i].name, err);
+    chain->is_plain = false;
+    chain->swap_unit = 1;
+    chain->stored_max = SIZE_MAX;
+    return rc < 0 ? rc : azri_buf_terminate(&chain->names, err);
+}
+
 int azri_chain_new(azri_chain **out, const azri_meta *m, azr_error *err)
 {
     azri_chain *chain = azri_calloc(1, sizeof *chain);
@@ -268,7 +282,7 @@ int azri_chain_new(azri_chain **out, const azri_meta *m, azr_error *err)
         rc = azri_fail_nomem(err, m->codec_count * sizeof *chain->stages);
         goto done;
     }
-    rc = build(chain, m, err);
+    rc = m->opaque ? name_only(chain, m, err) : build(chain, m, err);
     if (rc < 0)
         goto done;
 

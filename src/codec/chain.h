@@ -20,6 +20,7 @@ typedef struct azri_coder azri_coder;
  * configuration; AZR_ECORRUPT a chain that is not (A→A)* A→B (B→B)*. */
 AZR_CHECKED int azri_chain_new(azri_chain **out, const azri_meta *m,
                                azr_error *err);
+/* (Of a document that is opaque: the names alone. Nothing may run through it.) */
 void azri_chain_free(azri_chain *c);
 
 /* Byte strides of chunk dimension d inside the encoded-side buffer ("chunk

@@ -82,6 +82,8 @@ static int plan_part(part *p, azr_error *err)
     int rc = azri_ground_current(p->a, &p->g, err); /* [A-read] */
 
     if (rc == AZR_OK)
+        rc = azri_ground_need_elements(p->a, p->g, err);
+    if (rc == AZR_OK)
         rc = azri_appended_shape(p->shape, p->g->meta, of->axis, of->length,
                                  err);
     if (rc == AZR_OK)

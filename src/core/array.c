@@ -266,12 +266,9 @@ static int make_ready(azr_array *a, int durability, azr_error *err)
 
     if (!g)
         return AZR_ENOTFOUND; /* cannot be: the first ground was found */
-    if (g->meta->read_only || azri_chain_is_partial(g->chain)) {
+    if (azri_ground_is_partial(g)) {
         azri_ground_unref(g);
-        return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_CODEC,
-                             "'%s' has an optional codec that is not "
-                             "supported: it can be read, not written",
-                             azri_domain_path(a->d));
+        return azri_array_refuse_partial(a, err);
     }
     azri_grid_of(&grid, g->meta);
     azri_ground_unref(g);

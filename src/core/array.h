@@ -61,6 +61,16 @@ AZR_CHECKED int azri_ground_stands(azr_array *a, const azri_ground *g,
 /* One of a document that stands nowhere yet. */
 AZR_CHECKED int azri_ground_of_text(azri_ground **out, azr_array *a,
                                     azri_span text, azr_error *err);
+/* AZR_EUNSUPPORTED: its elements cannot be made of chunks. */
+AZR_CHECKED int azri_ground_need_elements(const azr_array *a,
+                                          const azri_ground *g, azr_error *err);
+/* Something optional in it is not known: elements can be read, not written. */
+bool azri_ground_is_partial(const azri_ground *g);
+int azri_array_refuse_partial(const azr_array *a, azr_error *err);
+/* Its document once more, with the attributes that format 2 keeps elsewhere. */
+AZR_CHECKED int azri_ground_meta(azri_meta **out, const azr_array *a,
+                                 const azri_ground *g, azri_span zattrs,
+                                 azr_error *err);
 /* The newest, for a writer that holds its locks and has looked. */
 AZR_CHECKED int azri_ground_current(azr_array *a, azri_ground **out,
                                     azr_error *err);
@@ -106,6 +116,13 @@ typedef struct azri_source {
     const char *key;
 } azri_source;
 
+/* `n` bytes of the object from `offset` on. */
+AZR_CHECKED int azri_stored_read(const azri_source *from, void *dst, size_t n,
+                                 uint64_t offset, azr_error *err);
+/* Stored bytes → exactly the chunk buffer at `chunk`; `key` is for messages. */
+AZR_CHECKED int azri_chunk_decode(const azri_ground *g, azri_coder *coder,
+                                  azri_span stored, const char *key,
+                                  uint8_t *chunk, azr_error *err);
 /* Decode into the coder's chunk buffer (absent: fill value). */
 AZR_CHECKED int azri_chunk_load(const azri_ground *g, azri_coder *coder,
                                 const azri_source *from, uint8_t **chunk_out,
@@ -147,6 +164,10 @@ typedef struct azri_read_hooks {
     /* Plan by `as`, which stands as long as the document of `base` does; once that
      * has moved the read is AZR_ECONFLICT (no message). NULL: the newest one. */
     azri_ground *as, *base;
+    /* What is done with each chunk's object instead of decoding it into `dst`,
+     * which is then not used. NULL: decoded. */
+    int (*raw)(void *raw_arg, const azri_source *from, azr_error *err);
+    void *raw_arg;
 } azri_read_hooks;
 AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
                                 const azri_caller_memory *dst,
@@ -244,6 +265,17 @@ AZR_CHECKED int azri_transaction_create(azr_txn *t, azr_array **out,
                                         const azr_array_spec *spec,
                                         const azr_open_options *options,
                                         azr_error *err);
+/* ---- txn_chunks.c: chunks as they are stored ---- */
+/* From byte `offset` on (negative: from the end), at most `most` of them. *out is
+ * NULL if there is no such chunk. */
+AZR_CHECKED int azri_transaction_read_chunk(azr_txn *t, azr_array *a,
+                                            const int64_t *index,
+                                            int64_t offset, size_t most,
+                                            azri_span *out, azr_error *err);
+/* bytes.data NULL: there is to be none. */
+AZR_CHECKED int azri_transaction_write_chunk(azr_txn *t, azr_array *a,
+                                             const int64_t *index,
+                                             azri_span bytes, azr_error *err);
 /* ---- append_all.c ---- */
 AZR_CHECKED int azri_append_all(azr_append_part *parts, size_t n,
                                 const azr_txn_options *o, azr_error *err);

@@ -43,8 +43,7 @@ static int parse_with_attributes(azr_array *a, const azri_ground *g,
     if (zattrs && zattrs->handle >= 0)
         rc = azri_document_read(a, zattrs, ".zattrs", &text, err);
     if (rc == AZR_OK)
-        rc = azri_meta_parse(out, a->format, azri_buf_span(&g->meta->text),
-                             azri_buf_span(&text), err);
+        rc = azri_ground_meta(out, a, g, azri_buf_span(&text), err);
     azri_buf_dispose(&text);
     return rc;
 }

@@ -54,8 +54,8 @@ static int check_raw_size(const azri_ground *g, const azri_source *from,
                          g->meta->chunk_nbytes);
 }
 
-static int read_stored(const azri_source *from, void *dst, size_t n,
-                       uint64_t offset, azr_error *err)
+int azri_stored_read(const azri_source *from, void *dst, size_t n,
+                     uint64_t offset, azr_error *err)
 {
     AZRI_COUNT(bytes_read, n);
     return from->store->ops->read(from->store, from->object, dst, n, offset,
@@ -74,6 +74,27 @@ static int name_chunk(int rc, const char *key, azr_error *err)
                          text);
 }
 
+static int fail_size(const azri_ground *g, const char *key, uint64_t nbytes,
+                     azr_error *err)
+{
+    return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
+                         "chunk '%s': %llu bytes, at most %zu can hold it", key,
+                         (unsigned long long)nbytes,
+                         azri_chain_stored_max(g->chain));
+}
+
+int azri_chunk_decode(const azri_ground *g, azri_coder *coder, azri_span stored,
+                      const char *key, uint8_t *chunk, azr_error *err)
+{
+    int rc;
+
+    if (stored.nbytes > azri_chain_stored_max(g->chain))
+        return fail_size(g, key, stored.nbytes, err);
+    rc = azri_chain_decode(g->chain, coder, stored, chunk,
+                           g->meta->chunk_nbytes, err);
+    return name_chunk(rc, key, err);
+}
+
 /* Stored object → exactly the chunk buffer at `chunk`. */
 static int decode(const azri_ground *g, azri_coder *coder,
                   const azri_source *from, uint8_t *chunk, azr_error *err)
@@ -88,23 +109,18 @@ static int decode(const azri_ground *g, azri_coder *coder,
         rc = check_raw_size(g, from, err);
         if (rc < 0)
             return rc;
-        return read_stored(from, chunk, g->meta->chunk_nbytes, 0, err);
+        return azri_stored_read(from, chunk, g->meta->chunk_nbytes, 0, err);
     }
     if (nbytes > azri_chain_stored_max(g->chain))
-        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
-                             "chunk '%s': %llu bytes, at most %zu can hold it",
-                             from->key, (unsigned long long)nbytes,
-                             azri_chain_stored_max(g->chain));
+        return fail_size(g, from->key, nbytes, err);
     rc = azri_coder_stored(coder, (size_t)nbytes, &buffer, err);
     if (rc == AZR_OK)
-        rc = read_stored(from, buffer, (size_t)nbytes, 0, err);
+        rc = azri_stored_read(from, buffer, (size_t)nbytes, 0, err);
     if (rc < 0)
         return rc;
     stored.data = buffer;
     stored.nbytes = (size_t)nbytes;
-    rc = azri_chain_decode(g->chain, coder, stored, chunk,
-                           g->meta->chunk_nbytes, err);
-    return name_chunk(rc, from->key, err);
+    return azri_chunk_decode(g, coder, stored, from->key, chunk, err);
 }
 
 int azri_chunk_load(const azri_ground *g, azri_coder *coder,
@@ -156,7 +172,7 @@ static int read_raw_part(const azri_ground *g, azri_coder *coder,
         return rc;
     hull_in_chunk(g, p, piece, &first, &end);
     AZRI_COUNT(chunks_read, 1);
-    return read_stored(from, *chunk_out + first, end - first, first, err);
+    return azri_stored_read(from, *chunk_out + first, end - first, first, err);
 }
 
 int azri_chunk_read(const azri_ground *g, azri_coder *coder,

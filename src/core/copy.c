@@ -312,6 +312,7 @@ static int open_array(copier *c, azr_array **out, const source *s,
     int rc = azri_buf_printf(&path, err, s->path[0] ? "%s/%s" : "%s%s", c->from,
                              s->path);
 
+    o.flags = AZR_OPEN_OPAQUE;
     o.timeout_ms = c->o->timeout_ms;
     o.cancel = c->o->cancel;
     if (rc == AZR_OK)

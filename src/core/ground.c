@@ -4,6 +4,7 @@
 
 #include "model/jsontext.h"
 
+#include <stdio.h>
 #include <string.h>
 
 azri_ground *azri_ground_ref(azri_ground *g)
@@ -56,11 +57,84 @@ static void swap_fill(azri_ground *g)
     }
 }
 
+static int compile(azri_ground *g, const azr_array *a, azri_span text,
+                   azr_error *err)
+{
+    azri_span none = {NULL, 0};
+    int rc = azri_meta_parse(&g->meta, a->format, text, none, err);
+
+    if (rc == AZR_OK)
+        rc = azri_chain_new(&g->chain, g->meta, err);
+    if (rc < 0 || !(a->options.flags & AZR_OPEN_OPAQUE) ||
+        !(a->options.flags & AZR_OPEN_WRITE) || !azri_ground_is_partial(g))
+        return rc;
+    /* elements could be read; who wants to write gets chunks as they are */
+    return azri_array_refuse_partial(a, err);
+}
+
+/* What the document says of its grid, if that is all that can be understood. */
+static int compile_grid(azri_ground *g, const azr_array *a, azri_span text,
+                        const azr_error *why, azr_error *err)
+{
+    azri_span none = {NULL, 0};
+    int rc;
+
+    azri_chain_free(g->chain);
+    azri_meta_free(g->meta);
+    g->chain = NULL;
+    g->meta = NULL;
+    rc = azri_meta_parse_grid(&g->meta, a->format, text, none, why, err);
+    return rc < 0 ? rc : azri_chain_new(&g->chain, g->meta, err);
+}
+
+static bool may_be_opaque(const azr_array *a, int rc)
+{
+    return (a->options.flags & AZR_OPEN_OPAQUE) &&
+           (rc == AZR_EUNSUPPORTED || rc == AZR_ECORRUPT || rc == AZR_EINVAL);
+}
+
+int azri_ground_need_elements(const azr_array *a, const azri_ground *g,
+                              azr_error *err)
+{
+    if (!g->meta->opaque)
+        return AZR_OK;
+    return azri_fail_sub(err, AZR_EUNSUPPORTED, g->meta->opaque_sub,
+                         "'%s': %.300s; it can be read and written by chunks "
+                         "as they are stored, not by elements",
+                         azri_domain_path(a->d), g->meta->opaque);
+}
+
+bool azri_ground_is_partial(const azri_ground *g)
+{
+    return g->meta->read_only || azri_chain_is_partial(g->chain);
+}
+
+int azri_array_refuse_partial(const azr_array *a, azr_error *err)
+{
+    return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_CODEC,
+                         "'%s' has an optional codec that is not supported: "
+                         "it can be read, not written",
+                         azri_domain_path(a->d));
+}
+
+int azri_ground_meta(azri_meta **out, const azr_array *a, const azri_ground *g,
+                     azri_span zattrs, azr_error *err)
+{
+    azri_span text = azri_buf_span(&g->meta->text);
+    azr_error why = AZR_ERROR_INIT;
+
+    if (!g->meta->opaque)
+        return azri_meta_parse(out, a->format, text, zattrs, err);
+    why.sub = g->meta->opaque_sub;
+    (void)snprintf(why.message, sizeof why.message, "%s", g->meta->opaque);
+    return azri_meta_parse_grid(out, a->format, text, zattrs, &why, err);
+}
+
 int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
                         azr_error *err)
 {
-    azri_span none = {NULL, 0};
     azri_ground *g = azri_calloc(1, sizeof *g);
+    azr_error why = AZR_ERROR_INIT;
     int rc;
 
     if (!g)
@@ -68,9 +142,11 @@ int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
     atomic_init(&g->refs, 1);
     g->store = azri_domain_store(a->d);
     g->document.handle = -1;
-    rc = azri_meta_parse(&g->meta, a->format, text, none, err);
-    if (rc == AZR_OK)
-        rc = azri_chain_new(&g->chain, g->meta, err);
+    rc = compile(g, a, text, &why);
+    if (may_be_opaque(a, rc))
+        rc = compile_grid(g, a, text, &why, err);
+    else if (rc < 0 && err && err->code == 0)
+        *err = why;
     if (rc < 0) {
         azri_ground_unref(g);
         return rc;

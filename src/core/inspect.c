@@ -63,6 +63,8 @@ static void describe(azr_array_info *out, azr_array *a, const azri_ground *g)
     out->chunk_count = cells;
     (void)snprintf(out->codecs, sizeof out->codecs, "%s",
                    azri_chain_names(g->chain));
+    (void)snprintf(out->opaque, sizeof out->opaque, "%.255s",
+                   m->opaque ? m->opaque : "");
 }
 
 int azri_array_info(azr_array *a, azr_array_info *out, azr_error *err)
@@ -226,7 +228,7 @@ static int verify_chunk(void *arg, const uint64_t *coords, const char *key,
     rc = store->ops->open(store, key, &o, &why);
     if (rc == AZR_ENOTFOUND)
         return AZR_OK; /* removed while we looked */
-    if (rc == AZR_OK)
+    if (rc == AZR_OK && !v->g->meta->opaque)
         rc = azri_chunk_load(v->g, v->coder, &from, &chunk, &why);
     if (o.handle >= 0)
         store->ops->close(store, &o);

@@ -74,6 +74,8 @@ static int append_locked(azr_array *a, azri_txn *t, int axis, int64_t length,
     if (rc == AZR_OK)
         rc = azri_ground_current(a, &g, err); /* [A-read] */
     if (rc == AZR_OK)
+        rc = azri_ground_need_elements(a, g, err);
+    if (rc == AZR_OK)
         rc = azri_appended_shape(shape, g->meta, axis, length, err);
     if (rc == AZR_OK)
         rc = azri_appended_plan(&plan, g->meta, shape, axis, err);
@@ -163,6 +165,8 @@ bool azri_victims_outside(const azri_victims *v, const uint64_t *c)
 
 bool azri_victims_border(const azri_victims *v, const uint64_t *c)
 {
+    if (v->m->opaque)
+        return false; /* nobody can */
     for (int d = 0; d < v->m->rank; d++) {
         int64_t cell = v->shape[d] / v->m->chunk[d];
 

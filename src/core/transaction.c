@@ -55,8 +55,7 @@ int azri_fail_conflict(const azri_part *p, azr_error *err)
                      azri_domain_path(p->a->d));
 }
 
-/* Does any of what is stored under this key count? */
-static bool has_stored(const azri_part *p, const uint64_t *coords)
+bool azri_part_has_stored(const azri_part *p, const uint64_t *coords)
 {
     const azri_meta *m = p->g->meta;
 
@@ -78,7 +77,7 @@ static const uint8_t *overlay(void *arg, const uint64_t *coords)
 
     if (found)
         return p->chunks[i].bytes;
-    return has_stored(p, coords) ? NULL : p->blank;
+    return azri_part_has_stored(p, coords) ? NULL : p->blank;
 }
 
 static int note_stripe(azri_part *p, uint16_t stripe, uint64_t counter,
@@ -148,7 +147,7 @@ static bool holds(void *arg, const uint64_t *coords)
     return p->locked && (p->alone || azri_set_has(&p->held, coords));
 }
 
-static azri_read_hooks hooks_of(azri_part *p)
+azri_read_hooks azri_part_hooks(azri_part *p)
 {
     azri_read_hooks h = {.note = note_read, .overlay = overlay, .arg = p};
 
@@ -163,7 +162,7 @@ static azri_read_hooks hooks_of(azri_part *p)
 
 int azri_part_verdict(azri_part *p, int rc, azr_error *err)
 {
-    azri_read_hooks hooks = hooks_of(p);
+    azri_read_hooks hooks = azri_part_hooks(p);
 
     if (rc == AZR_EINVAL && !p->created &&
         azri_read_document(p->a, &hooks, &p->t->patience, NULL) ==
@@ -195,8 +194,9 @@ static void free_part(azri_part *p)
 {
     azri_txn_end(p->locked);
     for (size_t i = 0; i < p->count; i++)
-        azri_free(p->chunks[i].bytes);
+        azri_staged_dispose(&p->chunks[i]);
     azri_free(p->chunks);
+    azri_buf_dispose(&p->raw_seen);
     azri_free(p->blank);
     azri_free(p->stripes);
     azri_buf_dispose(&p->zattrs);
@@ -313,7 +313,7 @@ int azri_part_join(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
     rc = azri_part_new(out, t, a, err);
     if (rc < 0 || (*out)->g)
         return rc;
-    hooks = hooks_of(*out);
+    hooks = azri_part_hooks(*out);
     rc = azri_read_document(a, &hooks, &t->patience, err);
     if (rc < 0 && !(*out)->locked) /* it has never been one of them */
         azri_part_forget(t, *out);
@@ -322,8 +322,7 @@ int azri_part_join(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
 
 /* ---------------------------------------------------------------- writes --- */
 
-/* What is stored of a chunk and counts, as a box. */
-static azr_selection stored_box(const azri_part *p, const uint64_t *coords)
+azr_selection azri_part_stored_box(const azri_part *p, const uint64_t *coords)
 {
     const azri_meta *m = p->g->meta;
     int64_t start[AZR_MAX_RANK] = {0}, count[AZR_MAX_RANK] = {0};
@@ -340,8 +339,8 @@ static int load_current(azri_part *p, azri_staged_chunk *c, azr_error *err)
 {
     const azri_meta *m = p->g->meta;
     size_t item = m->dtype->nbytes;
-    azr_selection sel = stored_box(p, c->coords);
-    azri_read_hooks hooks = hooks_of(p);
+    azr_selection sel = azri_part_stored_box(p, c->coords);
+    azri_read_hooks hooks = azri_part_hooks(p);
     azri_caller_memory dst = {NULL, NULL, item};
     azr_memory dense;
     azri_plan plan;
@@ -374,7 +373,7 @@ done:
     return rc;
 }
 
-static int new_blank(uint8_t **out, const azri_part *p, azr_error *err)
+int azri_part_blank(uint8_t **out, const azri_part *p, azr_error *err)
 {
     const azri_meta *m = p->g->meta;
 
@@ -398,20 +397,17 @@ static int add_chunk(azri_part *p, const uint64_t *coords, bool whole,
     int rc = azri_staged_room(p, err);
 
     if (rc == AZR_OK)
-        rc = new_blank(&c.bytes, p, err);
+        rc = azri_part_blank(&c.bytes, p, err);
     if (rc < 0)
         return rc;
     memcpy(c.coords, coords, sizeof c.coords);
-    if (!whole && has_stored(p, coords))
+    if (!whole && azri_part_has_stored(p, coords))
         rc = load_current(p, &c, err);
     if (rc < 0) {
         azri_free(c.bytes);
         return rc;
     }
-    memmove(p->chunks + at + 1, p->chunks + at,
-            (p->count - at) * sizeof *p->chunks);
-    p->chunks[at] = c;
-    p->count++;
+    azri_staged_insert(p, at, &c);
     return AZR_OK;
 }
 
@@ -434,8 +430,24 @@ int azri_part_write(azri_part *p, const azri_plan *plan, const azr_memory *src,
         azri_gather(plan, &piece, src, p->chunks[at].bytes,
                     azri_chain_strides(p->g->chain), p->g->meta->dtype->nbytes,
                     azri_chain_swap_unit(p->g->chain));
+        azri_staged_forget_raw(&p->chunks[at]);
     }
     return AZR_OK;
+}
+
+int azri_part_cut(azri_part *p, const uint64_t *coords, bool *staged,
+                  azr_error *err)
+{
+    azri_victims v = azri_part_victims(p);
+    size_t at = azri_staged_position(p, coords, staged);
+    int rc = AZR_OK;
+
+    if (*staged || !azri_part_has_stored(p, coords) ||
+        !azri_victims_border(&v, coords))
+        return AZR_OK;
+    rc = add_chunk(p, coords, false, at, err);
+    *staged = rc == AZR_OK;
+    return rc;
 }
 
 /* Before a read by a document that is not stored: chunks that a smaller shape went
@@ -443,21 +455,14 @@ int azri_part_write(azri_part *p, const azri_plan *plan, const azr_memory *src,
  * which nothing counts. */
 static int prepare_read(azri_part *p, const azri_plan *plan, azr_error *err)
 {
-    azri_victims v = azri_part_victims(p);
-    int rc = p->blank ? AZR_OK : new_blank(&p->blank, p, err);
+    int rc = p->blank ? AZR_OK : azri_part_blank(&p->blank, p, err);
 
     for (uint64_t i = 0; i < plan->piece_count && rc == AZR_OK; i++) {
         azri_piece piece;
-        bool found;
-        size_t at;
+        bool staged;
 
         azri_plan_piece(plan, i, &piece);
-        if (!has_stored(p, piece.coords) ||
-            !azri_victims_border(&v, piece.coords))
-            continue;
-        at = azri_staged_position(p, piece.coords, &found);
-        if (!found)
-            rc = add_chunk(p, piece.coords, false, at, err);
+        rc = azri_part_cut(p, piece.coords, &staged, err);
     }
     return rc;
 }
@@ -509,9 +514,12 @@ int azri_transaction_read(azr_txn *t, azr_array *a, const azr_selection *sel,
         return rc;
     t->read_count++;
     p->used_shape |= azri_selection_needs_shape(sel);
-    if (p->next || p->created)
+    rc = azri_part_need_elements(p, err);
+    if (rc == AZR_OK)
+        rc = azri_part_decode(p, err);
+    if (rc == AZR_OK && (p->next || p->created))
         rc = read_pending(p, sel, dst, err);
-    hooks = hooks_of(p);
+    hooks = azri_part_hooks(p);
     if (rc == AZR_OK && !p->created)
         rc = azri_array_read(a, sel, dst, &hooks, &t->patience, err);
     return azri_part_verdict(p, rc, err);
@@ -568,6 +576,10 @@ int azri_transaction_write(azr_txn *t, azr_array *a, const azr_selection *sel,
     azri_part *p;
     int rc = azri_part_join_writer(&p, t, a, err);
 
+    if (rc == AZR_OK)
+        rc = azri_part_need_elements(p, err);
+    if (rc == AZR_OK)
+        rc = azri_part_decode(p, err);
     if (rc < 0)
         return rc;
     m = azri_part_top(p)->meta;

@@ -12,6 +12,11 @@ typedef struct azri_staged_chunk {
     uint64_t coords[AZR_MAX_RANK];
     uint8_t *bytes; /* chunk buffer; NULL: what a smaller shape leaves of it */
     azri_seen seen;
+    /* It goes to the disk as it was given; `bytes` is then what it decodes to, or
+     * NULL as long as nobody has asked. */
+    bool is_raw;
+    uint8_t *raw; /* NULL: there is to be no chunk */
+    size_t raw_nbytes;
 } azri_staged_chunk;
 
 /* A set of chunks: rank numbers each. */
@@ -46,7 +51,8 @@ typedef struct azri_part {
     azri_buf zattrs;
     azr_object zattrs_seen; /* what it replaces; kept open */
     azri_chunk_set reads;
-    azri_buf named; /* per read: word of the committed row it came through */
+    azri_buf named;    /* per read: word of the committed row it came through */
+    azri_buf raw_seen; /* azri_raw_seen: what was read as it is stored */
     azri_stripes *stripes; /* NULL: no chunk has been read */
     bool used_shape;
     bool alone;       /* taken before the body ran: META exclusive, … */
@@ -81,6 +87,10 @@ size_t azri_staged_position(const azri_part *p, const uint64_t *coords,
                             bool *found);
 void azri_staged_coords(const void *arg, uint64_t i, uint64_t *out);
 AZR_CHECKED int azri_staged_room(azri_part *p, azr_error *err);
+/* A place for `c` (taken over) at `at`; there must be room. */
+void azri_staged_insert(azri_part *p, size_t at, const azri_staged_chunk *c);
+void azri_staged_forget_raw(azri_staged_chunk *c); /* `bytes` are it now */
+void azri_staged_dispose(azri_staged_chunk *c);
 /* What a smaller shape cuts off stored chunks, beside those staged already; under
  * META exclusive. */
 AZR_CHECKED int azri_staged_victims(azri_part *p, azr_error *err);
@@ -114,6 +124,31 @@ int azri_part_verdict(azri_part *p, int rc, azr_error *err);
 AZR_CHECKED int azri_part_write(azri_part *p, const azri_plan *plan,
                                 const azr_memory *src, azr_error *err);
 azri_victims azri_part_victims(const azri_part *p);
+/* A new chunk buffer of fill values. */
+AZR_CHECKED int azri_part_blank(uint8_t **out, const azri_part *p,
+                                azr_error *err);
+/* Does any of what is stored under this key count? */
+bool azri_part_has_stored(const azri_part *p, const uint64_t *coords);
+/* What is stored of a chunk and counts, as a box. */
+azr_selection azri_part_stored_box(const azri_part *p, const uint64_t *coords);
+azri_read_hooks azri_part_hooks(azri_part *p);
+/* Stage the chunk at `at` as a smaller shape of this transaction leaves it, if it
+ * goes through it. *staged: it is staged now. */
+AZR_CHECKED int azri_part_cut(azri_part *p, const uint64_t *coords,
+                              bool *staged, azr_error *err);
+
+/* ---- txn_chunks.c ---- */
+AZR_CHECKED int azri_part_need_elements(const azri_part *p, azr_error *err);
+/* Before its elements are read, written or cut: what was written as it is stored
+ * gets its `bytes`. */
+AZR_CHECKED int azri_staged_decode(azri_part *p, azri_staged_chunk *c,
+                                   azr_error *err);
+AZR_CHECKED int azri_part_decode(azri_part *p, azr_error *err); /* all */
+/* Before the commit: written chunks that were read before, as they are stored, are
+ * replaced only if they are still the same objects. */
+void azri_part_mark_seen(azri_part *p);
+
+/* ---- again transaction.c ---- */
 AZR_CHECKED int azri_fail_conflict(const azri_part *p, azr_error *err);
 
 /* ---- txn_locks.c ---- */

@@ -124,6 +124,12 @@ static int stage_one(void *arg, uint64_t i, int worker, azr_error *err)
     azri_victims v = azri_part_victims(p);
     int rc;
 
+    if (chunk->is_raw && !chunk->raw)
+        return azri_txn_stage_deleted(p->inner, i, &chunk->seen, err);
+    if (chunk->is_raw) {
+        stored = (azri_span){chunk->raw, chunk->raw_nbytes};
+        return azri_txn_stage(p->inner, i, stored, &chunk->seen, err);
+    }
     if (!chunk->bytes)
         return azri_victims_stage(&v, p->a, p->inner, p->g, chunk->coords, i,
                                   c->coders[worker], err);
@@ -174,6 +180,7 @@ static int stage_part(azri_part *p, azr_error *err)
 {
     int rc = AZR_OK;
 
+    azri_part_mark_seen(p);
     if (p->shrinks)
         rc = azri_staged_victims(p, err);
     if (rc == AZR_OK)

@@ -39,8 +39,10 @@ static int append_part(azri_part *p, int axis, int64_t length,
     azri_ground *g = NULL;
     azr_memory memory;
     azri_plan plan;
-    int rc = azri_appended_shape(shape, m, axis, length, err);
+    int rc = azri_part_need_elements(p, err);
 
+    if (rc == AZR_OK)
+        rc = azri_appended_shape(shape, m, axis, length, err);
     if (rc == AZR_OK)
         rc = azri_appended_plan(&plan, m, shape, axis, err);
     if (rc < 0)
@@ -89,11 +91,16 @@ static int cut_staged(azri_part *p, const int64_t *shape, azr_error *err)
         azri_staged_chunk *c = &p->chunks[i];
 
         if (rc == AZR_OK && azri_victims_outside(&v, c->coords)) {
-            azri_free(c->bytes);
+            azri_staged_dispose(c);
             continue;
         }
-        if (rc == AZR_OK && azri_victims_border(&v, c->coords))
-            rc = azri_victims_blank(&v, p->g, c->coords, c->bytes, err);
+        if (rc == AZR_OK && azri_victims_border(&v, c->coords)) {
+            rc = azri_staged_decode(p, c, err);
+            if (rc == AZR_OK)
+                rc = azri_victims_blank(&v, p->g, c->coords, c->bytes, err);
+            if (rc == AZR_OK)
+                azri_staged_forget_raw(c);
+        }
         p->chunks[left++] = *c;
     }
     p->count = left;
@@ -216,8 +223,8 @@ static int compose_attribute(azri_buf *out, azri_part *p, const char *name,
 {
     azri_span none = {NULL, 0};
     azri_meta *m = NULL;
-    int rc = azri_meta_parse(
-        &m, p->a->format, azri_buf_span(&azri_part_top(p)->meta->text),
+    int rc = azri_ground_meta(
+        &m, p->a, azri_part_top(p),
         p->a->format == 2 ? azri_buf_span(&p->zattrs) : none, err);
 
     if (rc == AZR_OK)

@@ -107,6 +107,27 @@ int azri_staged_room(azri_part *p, azr_error *err)
     return AZR_OK;
 }
 
+void azri_staged_insert(azri_part *p, size_t at, const azri_staged_chunk *c)
+{
+    memmove(p->chunks + at + 1, p->chunks + at,
+            (p->count - at) * sizeof *p->chunks);
+    p->chunks[at] = *c;
+    p->count++;
+}
+
+void azri_staged_forget_raw(azri_staged_chunk *c)
+{
+    azri_free(c->raw);
+    c->raw = NULL;
+    c->is_raw = false;
+}
+
+void azri_staged_dispose(azri_staged_chunk *c)
+{
+    azri_free(c->raw);
+    azri_free(c->bytes);
+}
+
 static int compare_staged(const void *x, const void *y, void *rank)
 {
     const azri_staged_chunk *a = x, *b = y;

@@ -212,6 +212,9 @@ static int make_plan(writer *w, azr_error *err)
     int rc;
 
     forget_plan(w);
+    rc = azri_ground_need_elements(w->a, w->g, err);
+    if (rc < 0)
+        return rc;
     rc = azri_plan_init(&w->plan, w->sel, m->rank, m->shape, m->chunk, err);
     w->planned = rc == AZR_OK;
     return rc;
@@ -478,8 +481,12 @@ int azri_fill_source(azr_memory *out, azr_array *a, const azr_selection *sel,
     azr_memory one = {
         .struct_size = sizeof one, .data = p.out, .nbytes = value_nbytes};
 
+    int rc = azri_ground_need_elements(a, g, err);
+
     one.rank = sel->kind == AZR_SELECT_POINTS ? 1 : g->meta->rank;
     azri_ground_unref(g);
+    if (rc < 0)
+        return rc;
     if (value_nbytes != item)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_DTYPE,
                              "a value of %zu bytes, one element has %zu",

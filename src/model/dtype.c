@@ -38,6 +38,14 @@ const azri_dtype *azri_dtype_get(int id)
     return &table[id - 1];
 }
 
+const azri_dtype *azri_dtype_opaque(void)
+{
+    static const azri_dtype opaque = {
+        AZR_DTYPE_NONE, AZRI_KIND_UINT, "", "", 1, 1};
+
+    return &opaque;
+}
+
 const azri_dtype *azri_dtype_by_v3_name(const char *name)
 {
     for (size_t i = 0; i < ROW_COUNT; i++) {

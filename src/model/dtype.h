@@ -28,6 +28,8 @@ typedef struct azri_dtype {
 const azri_dtype *azri_dtype_get(int id);
 /* The table, for tests that must cover every type: *count_out rows. */
 const azri_dtype *azri_dtype_table(size_t *count_out);
+/* A stand-in for a type that is not known: no id, and no element is ever made. */
+const azri_dtype *azri_dtype_opaque(void);
 /* Exact v3 name; NULL if there is no such type. */
 const azri_dtype *azri_dtype_by_v3_name(const char *name);
 /* The same by kind and size: "i4". */

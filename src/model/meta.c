@@ -24,6 +24,7 @@ void azri_meta_free(azri_meta *m)
     }
     azri_free(m->codecs);
     azri_free(m->dimension_names);
+    azri_free(m->opaque);
     azri_buf_dispose(&m->text);
     azri_buf_dispose(&m->attributes);
     azri_free(m);
@@ -55,9 +56,14 @@ static int take_zattrs(azri_meta *m, azri_span zattrs, azr_error *err)
     return azri_buf_append(&m->attributes, zattrs.data, zattrs.nbytes, err);
 }
 
-int azri_meta_parse(azri_meta **out, int zarr_format, azri_span text,
-                    azri_span zattrs, azr_error *err)
+typedef int (*read_fn)(azri_meta *m, const azri_doc *doc, azr_error *err);
+
+/* `why`: the parsers are those of the grid alone. */
+static int parse(azri_meta **out, int zarr_format, azri_span text,
+                 azri_span zattrs, const azr_error *why, azr_error *err)
 {
+    read_fn v2 = why ? azri_meta_v2_read_grid : azri_meta_v2_read;
+    read_fn v3 = why ? azri_meta_v3_read_grid : azri_meta_v3_read;
     azri_doc doc = {azri_meta_key(zarr_format), AZR_ECORRUPT};
     azri_meta *m;
     int rc = azri_meta_check_object(text, doc.name, err);
@@ -70,15 +76,16 @@ int azri_meta_parse(azri_meta **out, int zarr_format, azri_span text,
     m->zarr_format = zarr_format;
     m->order = 'C';
     rc = azri_buf_append(&m->text, text.data, text.nbytes, err);
-    if (rc < 0)
-        goto done;
-    if (zarr_format == 2) {
+    if (rc >= 0 && zarr_format == 2)
         rc = take_zattrs(m, zattrs, err);
-        if (rc >= 0)
-            rc = azri_meta_v2_read(m, &doc, err);
-    } else {
-        rc = azri_meta_v3_read(m, &doc, err);
+    if (rc >= 0 && why) {
+        m->opaque = azri_strndup(why->message, strlen(why->message));
+        m->opaque_sub = why->sub;
+        if (!m->opaque)
+            rc = azri_fail_nomem(err, strlen(why->message));
     }
+    if (rc >= 0)
+        rc = (zarr_format == 2 ? v2 : v3)(m, &doc, err);
     if (rc < 0)
         goto done;
     *out = m;
@@ -86,6 +93,18 @@ int azri_meta_parse(azri_meta **out, int zarr_format, azri_span text,
 done:
     azri_meta_free(m);
     return rc;
+}
+
+int azri_meta_parse(azri_meta **out, int zarr_format, azri_span text,
+                    azri_span zattrs, azr_error *err)
+{
+    return parse(out, zarr_format, text, zattrs, NULL, err);
+}
+
+int azri_meta_parse_grid(azri_meta **out, int zarr_format, azri_span text,
+                         azri_span zattrs, const azr_error *why, azr_error *err)
+{
+    return parse(out, zarr_format, text, zattrs, why, err);
 }
 
 /* -------------------------------------------------- what parsers share --- */

@@ -38,6 +38,9 @@ typedef struct azri_meta {
     size_t codec_count;
     char order;            /* 'C' or 'F' as v2 says it; v3: 'C' */
     bool big_endian;       /* v2 dtype; v3: of the bytes codec */
+    char *opaque;          /* why elements cannot be made of chunks; NULL: they
+                            * can. dtype, fill and sizes mean nothing then */
+    int opaque_sub;        /* its azr_sub */
     bool read_only;        /* an unknown storage transformer was skipped; of
                             * unknown optional codecs the chain knows */
     char *dimension_names; /* JSON text, or NULL */
@@ -64,6 +67,14 @@ const char *azri_meta_key(int zarr_format);
 AZR_CHECKED int azri_meta_parse(azri_meta **out, int zarr_format,
                                 azri_span text, azri_span zattrs,
                                 azr_error *err);
+/*
+ * Of a document that azri_meta_parse refuses: nothing but shape, chunk grid, key
+ * encoding and names. `opaque` is set to `why`. What these three say must be
+ * understood all the same, and so must members that nobody knows.
+ */
+AZR_CHECKED int azri_meta_parse_grid(azri_meta **out, int zarr_format,
+                                     azri_span text, azri_span zattrs,
+                                     const azr_error *why, azr_error *err);
 void azri_meta_free(azri_meta *m);
 
 /* The document of a new array, into empty buffers. Checks the whole spec:

@@ -96,6 +96,11 @@ AZR_CHECKED int azri_meta_v2_read(azri_meta *m, const azri_doc *doc,
                                   azr_error *err);
 AZR_CHECKED int azri_meta_v3_read(azri_meta *m, const azri_doc *doc,
                                   azr_error *err);
+/* The same of grid, keys and names alone; codecs are names without a meaning. */
+AZR_CHECKED int azri_meta_v2_read_grid(azri_meta *m, const azri_doc *doc,
+                                       azr_error *err);
+AZR_CHECKED int azri_meta_v3_read_grid(azri_meta *m, const azri_doc *doc,
+                                       azr_error *err);
 
 static inline azri_span azri_span_of(const char *text)
 {

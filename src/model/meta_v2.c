@@ -243,9 +243,10 @@ static int check_format(const azri_doc *doc, const azri_member *member,
     return AZR_OK;
 }
 
-int azri_meta_v2_read(azri_meta *m, const azri_doc *doc, azr_error *err)
+static int collect(azri_member members[MEMBER_COUNT], const azri_meta *m,
+                   const azri_doc *doc, azr_error *err)
 {
-    azri_member members[MEMBER_COUNT] = {
+    static const azri_member none[MEMBER_COUNT] = {
         [FORMAT] = {"zarr_format", {NULL, 0}},
         [SHAPE] = {"shape", {NULL, 0}},
         [CHUNKS] = {"chunks", {NULL, 0}},
@@ -256,12 +257,20 @@ int azri_meta_v2_read(azri_meta *m, const azri_doc *doc, azr_error *err)
         [FILTERS] = {"filters", {NULL, 0}},
         [SEPARATOR] = {"dimension_separator", {NULL, 0}},
     };
-    size_t filter_count = 0;
-    int rc = azri_meta_collect(doc, azri_buf_span(&m->text), members,
-                               MEMBER_COUNT, azri_unknown_ignore, err);
+    int rc;
 
-    if (rc >= 0)
-        rc = check_format(doc, &members[FORMAT], err);
+    memcpy(members, none, sizeof none);
+    rc = azri_meta_collect(doc, azri_buf_span(&m->text), members, MEMBER_COUNT,
+                           azri_unknown_ignore, err);
+    return rc < 0 ? rc : check_format(doc, &members[FORMAT], err);
+}
+
+int azri_meta_v2_read(azri_meta *m, const azri_doc *doc, azr_error *err)
+{
+    azri_member members[MEMBER_COUNT];
+    size_t filter_count = 0;
+    int rc = collect(members, m, doc, err);
+
     if (rc >= 0 && !members[COMPRESSOR].value.data)
         rc = azri_meta_refuse(doc, &members[COMPRESSOR],
                               "an object with an \"id\", or null", err);
@@ -279,5 +288,44 @@ int azri_meta_v2_read(azri_meta *m, const azri_doc *doc, azr_error *err)
         rc = read_fill(m, doc, &members[FILL_VALUE], err);
     if (rc >= 0)
         rc = read_chain(m, doc, members, filter_count, err);
+    return rc;
+}
+
+/* An id that can be read; others go without a name. */
+static int name_codec(azri_meta *m, azri_span value, azr_error *err)
+{
+    azri_span id;
+
+    if (m->codec_count == AZRI_MAX_CODECS ||
+        azri_json_type_of(value) != AZRI_JSON_OBJECT ||
+        !azri_json_find(value, "id", &id) ||
+        azri_json_type_of(id) != AZRI_JSON_STRING)
+        return AZR_OK;
+    return azri_meta_push_codec(m, id, value, 2, false, err);
+}
+
+int azri_meta_v2_read_grid(azri_meta *m, const azri_doc *doc, azr_error *err)
+{
+    azri_member members[MEMBER_COUNT];
+    const azri_member *filters = &members[FILTERS];
+    azri_json_walk walk;
+    azri_json_item item;
+    int rc = collect(members, m, doc, err);
+
+    m->dtype = azri_dtype_opaque();
+    if (rc >= 0)
+        rc = read_grid(m, doc, members, err);
+    if (rc >= 0)
+        rc = read_layout(m, doc, members, err);
+    if (rc >= 0)
+        rc = azri_meta_reserve_codecs(m, AZRI_MAX_CODECS, err);
+    if (rc >= 0 && !is_null(filters) &&
+        azri_json_type_of(filters->value) == AZRI_JSON_ARRAY) {
+        walk = azri_json_begin(filters->value);
+        while (rc >= 0 && azri_json_next(&walk, &item))
+            rc = name_codec(m, item.value, err);
+    }
+    if (rc >= 0 && !is_null(&members[COMPRESSOR]))
+        rc = name_codec(m, members[COMPRESSOR].value, err);
     return rc;
 }

@@ -325,10 +325,17 @@ int azri_unknown_v3(const azri_doc *doc, const azri_json_item *item,
                          doc->name, AZRI_SNIP(item->name));
 }
 
+static int check_attributes(const azri_doc *doc, const azri_member *attributes,
+                            azr_error *err)
+{
+    if (!attributes->value.data || is_type(attributes->value, AZRI_JSON_OBJECT))
+        return AZR_OK;
+    return azri_meta_refuse(doc, attributes, "an object", err);
+}
+
 static int read_values(azri_meta *m, const azri_doc *doc,
                        const azri_member *members, azr_error *err)
 {
-    const azri_member *attributes = &members[ATTRIBUTES];
     int rc = read_dtype(m, doc, &members[DATA_TYPE], err);
 
     if (rc >= 0)
@@ -345,15 +352,15 @@ static int read_values(azri_meta *m, const azri_doc *doc,
         rc = read_transformers(m, doc, &members[TRANSFORMERS], err);
     if (rc >= 0)
         rc = read_dimension_names(m, doc, &members[DIMENSIONS], err);
-    if (rc >= 0 && attributes->value.data &&
-        !is_type(attributes->value, AZRI_JSON_OBJECT))
-        rc = azri_meta_refuse(doc, attributes, "an object", err);
+    if (rc >= 0)
+        rc = check_attributes(doc, &members[ATTRIBUTES], err);
     return rc;
 }
 
-int azri_meta_v3_read(azri_meta *m, const azri_doc *doc, azr_error *err)
+static int collect(azri_member members[MEMBER_COUNT], const azri_meta *m,
+                   const azri_doc *doc, azr_error *err)
 {
-    azri_member members[MEMBER_COUNT] = {
+    static const azri_member none[MEMBER_COUNT] = {
         [FORMAT] = {"zarr_format", {NULL, 0}},
         [NODE_TYPE] = {"node_type", {NULL, 0}},
         [SHAPE] = {"shape", {NULL, 0}},
@@ -372,6 +379,7 @@ int azri_meta_v3_read(azri_meta *m, const azri_doc *doc, azr_error *err)
 
     /* what the document is comes before what it holds: of groups and drafts
      * other members are known */
+    memcpy(members, none, sizeof none);
     rc = azri_meta_collect(doc, text, members, MEMBER_COUNT,
                            azri_unknown_ignore, err);
     if (rc >= 0)
@@ -379,7 +387,54 @@ int azri_meta_v3_read(azri_meta *m, const azri_doc *doc, azr_error *err)
     if (rc >= 0)
         rc = azri_meta_collect(doc, text, members, MEMBER_COUNT,
                                azri_unknown_v3, err);
+    return rc;
+}
+
+int azri_meta_v3_read(azri_meta *m, const azri_doc *doc, azr_error *err)
+{
+    azri_member members[MEMBER_COUNT];
+    int rc = collect(members, m, doc, err);
+
+    return rc < 0 ? rc : read_values(m, doc, members, err);
+}
+
+/* Codecs that can be read; others go without a name. */
+static int name_codecs(azri_meta *m, const azri_doc *doc,
+                       const azri_member *codecs, azr_error *err)
+{
+    azri_json_walk walk;
+    azri_json_item item;
+    int rc = azri_meta_reserve_codecs(m, AZRI_MAX_CODECS, err);
+
+    if (rc < 0 || !is_type(codecs->value, AZRI_JSON_ARRAY))
+        return rc;
+    walk = azri_json_begin(codecs->value);
+    while (rc >= 0 && azri_json_next(&walk, &item)) {
+        azri_extension ext = AZRI_EXTENSION_INIT;
+
+        if (m->codec_count < AZRI_MAX_CODECS &&
+            azri_meta_extension(&ext, doc, "codecs", item.value, NULL) >= 0)
+            rc = azri_meta_push_codec(m, ext.name, ext.config, 3, ext.optional,
+                                      err);
+    }
+    return rc;
+}
+
+int azri_meta_v3_read_grid(azri_meta *m, const azri_doc *doc, azr_error *err)
+{
+    azri_member members[MEMBER_COUNT];
+    int rc = collect(members, m, doc, err);
+
+    m->dtype = azri_dtype_opaque();
     if (rc >= 0)
-        rc = read_values(m, doc, members, err);
+        rc = read_grid(m, doc, members, err);
+    if (rc >= 0)
+        rc = read_keying(m, doc, &members[KEYS], err);
+    if (rc >= 0)
+        rc = read_dimension_names(m, doc, &members[DIMENSIONS], err);
+    if (rc >= 0)
+        rc = check_attributes(doc, &members[ATTRIBUTES], err);
+    if (rc >= 0)
+        rc = name_codecs(m, doc, &members[CODECS], err);
     return rc;
 }

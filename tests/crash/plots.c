@@ -196,6 +196,45 @@ static int run_transfer(azr_array **a, int arrays, const char *root,
     return end(txn, rc, err);
 }
 
+/* Chunks 0 and 1 of each as they are stored: `v`, eight elements. */
+static int read_chunks(azr_txn *txn, azr_array *a, int32_t *v, azr_error *err)
+{
+    int rc = AZR_OK;
+
+    for (int64_t c = 0; c < 2 && rc == AZR_OK; c++) {
+        size_t nbytes = 0;
+        void *bytes = NULL;
+
+        rc = azr_txn_read_chunk(txn, a, &c, &bytes, &nbytes, err);
+        if (rc == AZR_OK && nbytes == 4 * sizeof *v)
+            memcpy(v + 4 * c, bytes, nbytes);
+        else if (rc == AZR_OK)
+            rc = AZR_ECORRUPT;
+        azr_free(bytes);
+    }
+    return rc;
+}
+
+static int run_chunks(azr_array **a, int arrays, const char *root,
+                      azr_error *err)
+{
+    azr_txn *txn = NULL;
+    values x;
+    int rc = begin(&txn, err);
+
+    (void)root;
+    memset(&x, 0, sizeof x);
+    for (int k = 0; k < arrays && rc == AZR_OK; k++)
+        rc = read_chunks(txn, a[k], x.v[k], err);
+    expect_transfer(&x, arrays);
+    for (int k = 0; k < arrays && rc == AZR_OK; k++) {
+        for (int64_t c = 0; c < 2 && rc == AZR_OK; c++)
+            rc = azr_txn_write_chunk(txn, a[k], &c, x.v[k] + 4 * c,
+                                     4 * sizeof x.v[k][0], err);
+    }
+    return end(txn, rc, err);
+}
+
 /* ---------------------------------------------------------------- growth --- */
 
 static void expect_append(values *x, int k, int n)
@@ -406,6 +445,12 @@ const plot plot_transfer = {
     .name = "transfer",
     .format = 3,
     .run = run_transfer,
+    .expect = expect_transfer,
+};
+const plot plot_chunks = {
+    .name = "chunks",
+    .format = 3,
+    .run = run_chunks,
     .expect = expect_transfer,
 };
 const plot plot_growth = {

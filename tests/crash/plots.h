@@ -29,6 +29,8 @@ typedef struct plot {
 
 /* Each array gives to the next one; nothing comes or goes. */
 extern const plot plot_transfer;
+/* The same with chunks as they are stored. */
+extern const plot plot_chunks;
 /* Appends, attributes and a write. */
 extern const plot plot_growth;
 /* Array 0 is cut, with another array growing, and others cut and grown again. */

@@ -565,7 +565,7 @@ static bool be_intruder(void *arg)
 
     if (!open_one(&a, t, 0, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY))
         return false;
-    if (a && t->p != &plot_transfer)
+    if (a && t->p != &plot_transfer && t->p != &plot_chunks)
         rc = azr_array_attribute_set(a, "n", "1", &err);
     if (a && rc == AZR_EBUSY && t->p->shrinks)
         rc = azr_array_write(a, &last, &v, sizeof v, &err);
@@ -798,6 +798,8 @@ static const tempo tempi[] = {
     {&plot_transfer, 2, true, 5, 1, 1},
     {&plot_transfer, 3, false, 7, 3, 1},
     {&plot_transfer, 3, true, 0, 0, 1},
+    {&plot_chunks, 2, false, 5, 1, 1},
+    {&plot_chunks, 3, true, 0, 2, 1},
     {&plot_growth, 2, false, 3, 1, 1},
     {&plot_growth, 2, true, 0, 2, 1},
     {&plot_growth, 3, true, 0, 3, 1},
