@@ -114,7 +114,7 @@ static int parse(struct script *s)
     char *next = s->text;
     int rc = 0;
 
-    for (const char *c = s->text; *c; c++)
+    for (const char *c = s->text; c && *c; c++)
         most += *c == '\n';
     s->lines = cli_keep(s->cli, most, sizeof *s->lines);
     while (next && rc == 0) {

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import faulthandler
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ import atomiczarr as az
 
 # A test that hangs says where, and ends.
 LIMIT = 120
+
+# A shell starts what runs in its background with Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

@@ -657,7 +657,7 @@ static int create_replacing(azr_array **out, const char *path,
     if (rc == AZR_OK)
         rc = azri_build_publish(&b, path, options, err);
     azri_build_end(&b);
-    if (rc < 0) {
+    if (rc != AZR_OK) {
         azri_array_close(a);
         return rc;
     }

@@ -328,7 +328,7 @@ static int create_replacing(azr_group **out, const char *path,
     if (rc == AZR_OK)
         rc = azri_build_publish(&b, path, options, err);
     azri_build_end(&b);
-    if (rc < 0) {
+    if (rc != AZR_OK) {
         azri_free(own);
         azri_group_close(g);
         return rc;

@@ -564,7 +564,7 @@ int azri_part_join_writer(azri_part **out, azr_txn *t, azr_array *a,
 
     if (rc == AZR_OK)
         rc = azri_part_join(out, t, a, err);
-    return rc < 0 ? rc : azri_part_check_device(t, *out, err);
+    return rc == AZR_OK ? azri_part_check_device(t, *out, err) : rc;
 }
 
 int azri_transaction_write(azr_txn *t, azr_array *a, const azr_selection *sel,
@@ -580,11 +580,11 @@ int azri_transaction_write(azr_txn *t, azr_array *a, const azr_selection *sel,
         rc = azri_part_need_elements(p, err);
     if (rc == AZR_OK)
         rc = azri_part_decode(p, err);
-    if (rc < 0)
+    if (rc != AZR_OK)
         return rc;
     m = azri_part_top(p)->meta;
     rc = azri_plan_init(&plan, sel, m->rank, m->shape, m->chunk, err);
-    if (rc < 0)
+    if (rc != AZR_OK)
         return azri_part_verdict(p, rc, err);
     p->used_shape |= azri_selection_needs_shape(sel);
     rc = azri_memory_resolve(&memory, src, &plan, m->dtype->nbytes, err);

@@ -286,7 +286,7 @@ int azri_transaction_create(azr_txn *t, azr_array **out, const char *path,
         rc = azri_creation_begin(&a, path, spec, options, &zattrs, err);
     if (rc == AZR_OK)
         rc = azri_part_new(&p, t, a, err);
-    if (rc < 0)
+    if (rc != AZR_OK)
         goto done;
     p->created = true;
     p->g = azri_array_ground(a);

@@ -90,7 +90,7 @@ static int add_place(azri_upkeep *u, int dir, int levels, int format,
     rc = azri_open_at(&fd, dir, path, O_RDONLY | O_DIRECTORY, 0, err);
     if (rc == AZR_OK && azri_sys->fstat(fd, &st) != 0)
         rc = azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", path);
-    if (rc < 0)
+    if (rc != AZR_OK)
         goto done;
     p = find(u, &st, format);
     if (p) {
