@@ -1,0 +1,488 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Everything fails once. Each system call of each act fails with each errno that
+ * it can return, once and for ever, or transfers less than it was asked; each
+ * allocation fails, once and for ever; and then two calls fail, the second one in
+ * the clean-up after the first.
+ *
+ * After each: no crash, no hang, no descriptor, map or byte of memory left; the
+ * answer is honest (an error means that nothing has changed, or it is
+ * AZR_EUNKNOWN; success that it has happened), and names the call and the errno;
+ * a sync that failed is not repeated, and its handle is poisoned. Then somebody
+ * comes, does it again if it did not happen, and finds nothing left behind.
+ *
+ *   fault-faults [--quick|--full] [--survey] [--seed N] [--ledger FILE] [ACT…]
+ *   fault-faults --replay ACT POINT ERRNO [once|ever] [THEN]
+ */
+#include "base/alloc.h"
+#include "fault/acts.h"
+#include "fault/explain.h"
+#include "fault/inject.h"
+#include "fault/ledger.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+/* In memory that children share. */
+typedef struct told {
+    int rc;
+    azr_error err;
+    int tried; /* what the handle answered afterwards; 1: not asked */
+    bool fired, sync_failed;
+    unsigned points;
+    unsigned long allocs;
+    uint8_t calls[POINTS_MOST];
+    char old[WORLD_TEXT], new[WORLD_TEXT], seen[WORLD_TEXT];
+    uint64_t heap; /* bytes that stay after an undisturbed run */
+} told;
+
+typedef struct trial {
+    const act *a;
+    unsigned index; /* of the act */
+    char from[160], at[160];
+    inject_plan plan;
+    bool asks; /* the handle, afterwards */
+} trial;
+
+static told *g_told;
+static bool g_survey;
+static unsigned g_every = 1; /* of so many trials one is made */
+static uint64_t g_seed = 1;
+static unsigned long g_trials, g_complaints;
+
+/* ---------------------------------------------------------------- caller --- */
+
+static int descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    int n = -1; /* its own */
+
+    while (d && readdir(d))
+        n++;
+    if (d)
+        (void)closedir(d);
+    return n;
+}
+
+static bool leaves_nothing(int before)
+{
+    int now = descriptors();
+
+    if (now != before)
+        return complain("%d descriptors left", now - before);
+    if (inject_told()->maps != 0)
+        return complain("%ld maps left", inject_told()->maps);
+    if (azri_heap_nbytes() > g_told->heap)
+        return complain("%llu bytes left",
+                        (unsigned long long)azri_heap_nbytes());
+    return true;
+}
+
+/* The handle after a failure: it works, or it is poisoned since a sync failed. */
+static bool handle_is_well(const trial *t, actor *x)
+{
+    azr_error err = AZR_ERROR_INIT;
+    bool must_be = g_told->rc == AZR_EUNKNOWN;
+
+    g_told->tried = actor_tries(x, &err);
+    if (g_told->tried == AZR_EPOISONED)
+        return g_told->sync_failed || complain("poisoned without a failed sync");
+    if (must_be && x->a)
+        return complain("unknown, but the handle is not poisoned");
+    if (g_told->tried == AZR_OK)
+        return true;
+    if (g_told->tried == AZR_EPERM && !t->a->changes)
+        return true; /* opened for reading */
+    if (g_told->tried == AZR_ENOTFOUND && t->a->changes)
+        return true; /* removed, replaced */
+    return complain("the handle afterwards: %s: %s",
+                    azr_status_name(g_told->tried), err.message);
+}
+
+static bool be_caller(void *arg)
+{
+    trial *t = arg;
+    inject_seen *seen = inject_told();
+    azr_error err = AZR_ERROR_INIT;
+    int before = descriptors(), rc = AZR_OK;
+    bool ok = true;
+    actor x;
+
+    (void)alarm(20);
+    actor_begin(&x, t->at, t->a);
+    inject_install();
+    if (t->a->prepare)
+        rc = t->a->prepare(&x, &err);
+    if (rc < 0)
+        return complain("prepare: %s", err.message);
+    inject_arm(&t->plan);
+    rc = t->a->run(&x, &err);
+    inject_pause();
+    g_told->rc = rc;
+    g_told->err = err;
+    g_told->sync_failed = seen->sync_failed;
+    if (t->asks)
+        ok = handle_is_well(t, &x);
+    inject_resume();
+    actor_close(&x);
+    inject_pause();
+    if (t->a->finish && t->a->finish(&x, &err) < 0)
+        ok = false;
+    g_told->fired = seen->fired;
+    g_told->points = seen->points;
+    g_told->allocs = seen->allocs;
+    if (seen->synced_again)
+        ok = complain("a sync was repeated after it failed");
+    return leaves_nothing(before) && ok && scene_error()[0] == '\0';
+}
+
+/* ------------------------------------------------------------- afterwards --- */
+
+static bool is_honest(const trial *t)
+{
+    bool is_new = strcmp(g_told->seen, g_told->new) == 0;
+    int rc = g_told->rc;
+
+    if (!is_new && strcmp(g_told->seen, g_told->old) != 0)
+        return complain("neither old nor new: %.900s", g_told->seen);
+    if (rc == AZR_OK)
+        return is_new || complain("success, but nothing happened");
+    if (rc > 0)
+        return complain("answer %d", rc);
+    if (is_new && t->a->changes && rc != AZR_EUNKNOWN)
+        return complain("it failed, but it happened: %s", g_told->err.message);
+    return true;
+}
+
+static bool do_again(const trial *t)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int rc = AZR_OK;
+    actor x;
+
+    actor_begin(&x, t->at, t->a);
+    if (t->a->prepare)
+        rc = t->a->prepare(&x, &err);
+    if (rc == AZR_OK)
+        rc = t->a->run(&x, &err);
+    actor_close(&x);
+    if (t->a->finish)
+        (void)t->a->finish(&x, &err);
+    return rc == AZR_OK || complain("done again: %s: %s", azr_status_name(rc),
+                                    err.message);
+}
+
+/* Somebody else: sees, does it again if it did not happen, tidies up. */
+static bool be_next(void *arg)
+{
+    const trial *t = arg;
+    bool was_old;
+
+    if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
+        return false;
+    if (g_told->rc == AZR_EUNKNOWN &&
+        (!world_is_clean(t->at, t->a) || !world_see(g_told->seen, t->at, true)))
+        return false; /* now recovery has decided */
+    was_old = t->a->changes && strcmp(g_told->seen, g_told->old) == 0;
+    if ((was_old || !t->a->changes) && !do_again(t))
+        return false;
+    if (!world_is_clean(t->at, t->a) || !world_see(g_told->seen, t->at, true))
+        return false;
+    return strcmp(g_told->seen, g_told->new) == 0 ||
+           complain("in the end it is not the new one: %.900s", g_told->seen);
+}
+
+/* ----------------------------------------------------------------- trials --- */
+
+static const char *what_failed(char out[200], const trial *t)
+{
+    const inject_plan *p = &t->plan;
+    int n;
+
+    if (p->at == UINT32_MAX) {
+        (void)snprintf(out, 200, "%s allocation %lu fails%s",
+                       p->libc ? "libc" : "our", p->alloc,
+                       p->alloc_for_ever ? " and all after it" : "");
+        return out;
+    }
+    n = snprintf(out, 200, "point %u (%s) %s%s", p->at,
+                 call_name((call)inject_told()->calls[p->at]),
+                 error_text(p->error), p->for_ever ? " for ever" : "");
+    if (p->then != UINT32_MAX)
+        (void)snprintf(out + n, 200 - (size_t)n, ", then point %u (%s) %s",
+                       p->then, call_name((call)inject_told()->calls[p->then]),
+                       error_text(p->then_error));
+    return out;
+}
+
+/* Says what went wrong; in a survey all goes on. */
+static bool tell(const trial *t)
+{
+    char why[1100], what[200];
+
+    (void)snprintf(why, sizeof why, "%s", scene_error());
+    scene_error()[0] = '\0';
+    g_complaints++;
+    if (g_survey) {
+        (void)printf("%s: %s: %s [%s: %s]\n", t->a->name,
+                     what_failed(what, t), why, azr_status_name(g_told->rc),
+                     g_told->err.message);
+        return true;
+    }
+    return complain("%s: %s: %s (%s: %s)", t->a->name, what_failed(what, t),
+                    why, azr_status_name(g_told->rc), g_told->err.message);
+}
+
+static bool try_it(trial *t)
+{
+    bool ok;
+
+    scene_error()[0] = '\0';
+    g_told->rc = 0;
+    g_told->tried = 1;
+    g_told->err = (azr_error)AZR_ERROR_INIT;
+    g_told->fired = g_told->sync_failed = false;
+    tree_remove(t->at);
+    tree_copy(t->from, t->at);
+    t->asks = g_trials++ % 2 == 0;
+    ok = child_run("caller", be_caller, t) && child_run("next", be_next, t);
+    if (ok && g_told->rc < 0 && t->plan.then == UINT32_MAX)
+        ok = explains(g_told->rc, &g_told->err, &t->plan,
+                      t->plan.at < POINTS_MOST
+                          ? (call)inject_told()->calls[t->plan.at]
+                          : CALLS);
+    return ok || tell(t);
+}
+
+/* Of a sample: is this one in it? */
+static bool chosen(const trial *t, uint64_t k)
+{
+    uint64_t h = (g_seed * 1000003 + t->index) * UINT64_C(0x9E3779B97F4A7C15);
+
+    h = (h ^ (k * UINT64_C(0xD6E8FEB86659FD93))) * UINT64_C(0xFF51AFD7ED558CCD);
+    return g_every == 1 || (h >> 33) % g_every == 0;
+}
+
+/* ------------------------------------------------------------------ sweeps --- */
+
+static bool fail_calls(trial *t, const uint8_t *calls, unsigned points)
+{
+    for (unsigned p = 0; p < points; p++) {
+        call c = (call)calls[p];
+        const int *errors = call_errors(c);
+
+        for (unsigned e = 0; errors[e] != 0; e++) {
+            for (int ever = 0; ever < 2; ever++) {
+                inject_plan plan = INJECT_NONE;
+
+                plan.at = p;
+                plan.error = errors[e];
+                plan.for_ever = ever;
+                t->plan = plan;
+                if (!chosen(t, (uint64_t)p * 64 + 2 * e + (unsigned)ever))
+                    continue;
+                if (!try_it(t))
+                    return false;
+                if (g_told->fired)
+                    ledger_add(t->index, c, errors[e], ever, g_told->rc);
+                else if (!t->a->unsteady && !g_survey)
+                    return complain("%s: point %u was not met", t->a->name, p);
+            }
+        }
+    }
+    return true;
+}
+
+static bool fail_allocations(trial *t, bool libc, unsigned long n)
+{
+    for (unsigned long k = 0; k < n; k++) {
+        for (int ever = 0; ever < 2; ever++) {
+            inject_plan plan = INJECT_NONE;
+
+            plan.alloc = k;
+            plan.alloc_for_ever = ever;
+            plan.libc = libc;
+            t->plan = plan;
+            if (!chosen(t, ((uint64_t)1 << 40) + 4 * k + 2 * libc +
+                               (unsigned)ever))
+                continue;
+            if (!try_it(t))
+                return false;
+            if (g_told->fired)
+                ledger_memory(t->index, libc, ever, g_told->rc);
+        }
+    }
+    return true;
+}
+
+/* The second error comes in what follows the first: the clean-up, another way,
+ * the rest. */
+static bool fail_twice(trial *t, const uint8_t *calls, unsigned points)
+{
+    for (unsigned p = 0; p < points; p++) {
+        for (unsigned q = p + 1; q < POINTS_MOST; q++) {
+            inject_plan plan = INJECT_NONE;
+
+            if (!chosen(t, ((uint64_t)2 << 40) + p * (uint64_t)POINTS_MOST + q)) {
+                if (q > p + 4 * points)
+                    break;
+                continue;
+            }
+            plan.at = p;
+            plan.error = calls[p] == C_LOCK || calls[p] == C_FLOCK ? ENOLCK
+                                                                   : EIO;
+            plan.then = q;
+            plan.then_error = EIO;
+            t->plan = plan;
+            if (!try_it(t))
+                return false;
+            if (g_told->points <= q)
+                break;
+            ledger_twice(t->index, g_told->rc);
+        }
+    }
+    return true;
+}
+
+/* An undisturbed run: its points, its picture. */
+static bool begin(trial *t, bool libc)
+{
+    inject_plan nothing = INJECT_NONE;
+
+    scene_error()[0] = '\0';
+    memset(g_told, 0, sizeof *g_told);
+    g_told->heap = UINT64_MAX;
+    nothing.libc = libc;
+    t->plan = nothing;
+    tree_remove(t->at);
+    tree_copy(t->from, t->at);
+    if (!world_see(g_told->old, t->at, false))
+        return false;
+    if (!child_run("undisturbed", be_caller, t))
+        return false;
+    if (g_told->rc < 0)
+        return complain("undisturbed: %s", g_told->err.message);
+    g_told->heap = 0;
+    if (!world_see(g_told->new, t->at, true))
+        return false;
+    if (t->a->changes == (strcmp(g_told->old, g_told->new) == 0))
+        return complain("%s changes %s: %.600s", t->a->name,
+                        t->a->changes ? "nothing" : "something", g_told->new);
+    return g_told->points < POINTS_MOST || complain("too many points");
+}
+
+typedef struct work {
+    bool calls, memory, libc, twice;
+} work;
+
+static bool sweep(trial *t, const work *w)
+{
+    static uint8_t calls[POINTS_MOST];
+    unsigned points;
+    unsigned long n;
+
+    if (!begin(t, false))
+        return false;
+    points = g_told->points;
+    n = g_told->allocs;
+    memcpy(calls, inject_told()->calls, sizeof calls);
+    ledger_points(t->index, calls, points);
+    if (w->calls && !fail_calls(t, calls, points))
+        return false;
+    if (w->memory && !fail_allocations(t, false, n))
+        return false;
+    if (w->twice && !fail_twice(t, calls, points))
+        return false;
+    if (!w->libc)
+        return true;
+    return begin(t, true) && fail_allocations(t, true, g_told->allocs);
+}
+
+static bool sweep_act(unsigned index, const work *w)
+{
+    static trial t;
+    const char *root = scene_root(true);
+
+    memset(&t, 0, sizeof t);
+    t.a = &acts[index];
+    t.index = index;
+    (void)snprintf(t.from, sizeof t.from, "%s/from", root);
+    (void)snprintf(t.at, sizeof t.at, "%s/at", root);
+    scene_error()[0] = '\0';
+    return world_make(t.from, t.a) && sweep(&t, w);
+}
+
+/* -------------------------------------------------------------------- main --- */
+
+static bool is_named(const char *name, int argc, char **argv, int from)
+{
+    if (from >= argc)
+        return true;
+    for (int i = from; i < argc; i++) {
+        if (strcmp(name, argv[i]) == 0)
+            return true;
+    }
+    return false;
+}
+
+static told *shared(void)
+{
+    void *p = mmap(NULL, sizeof(told), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return p;
+}
+
+int main(int argc, char **argv)
+{
+    work w = {true, true, false, false};
+    const char *file = NULL;
+    int at = 1, bad = 0;
+
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        if (strcmp(argv[at], "--survey") == 0)
+            g_survey = true;
+        else if (strcmp(argv[at], "--full") == 0)
+            w.twice = true;
+        else if (strcmp(argv[at], "--twice") == 0)
+            w = (work){false, false, false, true};
+        else if (strcmp(argv[at], "--memory") == 0)
+            w = (work){false, true, false, false};
+        else if (strcmp(argv[at], "--libc") == 0)
+            w = (work){false, false, true, false};
+        else if (at + 1 < argc && strcmp(argv[at], "--every") == 0)
+            g_every = (unsigned)strtoul(argv[++at], NULL, 10);
+        else if (at + 1 < argc && strcmp(argv[at], "--seed") == 0)
+            g_seed = strtoull(argv[++at], NULL, 10);
+        else if (at + 1 < argc && strcmp(argv[at], "--ledger") == 0)
+            file = argv[++at];
+        else
+            return 2;
+    }
+    g_told = shared();
+    (void)scene_error();
+    (void)inject_told();
+    for (unsigned i = 0; i < act_count; i++) {
+        if (!is_named(acts[i].name, argc, argv, at))
+            continue;
+        if (sweep_act(i, &w))
+            continue;
+        (void)printf("FAILED %s: %s\n", acts[i].name, scene_error());
+        bad++;
+    }
+    scene_roots_remove();
+    (void)printf("seed %llu, one of %u: %lu trials, %lu complaints\n",
+                 (unsigned long long)g_seed, g_every, g_trials, g_complaints);
+    return bad > 0 || g_complaints > 0 ||
+           !ledger_close(file, g_every == 1 && at >= argc && w.calls);
+}

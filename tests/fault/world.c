@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "fault/acts.h"
+
+#include "fault/inject.h"
+#include "fault/probe.h"
+#include "txn/layout.h"
+
+#include <fcntl.h>
+#include <ftw.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LENGTH     46
+#define BIG_LENGTH ((int64_t)1 << 18)
+
+/* Every path that an act makes, moves or removes. */
+static const char *const places[] = {"a",   "b",   "n",   "m",   "k",
+                                     "g",   "g/x", "g/n", "g/h", "k/x",
+                                     "big", "m/x"};
+#define PLACES (sizeof places / sizeof places[0])
+
+void place(char out[256], const char *root, const char *name)
+{
+    (void)snprintf(out, 256, "%.200s/%s", root, name);
+}
+
+/* --------------------------------------------------------------- handles --- */
+
+static azr_open_options patience(unsigned flags, int64_t ms)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+
+    o.flags = flags;
+    o.timeout_ms = ms;
+    o.threads = 1;
+    return o;
+}
+
+int open_array(azr_array **out, const actor *x, const char *name,
+               unsigned flags, azr_error *err)
+{
+    azr_open_options o = patience(flags, x->beside > 0 ? 10000 : 0);
+    char path[256];
+
+    place(path, x->root, name);
+    return azr_array_open(out, path, &o, err);
+}
+
+int open_group(azr_group **out, const actor *x, const char *name,
+               unsigned flags, azr_error *err)
+{
+    azr_open_options o = patience(flags, 0);
+    char path[256];
+
+    place(path, x->root, name);
+    return azr_group_open(out, path, &o, err);
+}
+
+int make_array(azr_array **out, const actor *x, const char *name,
+               unsigned flags, azr_error *err)
+{
+    azr_open_options o = patience(flags, 0);
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    bool big = strcmp(name, "big") == 0;
+    char path[256];
+
+    spec.zarr_format = x->format;
+    spec.rank = 1;
+    spec.dtype = AZR_INT32;
+    spec.shape[0] = big ? BIG_LENGTH : LENGTH;
+    spec.chunks[0] = big ? BIG_LENGTH : 4;
+    spec.codecs = strcmp(name, "a") == 0 ? "zstd:1" : "none";
+    spec.attributes = "{\"units\": \"K\"}";
+    spec.durability =
+        x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
+    place(path, x->root, name);
+    return azr_array_create(out, path, &spec, &o, err);
+}
+
+int with_a(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "a", AZR_OPEN_WRITE, err);
+}
+
+int with_both(actor *x, azr_error *err)
+{
+    int rc = with_a(x, err);
+
+    return rc < 0 ? rc : open_array(&x->b, x, "b", AZR_OPEN_WRITE, err);
+}
+
+int with_g(actor *x, azr_error *err)
+{
+    return open_group(&x->g, x, "g", AZR_OPEN_WRITE, err);
+}
+
+int write_box(azr_array *a, int64_t first, int64_t end, int32_t base,
+              azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {0}, {0});
+    int32_t v[LENGTH];
+
+    s.start[0] = first;
+    s.count[0] = end - first;
+    for (int64_t k = first; k < end; k++)
+        v[k - first] = base + (int32_t)k;
+    return azr_array_write(a, &s, v, (size_t)(end - first) * sizeof v[0], err);
+}
+
+void actor_begin(actor *x, const char *root, const act *a)
+{
+    memset(x, 0, sizeof *x);
+    x->root = root;
+    x->format = a->format ? a->format : 3;
+    x->power = a->power;
+    x->to[0] = x->to[1] = x->from[0] = x->from[1] = -1;
+}
+
+void actor_close(actor *x)
+{
+    azr_snapshot_close(x->s);
+    azr_txn_free(x->t);
+    azr_group_close(x->g);
+    azr_array_close(x->b);
+    azr_array_close(x->a);
+    x->s = NULL;
+    x->t = NULL;
+    x->g = NULL;
+    x->a = x->b = NULL;
+}
+
+static int change_nothing(void *values, size_t nbytes, void *arg)
+{
+    (void)values;
+    (void)nbytes;
+    (void)arg;
+    return 0;
+}
+
+int actor_tries(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4});
+
+    return x->a ? azr_array_update(x->a, &s, change_nothing, NULL, err)
+                : AZR_OK;
+}
+
+/* ------------------------------------------------------- somebody beside --- */
+
+/* Two processes, a pipe each way; a process that is gone reads as its byte. */
+
+static bool told(int fd)
+{
+    char c;
+
+    return read(fd, &c, 1) == 1;
+}
+
+static int g_wait_says = -1;
+
+static void say_that_i_wait(void)
+{
+    if (g_wait_says >= 0)
+        (void)!write(g_wait_says, "", 1);
+}
+
+static int hold_for_a_while(void *values, size_t nbytes, void *arg)
+{
+    actor *x = arg;
+
+    (void)values;
+    (void)nbytes;
+    (void)!write(x->from[1], "", 1);
+    (void)told(x->to[0]);
+    return 0;
+}
+
+static int let_him_wait(void *values, size_t nbytes, void *arg)
+{
+    actor *x = arg;
+
+    (void)values;
+    (void)nbytes;
+    inject_pause();
+    if (write(x->to[1], "", 1) == 1)
+        (void)told(x->from[0]);
+    inject_resume();
+    return 0;
+}
+
+static void be_beside(actor *x, bool holds)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4});
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *mine = NULL;
+    int rc;
+
+    (void)alarm(60);
+    inject_pause();
+    (void)close(x->to[1]);
+    (void)close(x->from[0]);
+    x->beside = getpid();
+    rc = open_array(&mine, x, "a", AZR_OPEN_WRITE, &err);
+    if (holds) {
+        rc = rc < 0 ? rc
+                    : azr_array_update(mine, &s, hold_for_a_while, x, &err);
+    } else {
+        (void)!write(x->from[1], "", 1);
+        if (!told(x->to[0]))
+            _exit(0); /* he did not get there */
+        g_wait_says = x->from[1];
+        inject_on_wait = say_that_i_wait;
+        rc = rc < 0 ? rc
+                    : azr_array_update(mine, &s, change_nothing, NULL, &err);
+    }
+    azr_array_close(mine);
+    if (rc < 0)
+        (void)complain("beside: %s", err.message);
+    _exit(rc < 0);
+}
+
+static int beside(actor *x, bool holds)
+{
+    if (pipe2(x->to, O_CLOEXEC) != 0 || pipe2(x->from, O_CLOEXEC) != 0)
+        return AZR_EIO;
+    x->beside = fork();
+    if (x->beside == 0)
+        be_beside(x, holds);
+    (void)close(x->to[0]);
+    (void)close(x->from[1]);
+    x->to[0] = x->from[1] = -1;
+    return told(x->from[0]) ? AZR_OK : AZR_EIO;
+}
+
+/* He has the chunks, and lets go of them when we wait. */
+int beside_holds(actor *x, azr_error *err)
+{
+    int rc = beside(x, true);
+
+    if (rc == AZR_OK)
+        rc = with_a(x, err);
+    g_wait_says = x->to[1];
+    inject_on_wait = say_that_i_wait;
+    return rc;
+}
+
+/* He waits for the chunks that we have. */
+int beside_waits(actor *x, azr_error *err)
+{
+    int rc = beside(x, false);
+
+    return rc < 0 ? rc : with_a(x, err);
+}
+
+int beside_let_go(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4});
+
+    return azr_array_update(x->a, &s, let_him_wait, x, err);
+}
+
+int beside_ends(actor *x, azr_error *err)
+{
+    int status = 0;
+
+    (void)err;
+    inject_on_wait = NULL;
+    g_wait_says = -1;
+    for (int i = 0; i < 2; i++) {
+        if (x->to[i] >= 0)
+            (void)close(x->to[i]);
+    }
+    (void)waitpid(x->beside, &status, 0);
+    for (int i = 0; i < 2; i++) {
+        if (x->from[i] >= 0)
+            (void)close(x->from[i]);
+    }
+    x->beside = 0;
+    if (status == 0)
+        return AZR_OK;
+    (void)complain("the process beside: status %x", (unsigned)status);
+    return AZR_EIO;
+}
+
+/* ---------------------------------------------------------------- making --- */
+
+static int make_one(const actor *x, const char *name, azr_error *err)
+{
+    azr_array *a = NULL;
+    int rc = make_array(&a, x, name, 0, err);
+
+    if (rc == AZR_OK && strcmp(name, "big") != 0)
+        rc = write_box(a, 0, LENGTH, 1, err);
+    azr_array_close(a);
+    return rc;
+}
+
+static int make_group(const actor *x, azr_error *err)
+{
+    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    azr_group *g = NULL;
+    char path[256];
+    int rc;
+
+    spec.zarr_format = x->format;
+    spec.attributes = "{\"title\": \"t\"}";
+    place(path, x->root, "g");
+    rc = azr_group_create(&g, path, &spec, NULL, err);
+    if (rc == AZR_OK)
+        rc = make_one(x, "g/x", err);
+    if (rc == AZR_OK)
+        rc = azr_group_consolidate(g, err);
+    azr_group_close(g);
+    return rc;
+}
+
+typedef struct dying {
+    const char *root;
+    const act *a;
+    bool several;
+} dying;
+
+static int write_both(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4});
+    int32_t v[4] = {-1, -2, -3, -4};
+    int rc = azr_txn_begin(&x->t, NULL, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_write(x->t, x->a, &s, v, sizeof v, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_write(x->t, x->b, &s, v, sizeof v, err);
+    return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
+}
+
+static bool be_dying(void *arg)
+{
+    const dying *d = arg;
+    inject_plan plan = INJECT_NONE;
+    azr_error err = AZR_ERROR_INIT;
+    actor x;
+
+    actor_begin(&x, d->root, d->a);
+    inject_install();
+    if ((d->several ? with_both : with_a)(&x, &err) < 0)
+        return complain("dying: %s", err.message);
+    plan.kill = "row.committed";
+    inject_arm(&plan);
+    if (d->several)
+        (void)write_both(&x, &err);
+    else
+        (void)write_box(x.a, 2, 42, 1000, &err); /* a record */
+    return complain("it did not die: %s", err.message);
+}
+
+static bool leave_dead(const char *root, const act *a, bool several)
+{
+    dying d = {root, a, several};
+    int status = child_wait(child_start(be_dying, &d));
+
+    return (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+           complain("nobody died");
+}
+
+static bool put(const char *root, const char *name)
+{
+    char path[256];
+    int fd;
+
+    place(path, root, name);
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+    if (fd < 0)
+        return complain("create '%s'", name);
+    (void)close(fd);
+    return true;
+}
+
+static bool leave_rubbish(const char *root)
+{
+    static const char *const dirs[] = {
+        "a/.azr/snap", "a/.azr/snap/0123456789abcdef0123456789abcdef",
+        "a/.azr/snap/0123456789abcdef0123456789abcdef/c", ".azr-trash",
+        ".azr-trash/0123456789abcdef0123456789abcdef"};
+    char path[256];
+
+    for (size_t i = 0; i < sizeof dirs / sizeof dirs[0]; i++) {
+        place(path, root, dirs[i]);
+        if (mkdir(path, 0777) != 0)
+            return complain("mkdir '%s'", dirs[i]);
+    }
+    return put(root, "a/.azr/tx/0123456789abcd.0") &&
+           put(root, "a/.azr/tx/0123456789abcd.r") &&
+           put(root, "a/.azr/snap/0123456789abcdef0123456789abcdef/c/0") &&
+           put(root, ".azr-trash/0123456789abcdef0123456789abcdef/zarr.json");
+}
+
+static bool damage_state(const char *root)
+{
+    static const char noise[8] = "garbage";
+    char path[256];
+    int fd;
+    bool ok;
+
+    place(path, root, "a/.azr/state");
+    fd = open(path, O_RDWR | O_CLOEXEC);
+    ok = fd >= 0 && pwrite(fd, noise, sizeof noise, 0) == sizeof noise;
+    if (fd >= 0)
+        (void)close(fd);
+    return ok || complain("damage");
+}
+
+typedef struct making {
+    const char *root;
+    const act *a;
+} making;
+
+static bool be_maker(void *arg)
+{
+    const making *m = arg;
+    azr_error err = AZR_ERROR_INIT;
+    int rc = AZR_OK;
+    actor x;
+
+    actor_begin(&x, m->root, m->a);
+    if (m->a->parts & PART_A)
+        rc = make_one(&x, "a", &err);
+    if (rc == AZR_OK && (m->a->parts & PART_B))
+        rc = make_one(&x, "b", &err);
+    if (rc == AZR_OK && (m->a->parts & PART_G))
+        rc = make_group(&x, &err);
+    if (rc == AZR_OK && (m->a->parts & PART_BIG))
+        rc = make_one(&x, "big", &err);
+    return rc == AZR_OK || complain("make: %s", err.message);
+}
+
+bool world_make(const char *root, const act *a)
+{
+    making m = {root, a};
+
+    tree_remove(root);
+    if (mkdir(root, 0777) != 0)
+        return complain("mkdir '%s'", root);
+    if (!child_run("maker", be_maker, &m))
+        return false;
+    if ((a->parts & PART_DEAD) && !leave_dead(root, a, false))
+        return false;
+    if ((a->parts & PART_DEAD2) && !leave_dead(root, a, true))
+        return false;
+    if ((a->parts & PART_TORN) && !damage_state(root))
+        return false;
+    return !(a->parts & PART_LEFT) || leave_rubbish(root);
+}
+
+/* --------------------------------------------------------------- seeing --- */
+
+typedef struct text {
+    char *at;
+    size_t left;
+} text;
+
+__attribute__((format(printf, 2, 3))) static void add(text *t,
+                                                      const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(t->at, t->left, format, args);
+    va_end(args);
+    if (n < 0 || (size_t)n >= t->left)
+        return;
+    t->at += n;
+    t->left -= (size_t)n;
+}
+
+static int see_array(text *t, const char *path, azr_error *err)
+{
+    static int32_t v[BIG_LENGTH];
+    azr_open_options o = patience(0, 0);
+    azr_array_info info = {.struct_size = sizeof info};
+    azr_selection all = azr_select_all(1);
+    azr_array *a = NULL;
+    char *attributes = NULL;
+    uint64_t sum = 0;
+    int rc = azr_array_open(&a, path, &o, err);
+
+    if (rc == AZR_OK)
+        rc = azr_array_info_get(a, &info, err);
+    if (rc == AZR_OK)
+        rc = azr_array_read(a, &all, v, (size_t)info.shape[0] * sizeof v[0],
+                            err);
+    if (rc == AZR_OK)
+        rc = azr_array_attributes(a, &attributes, err);
+    if (rc == AZR_OK) {
+        for (int64_t i = 0; i < info.shape[0]; i++)
+            sum = (sum ^ (uint32_t)v[i]) * UINT64_C(0x100000001B3);
+        add(t, " array %" PRId64 " durability %d %s %" PRIx64 ":",
+            info.shape[0], (int)info.durability, attributes, sum);
+        for (int64_t i = 0; i < info.shape[0] && i < 16; i++)
+            add(t, " %d", (int)v[i]);
+    }
+    azr_free(attributes);
+    azr_array_close(a);
+    return rc;
+}
+
+static int no_finding(const azr_finding *f, void *arg)
+{
+    (void)arg;
+    (void)complain("finding: '%s': %s", f->key, f->text);
+    return 0;
+}
+
+static int see_group(text *t, const char *path, bool strict, azr_error *err)
+{
+    azr_open_options o = patience(0, 0);
+    azr_group_info info = {.struct_size = sizeof info};
+    azr_group *g = NULL;
+    char *attributes = NULL;
+    int rc = azr_group_open(&g, path, &o, err);
+
+    if (rc == AZR_OK)
+        rc = azr_group_info_get(g, &info, err);
+    if (rc == AZR_OK)
+        rc = azr_group_attributes(g, &attributes, err);
+    if (rc == AZR_OK)
+        add(t, " group %s", attributes);
+    if (rc == AZR_OK && info.consolidated) {
+        add(t, " consolidated");
+        if (strict)
+            rc = azr_group_check_consolidated(g, no_finding, NULL, err);
+    }
+    azr_free(attributes);
+    azr_group_close(g);
+    return rc;
+}
+
+/* An array that was created in a row has no document yet: then it is a directory
+ * that can be opened. */
+static bool is_hidden_array(const char *path)
+{
+    azr_open_options o = patience(0, 0);
+    azr_array *a = NULL;
+    int rc = azr_array_open(&a, path, &o, NULL);
+
+    azr_array_close(a);
+    return rc != AZR_ENOTFOUND;
+}
+
+static bool see_place(text *t, const char *root, const char *name, bool strict)
+{
+    azr_error err = AZR_ERROR_INIT;
+    char path[256];
+    int what = AZR_NODE_NONE, rc;
+
+    place(path, root, name);
+    rc = azr_node_at(&what, NULL, path, &err);
+    if (rc == AZR_ENOTFOUND ||
+        (rc == AZR_OK && what == AZR_NODE_DIRECTORY && !is_hidden_array(path)))
+        return true;
+    add(t, "%s:", name);
+    if (rc == AZR_OK)
+        rc = what == AZR_NODE_GROUP ? see_group(t, path, strict, &err)
+                                    : see_array(t, path, &err);
+    add(t, "\n");
+    return rc == AZR_OK || complain("see '%s': %s: %s", name,
+                                    azr_status_name(rc), err.message);
+}
+
+bool world_see(char out[WORLD_TEXT], const char *root, bool strict)
+{
+    text t = {out, WORLD_TEXT};
+
+    out[0] = '\0';
+    add(&t, "world\n");
+    for (size_t i = 0; i < PLACES; i++) {
+        if (!see_place(&t, root, places[i], strict))
+            return false;
+    }
+    return scene_error()[0] == '\0';
+}
+
+/* --------------------------------------------------------------- debris --- */
+
+static size_t g_skip;
+static bool g_lost_ok;
+
+static bool is_name_of(const char *name, const char *const *names)
+{
+    for (; *names; names++) {
+        if (strcmp(name, *names) == 0)
+            return true;
+    }
+    return false;
+}
+
+static int look_at(const char *path, const struct stat *st, int type,
+                   struct FTW *w)
+{
+    static const char *const files[] = {"zarr.json", ".zarray", ".zattrs",
+                                        ".zgroup",   "state",   ".zmetadata",
+                                        NULL};
+    static const char *const dirs[] = {"c",    ".azr", "tx", "tmp", "snap",
+                                       ".azr-trash", NULL};
+    const char *name = path + w->base;
+    size_t digits = strspn(name, "0123456789");
+
+    (void)st;
+    if (w->level == 0 || (digits > 0 && name[digits] == '\0'))
+        return 0;
+    if (strstr(path + g_skip, "/lost") && g_lost_ok)
+        return 0;
+    if (type == FTW_D) {
+        if (is_name_of(name, dirs) || (strstr(path, "/tx/") && !name[1]))
+            return 0;
+        for (size_t i = 0; i < PLACES; i++) {
+            if (strcmp(path + g_skip, places[i]) == 0)
+                return 0;
+        }
+    } else if (is_name_of(name, files)) {
+        return 0;
+    }
+    (void)complain("left behind: %s", path + g_skip);
+    return 1;
+}
+
+static int error_finding(const azr_finding *f, void *arg)
+{
+    (void)arg;
+    if (f->is_error || f->kind == AZR_FINDING_ROW)
+        (void)complain("verify: '%s': %s", f->key, f->text);
+    return 0;
+}
+
+static bool mend_array(const char *path)
+{
+    azr_open_options o = patience(AZR_OPEN_WRITE, 0);
+    azr_recovery done = {.struct_size = sizeof done};
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    int rc = azr_array_open(&a, path, &o, &err);
+
+    if (rc == AZR_OK)
+        rc = azr_array_recover(a, &done, &err);
+    if (rc == AZR_OK)
+        rc = azr_array_verify(a, error_finding, NULL, NULL, &err);
+    azr_array_close(a);
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND)
+        return true;
+    return complain("next: open '%s': %s: %s", path, azr_status_name(rc),
+                    err.message);
+}
+
+/* Groups: what a change that was cut short left there is mended by who opens
+ * them to write. */
+static bool mend_group(const char *path)
+{
+    azr_open_options o = patience(AZR_OPEN_WRITE, 0);
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g = NULL;
+    int rc = azr_group_open(&g, path, &o, &err);
+
+    azr_group_close(g);
+    return rc == AZR_OK || complain("next: open '%s': %s", path, err.message);
+}
+
+bool world_is_clean(const char *root, const act *a)
+{
+    azr_error err = AZR_ERROR_INIT;
+    char path[256];
+    int what, rc;
+
+    for (size_t i = 0; i < PLACES; i++) {
+        place(path, root, places[i]);
+        rc = azr_node_at(&what, NULL, path, &err);
+        if (rc == AZR_ENOTFOUND)
+            continue;
+        if (rc < 0)
+            return complain("next: '%s': %s", path, err.message);
+        if (what == AZR_NODE_GROUP ? !mend_group(path) : !mend_array(path))
+            return false;
+    }
+    rc = azr_collect(root, NULL, NULL, &err);
+    if (rc < 0)
+        return complain("collect: %s", err.message);
+    g_skip = strlen(root) + 1;
+    g_lost_ok = (a->parts & PART_TORN) != 0;
+    return nftw(root, look_at, 8, FTW_PHYS) == 0 && scene_error()[0] == '\0';
+}
