@@ -11,6 +11,7 @@
 #    undef azri_fail
 #    undef azri_fail_sub
 #    undef azri_fail_errno
+#    undef azri_fail_why
 #endif
 
 void azri_error_reset(azr_error *err)
@@ -76,6 +77,17 @@ int azri_fail_sub(azr_error *err, int code, int sub, const char *fmt, ...)
     return code;
 }
 
+int azri_fail_why(azr_error *err, int code, const azr_error *why,
+                  const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    fill(err, code, why->sub, why->sys_errno, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
 static int code_of_errno(int sys_errno)
 {
     switch (sys_errno) {
@@ -90,6 +102,21 @@ static int code_of_errno(int sys_errno)
     }
 }
 
+/* strerror_r is one of two functions: GNU's returns the text, POSIX' a status. */
+static const char *text_of_gnu(const char *result, const char *buf)
+{
+    (void)buf;
+    return result;
+}
+
+static const char *text_of_posix(int result, const char *buf)
+{
+    return result == 0 ? buf : "unknown error";
+}
+
+#define TEXT_OF(result, buf)                                                   \
+    _Generic((result), int: text_of_posix, char *: text_of_gnu)(result, buf)
+
 int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
                     ...)
 {
@@ -102,12 +129,10 @@ int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
     va_end(ap);
     if (first) {
         size_t used = strlen(err->message);
-        char text[96];
+        char text[96] = "";
 
-        if (strerror_r(sys_errno, text, sizeof text) != 0)
-            (void)snprintf(text, sizeof text, "errno %d", sys_errno);
         (void)snprintf(err->message + used, sizeof err->message - used, ": %s",
-                       text);
+                       TEXT_OF(strerror_r(sys_errno, text, sizeof text), text));
     }
     return code;
 }

@@ -24,6 +24,9 @@ int azri_fail_sub(azr_error *err, int code, int sub, const char *fmt, ...)
  * first), the text ends with strerror's. */
 int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
                     ...) AZRI_PRINTF(4, 5);
+/* As azri_fail, in the words of who called; call and errno are those of `why`. */
+int azri_fail_why(azr_error *err, int code, const azr_error *why,
+                  const char *fmt, ...) AZRI_PRINTF(4, 5);
 /* A status that is of no use here, said aloud. */
 static inline void azri_ignore(int rc)
 {
@@ -37,6 +40,8 @@ static inline void azri_ignore(int rc)
         ((void)(azri_fail)(err, code, __VA_ARGS__), code)
 #    define azri_fail_sub(err, code, sub, ...)                                 \
         ((void)(azri_fail_sub)(err, code, sub, __VA_ARGS__), code)
+#    define azri_fail_why(err, code, ...)                                      \
+        ((void)(azri_fail_why)(err, code, __VA_ARGS__), code)
 #    define azri_fail_errno(...)                                               \
         ((void)(azri_fail_errno)(__VA_ARGS__), (int)AZR_EIO)
 #endif

@@ -69,7 +69,7 @@ static int judge(answer *out, azri_identity *id, int dir, const char *path,
     }
     azri_buf_dispose(&text);
     if (rc < 0)
-        return azri_fail_sub(err, rc, why.sub,
+        return azri_fail_why(err, rc, &why,
                              "'%.*s' above the array, which may hold a copy of "
                              "its metadata: %s",
                              (int)strlen(path), path, why.message);

@@ -586,6 +586,21 @@ int azri_creation_begin(azr_array **out, const char *path,
     return rc;
 }
 
+/* From here on the array is there, and others may have it open. */
+static int first_ground_of_new(azr_array *a, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    int rc = first_ground(a, &why);
+
+    if (rc == AZR_OK)
+        return rc;
+    if (is_gone_from(a, rc, &why))
+        return azri_fail_why(err, rc, &why, "%s", why.message);
+    return azri_fail_why(err, AZR_EUNKNOWN, &why,
+                         "'%s' was made, but cannot be opened: %s",
+                         azri_domain_path(a->d), why.message);
+}
+
 static int try_create(azr_array **out, const char *path,
                       const azr_array_spec *spec,
                       const azr_open_options *options, const azri_buf *text,
@@ -606,7 +621,7 @@ static int try_create(azr_array **out, const char *path,
     if (rc == AZR_OK)
         rc = create_in(a, spec, text, zattrs, err);
     if (rc == AZR_OK)
-        rc = first_ground(a, err);
+        rc = first_ground_of_new(a, err);
     if (is_gone_from(a, rc, err)) {
         azri_error_reset(err);
         rc = AZR_ECONFLICT;

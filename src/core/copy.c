@@ -140,7 +140,7 @@ static int give_name(const copier *c, const char *to, azr_error *err)
         return azri_fail_errno(err, AZR_SUB_RENAME, errno, "make '%s'", to);
     }
     if (c->power)
-        rc = azri_fsync_dir(c->parent, ".", err);
+        rc = azri_fsync_dir_after(c->parent, to, err);
     return rc;
 }
 

@@ -172,5 +172,8 @@ int azri_document_put(const azri_put *put, azri_span text, azr_error *err)
         (void)azri_sys->unlinkat(put->dir, name, 0);
         return rc;
     }
-    return azri_fsync_dir(put->dir, ".", err);
+    /* what is only a preparation has not happened if its sync failed */
+    return put->mode == AZRI_PUT_ANYHOW
+               ? azri_fsync_dir(put->dir, ".", err)
+               : azri_fsync_dir_after(put->dir, put->path, err);
 }

@@ -59,7 +59,7 @@ int azr_probe_open(azr_probe **out, const char *path, const char *name,
     if (rc == AZR_OK)
         rc = map_probe(p, err);
     if (rc < 0) {
-        azr_probe_close(p, 0);
+        azr_probe_close(p, p->fd >= 0);
         return rc;
     }
     *out = p;

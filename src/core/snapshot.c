@@ -145,7 +145,7 @@ static int make_part(part *p, azr_array *a, const char *directory,
         return make_elsewhere(p, directory, err);
     rc = azri_domain_snap(&p->owned, a->d, &why);
     if (rc == AZR_EPERM)
-        return azri_fail_sub(err, rc, why.sub,
+        return azri_fail_why(err, rc, &why,
                              "'%s': no permission to make a snapshot in its "
                              "'.azr' (%s); give a directory for a copy",
                              azri_domain_path(a->d), why.message);

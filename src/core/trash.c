@@ -246,8 +246,8 @@ static int remove_directory(sweeper *w, const char *name)
     azri_close(dir);
     *w = outer;
     if (rc == AZR_OK && azri_sys->unlinkat(w->dir, name, AT_REMOVEDIR) != 0) {
-        if (errno == ENOTEMPTY || errno == EEXIST)
-            return AZR_OK; /* a late writer: the next pass */
+        if (errno == ENOTEMPTY || errno == EEXIST || errno == ENOENT)
+            return AZR_OK; /* a late writer: the next pass; or nothing */
         rc = fail_remove(w, name);
     }
     return rc < 0 ? rc : note_removed(w);
@@ -273,12 +273,14 @@ static int empty(sweeper *w, int dir, int depth, bool in_array)
     w->depth = depth;
     w->in_array = in_array;
     for (int pass = 0; pass < PASSES && rc == AZR_OK; pass++) {
+        uint64_t before = w->s->done;
+
         w->dir = dir;
         w->left = false;
         rc = azri_list(dir, ".", remove_one, w, w->err);
         if (!w->left)
             break;
-        if (depth == 0)
+        if (depth == 0 && w->s->done != before)
             pass = 0;
     }
     return rc;

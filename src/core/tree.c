@@ -219,6 +219,7 @@ typedef struct finder {
     grips *g;
     int dir, depth;
     int kind;        /* of the top */
+    azr_error why;   /* … is not known */
     uint64_t things; /* directories below it */
     azri_buf path;   /* terminated */
     azr_error *err;
@@ -231,8 +232,12 @@ static int take_array(finder *f, int dir)
     int rc;
 
     /* through a link it would be another array's */
-    if (azri_sys->fstatat(dir, ".azr", &st, AT_SYMLINK_NOFOLLOW) != 0 ||
-        !S_ISDIR(st.st_mode))
+    if (azri_sys->fstatat(dir, ".azr", &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? AZR_OK
+                               : azri_fail_errno(f->err, AZR_SUB_STAT, errno,
+                                                 "stat '%.300s/.azr'",
+                                                 (const char *)f->path.data);
+    if (!S_ISDIR(st.st_mode))
         return AZR_OK;
     rc = azri_domain_open_at(&d, dir, ".", (const char *)f->path.data, f->err);
     if (rc == AZR_ENOTFOUND)
@@ -244,14 +249,17 @@ static int take_array(finder *f, int dir)
     return rc;
 }
 
-static int kind_of(int *out, int dir)
+/* AZR_NODE_NONE: its document cannot be read, `why` tells. */
+static int kind_of(int *out, int dir, azr_error *why, azr_error *err)
 {
     azri_documents docs = AZRI_DOCUMENTS_INIT;
-    int rc = azri_documents_classify(&docs, dir, NULL);
+    int rc = azri_documents_classify(&docs, dir, why);
 
     *out = rc < 0 ? AZR_NODE_NONE : docs.kind;
     azri_documents_dispose(&docs);
-    return rc == AZR_ENOMEM ? rc : AZR_OK;
+    if (rc != AZR_ENOMEM)
+        return AZR_OK;
+    return azri_fail_why(err, rc, why, "%s", why->message);
 }
 
 /* NOLINTBEGIN(misc-no-recursion): AZR_WALK_DEPTH levels */
@@ -291,15 +299,18 @@ static int search_one(const char *name, unsigned char d_type, void *arg)
 
 static int search(finder *f, int dir)
 {
+    azr_error why = AZR_ERROR_INIT;
     int kind = AZR_NODE_NONE;
-    int rc = kind_of(&kind, dir);
+    int rc = kind_of(&kind, dir, &why, f->err);
 
     if (rc == AZR_OK)
         rc = take_array(f, dir);
     if (rc < 0)
         return rc;
-    if (f->depth == 0)
+    if (f->depth == 0) {
         f->kind = kind;
+        f->why = why;
+    }
     if (kind == AZR_NODE_ARRAY)
         return AZR_OK;
     f->dir = dir;
@@ -315,12 +326,13 @@ typedef struct node {
     place at;
     int dir; /* below 0: there is none */
     int kind;
+    azr_error why; /* its kind is not known */
     uint64_t things;
     grips arrays;
 } node;
 #define NODE_INIT                                                              \
     {                                                                          \
-        PLACE_INIT, -1, AZR_NODE_NONE, 0,                                      \
+        PLACE_INIT, -1, AZR_NODE_NONE, AZR_ERROR_INIT, 0,                                      \
         {                                                                      \
             NULL, 0, 0                                                         \
         }                                                                      \
@@ -362,14 +374,17 @@ static int node_open(node *n, azr_error *err)
 
 static int fail_no_more(const node *n, azr_error *err)
 {
+    azr_error why;
+
     if (!err || (err->sys_errno != EMFILE && err->sys_errno != ENFILE))
         return AZR_EIO;
+    why = *err;
     azri_error_reset(err);
-    return azri_fail_sub(err, AZR_EIO, AZR_SUB_OPEN,
+    return azri_fail_why(err, AZR_EIO, &why,
                          "'%s': every array below it takes three descriptors, "
                          "and after %zu arrays there are no more; raise the "
-                         "limit (ulimit -n)",
-                         n->at.path, n->arrays.n);
+                         "limit (ulimit -n): %s",
+                         n->at.path, n->arrays.n, why.message);
 }
 
 /* What it is, and every array below, in hand but not locked yet. */
@@ -383,6 +398,7 @@ static int node_search(node *n, azr_error *err)
     if (rc == AZR_EIO)
         rc = fail_no_more(n, err);
     n->kind = f.kind;
+    n->why = f.why;
     n->things = f.things;
     azri_buf_dispose(&f.path);
     return rc;
@@ -397,15 +413,25 @@ static int node_lock(node *n, const azri_patience *patience, bool force,
 }
 
 /* Under the flock of the directory above: does the name lead to it still? */
-static bool node_stands(const node *n)
+static int node_stands(bool *out, const node *n, azr_error *err)
 {
     struct stat now, was;
 
+    *out = false;
     if (azri_sys->fstatat(n->at.dir, n->at.name, &now, AT_SYMLINK_NOFOLLOW) !=
-        0)
-        return n->dir < 0 && errno == ENOENT;
-    return n->dir >= 0 && azri_sys->fstat(n->dir, &was) == 0 &&
-           now.st_dev == was.st_dev && now.st_ino == was.st_ino;
+        0) {
+        *out = n->dir < 0;
+        return errno == ENOENT ? AZR_OK
+                               : azri_fail_errno(err, AZR_SUB_STAT, errno,
+                                                 "stat '%s'", n->at.path);
+    }
+    if (n->dir < 0)
+        return AZR_OK;
+    if (azri_sys->fstat(n->dir, &was) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'",
+                               n->at.path);
+    *out = now.st_dev == was.st_dev && now.st_ino == was.st_ino;
+    return AZR_OK;
 }
 
 static int fail_absent(const node *n, azr_error *err)
@@ -427,6 +453,10 @@ static int judge(const node *n, const azr_tree_options *o, bool removing,
 {
     if (o->flags & AZR_TREE_FORCE)
         return AZR_OK;
+    if (n->why.sys_errno != 0)
+        return azri_fail_why(err, n->why.code, &n->why,
+                             "'%s': its document cannot be read: %s",
+                             n->at.path, n->why.message);
     if (n->kind != AZR_NODE_ARRAY && n->kind != AZR_NODE_GROUP)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              n->kind == AZR_NODE_DIRECTORY
@@ -487,22 +517,24 @@ static int rename_away(const node *n, const azri_bin *b, azr_error *err)
 }
 
 /* Before a file goes: else a power loss could leave half a node in its place. */
-static int sync_names(const azri_bin *b, int parent, azr_error *err)
+static int sync_names(const azri_bin *b, int parent, const char *path,
+                      azr_error *err)
 {
-    int rc = azri_fsync_dir(b->dir, ".", err);
+    int rc = azri_fsync_dir_after(b->dir, path, err);
 
     if (rc == AZR_OK)
-        rc = azri_fsync_dir(b->trash, ".", err);
-    return rc < 0 ? rc : azri_fsync_dir(parent, ".", err);
+        rc = azri_fsync_dir_after(b->trash, path, err);
+    return rc < 0 ? rc : azri_fsync_dir_after(parent, path, err);
 }
 
 /* The flock of the directory above is held. */
 static int take_away(node *n, azri_bin *b, azr_error *err)
 {
-    int rc;
+    bool stands;
+    int rc = node_stands(&stands, n, err);
 
-    if (!node_stands(n))
-        return fail_moved(n, err);
+    if (rc < 0 || !stands)
+        return rc < 0 ? rc : fail_moved(n, err);
     rc = azri_bin_open(b, n->at.dir, n->at.path, false, err);
     if (rc < 0)
         return rc;
@@ -513,7 +545,7 @@ static int take_away(node *n, azri_bin *b, azr_error *err)
         return rc;
     }
     grips_condemn(&n->arrays, false);
-    return sync_names(b, n->at.dir, err);
+    return sync_names(b, n->at.dir, n->at.path, err);
 }
 
 /* What the dead left in the directory; their locks are tried under its own. */
@@ -640,22 +672,24 @@ static int fail_rename(const place *from, const place *to, azr_error *err)
 
 static int give_name(const node *n, const place *to, azr_error *err)
 {
-    int rc;
+    bool stands;
+    int rc = node_stands(&stands, n, err);
 
-    if (!node_stands(n))
-        return fail_moved(n, err);
+    if (rc < 0 || !stands)
+        return rc < 0 ? rc : fail_moved(n, err);
     if (azri_sys->renameat2(n->at.dir, n->at.name, to->dir, to->name,
                             RENAME_NOREPLACE) != 0) /* [M-rename] */
         return fail_rename(&n->at, to, err);
-    rc = azri_fsync_dir(to->dir, ".", err);
-    return rc < 0 ? rc : azri_fsync_dir(n->at.dir, ".", err);
+    rc = azri_fsync_dir_after(to->dir, to->path, err);
+    return rc < 0 ? rc : azri_fsync_dir_after(n->at.dir, n->at.path, err);
 }
 
 static int check_target(const place *to, azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
     struct stat st;
     int kind = AZR_NODE_NONE;
-    int rc = kind_of(&kind, to->dir);
+    int rc = kind_of(&kind, to->dir, &why, err);
 
     if (rc == AZR_OK && kind == AZR_NODE_ARRAY)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
@@ -771,9 +805,11 @@ static int exchange(const azri_bin *b, const place *p)
 static int come_into_place(const azri_bin *b, node *n, azr_error *err)
 {
     const place *p = &n->at;
+    bool stands;
+    int rc = node_stands(&stands, n, err);
 
-    if (!node_stands(n))
-        return AZR_ECONFLICT;
+    if (rc < 0 || !stands)
+        return rc < 0 ? rc : AZR_ECONFLICT;
     if (n->dir < 0) {
         if (azri_sys->renameat2(b->dir, BIN_NODE, p->dir, p->name,
                                 RENAME_NOREPLACE) != 0)
@@ -782,8 +818,7 @@ static int come_into_place(const azri_bin *b, node *n, azr_error *err)
     }
     grips_doubt(&n->arrays, true);
     if (exchange(b, p) != 0) {
-        int rc = fail_exchange(p, err);
-
+        rc = fail_exchange(p, err);
         grips_spare(&n->arrays);
         return rc;
     }
@@ -818,6 +853,7 @@ static int note_any(const char *name, unsigned char d_type, void *arg)
  * is. */
 static int judge_replaced(const node *n, azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
     int kind = n->kind;
     bool any = false;
     int rc;
@@ -827,7 +863,7 @@ static int judge_replaced(const node *n, azr_error *err)
     rc = azri_list(n->dir, ".", note_any, &any, err);
     if (rc < 0 || !any)
         return rc < 0 ? rc : AZR_OK;
-    rc = kind_of(&kind, n->dir);
+    rc = kind_of(&kind, n->dir, &why, err);
     if (rc < 0 || is_node(kind)) /* it has become one meanwhile */
         return rc < 0 ? rc : AZR_ECONFLICT;
     return azri_fail(err, AZR_EEXISTS,
@@ -885,7 +921,7 @@ int azri_build_publish(azri_build *b, const char *path,
                            path);
     }
     if (rc == AZR_OK)
-        rc = sync_names(&b->bin, n.at.dir, err);
+        rc = sync_names(&b->bin, n.at.dir, path, err);
     node_dispose(&n);
     return rc;
 }

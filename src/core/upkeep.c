@@ -214,7 +214,7 @@ static int load(place *p, azr_error *err)
     if (rc == AZR_OK || (rc == AZR_ENOTFOUND && why.code == 0))
         return AZR_OK; /* it was, a moment ago */
     path_of(path, p);
-    return azri_fail_sub(err, rc, why.sub,
+    return azri_fail_why(err, rc, &why,
                          "group '%.1000s', whose consolidated metadata this "
                          "change would make stale: %s",
                          path, why.message);

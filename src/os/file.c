@@ -183,6 +183,18 @@ int azri_fsync_dir(int dir, const char *path, azr_error *err)
     return rc;
 }
 
+int azri_fsync_dir_after(int dir, const char *what, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+
+    if (azri_fsync_dir(dir, ".", &why) == AZR_OK)
+        return AZR_OK;
+    return azri_fail_why(err, AZR_EUNKNOWN, &why,
+                         "'%.300s' has changed, but whether that will outlive "
+                         "a power loss is not known: %s",
+                         what, why.message);
+}
+
 /* A directory that a process of ours made and did not live to open to the group:
  * its umask still shows. Only our own, and rights are only added. */
 static int mend_mode(int dir, const char *path, mode_t mode, gid_t gid,

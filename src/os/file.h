@@ -40,6 +40,9 @@ AZR_CHECKED int azri_read_file(azri_buf *out, azri_identity *id, int dir,
 AZR_CHECKED int azri_fsync_fd(int fd, const char *name, azr_error *err);
 AZR_CHECKED int azri_fdatasync_fd(int fd, const char *name, azr_error *err);
 AZR_CHECKED int azri_fsync_dir(int dir, const char *path, azr_error *err);
+/* The same after the rename in it that everybody can see already. If that fails
+ * nobody can know whether it will outlive a power loss: AZR_EUNKNOWN. */
+AZR_CHECKED int azri_fsync_dir_after(int dir, const char *what, azr_error *err);
 /* mkdir -p of the directories above `path`, each with `mode` exactly and group
  * `gid`; calls `made` (may be NULL) for each parent in which one was made. */
 typedef int (*azri_made_fn)(const char *parent, void *arg, azr_error *err);

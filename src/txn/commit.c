@@ -517,7 +517,7 @@ static int outcome_unknown(azri_txn *t, const azr_error *why, azr_error *err)
 {
     t->committed = true; /* row and files are recovery's from here on */
     atomic_store(&t->d->poisoned, true);
-    return azri_fail_sub(err, AZR_EUNKNOWN, AZR_SUB_SYNC,
+    return azri_fail_why(err, AZR_EUNKNOWN, why,
                          "'%s': whether the commit took effect is not known "
                          "(%s); open the array anew, recovery decides",
                          t->d->path, why->message);
@@ -880,7 +880,7 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
     }
     azri_sys->bump64("meta", &azri_state_changing(t->s)->meta);
     if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
-        rc = azri_fsync_dir(t->d->dir, ".", err);
+        rc = azri_fsync_dir_after(t->d->dir, t->d->path, err);
     return rc;
 }
 

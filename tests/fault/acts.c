@@ -554,7 +554,7 @@ static int do_walk(actor *x, azr_error *err)
 {
     int n = 0;
 
-    return azr_group_walk(x->g, -1, count_node, &n, err);
+    return azr_group_walk(x->g, 9, count_node, &n, err);
 }
 
 static int with_x(actor *x, azr_error *err)
@@ -650,8 +650,8 @@ const act acts[] = {
     ACT("recover-two", AB | PART_DEAD2, READS, NULL, do_recover_both),
     POWER("recover-two", AB | PART_DEAD2, READS, NULL, do_recover_both),
     ACT("recover-rubbish", PART_A | PART_LEFT, READS, NULL, do_recover),
-    ACT("recover-rebuild", PART_A | PART_TORN, READS, NULL, do_recover),
-    POWER("recover-rebuild", PART_A | PART_TORN, READS, NULL, do_recover),
+    ACT("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_recover),
+    POWER("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_recover),
     ACT("snapshot", AB, READS, with_both, do_snapshot),
     ACT("snapshot-copy", PART_A, READS, with_a, do_snapshot_copy),
     ACT("snapshot-elsewhere", PART_A, READS, open_read, do_snapshot_elsewhere),

@@ -6,6 +6,56 @@
 #include <errno.h>
 #include <string.h>
 
+/* Failures that mean something, and what they are told as. Everything else is
+ * AZR_EIO, AZR_EPERM or AZR_ENOMEM with the call and the errno, or AZR_EUNKNOWN
+ * with them. `error` 0: each; `what` CALLS: each. */
+static const struct {
+    call what;
+    int error;
+    int rc;
+} means[] = {
+    {C_LOCK, EACCES, AZR_EBUSY}, /* somebody has it */
+    {C_LOCK, EAGAIN, AZR_EBUSY},
+    {C_FLOCK, EWOULDBLOCK, AZR_EBUSY},
+    {C_FLOCK, EINVAL, AZR_EUNSUPPORTED}, /* no locks of directories here */
+    {C_FLOCK, ENOLCK, AZR_EUNSUPPORTED},
+    {C_RENAMEAT2, EINVAL, AZR_EUNSUPPORTED}, /* no such flag, no such step */
+    {C_RENAMEAT2, EINVAL, AZR_EINVAL},
+    {C_RENAMEAT2, ENOSYS, AZR_EUNSUPPORTED},
+    {C_RENAMEAT2, EXDEV, AZR_EUNSUPPORTED},
+    {C_RENAMEAT2, EEXIST, AZR_EEXISTS}, /* somebody was faster */
+    {C_RENAMEAT2, ENOTEMPTY, AZR_EEXISTS},
+    {C_RENAMEAT2, EEXIST, AZR_EBUSY},
+    {C_MKDIRAT, EEXIST, AZR_EEXISTS},
+    {C_MKDIRAT, EEXIST, AZR_EBUSY},
+    {C_OPENAT, EEXIST, AZR_EEXISTS},
+    {C_PREAD, SHORT_ZERO, AZR_ECORRUPT}, /* the file has become shorter */
+    {C_FACCESSAT, 0, AZR_EPERM},
+    /* There is no such file: whatever follows from that. */
+    {CALLS, ENOENT, AZR_ENOTFOUND},
+    {CALLS, ENOENT, AZR_ECONFLICT},
+    {CALLS, ENOENT, AZR_ECORRUPT},
+    {CALLS, ENOENT, AZR_EUNSUPPORTED},
+    {CALLS, ENOENT, AZR_EEXISTS},
+    {CALLS, ENOENT, AZR_EBUSY},
+    {CALLS, ENOENT, AZR_EINVAL},
+    {CALLS, ENOTDIR, AZR_ENOTFOUND},
+    {CALLS, ENOTDIR, AZR_ECONFLICT},
+    {CALLS, ENOTDIR, AZR_ECORRUPT},
+    {CALLS, ENOTDIR, AZR_EUNSUPPORTED},
+};
+
+static bool has_meaning(call c, int error, int rc)
+{
+    for (size_t i = 0; i < sizeof means / sizeof means[0]; i++) {
+        if (means[i].rc == rc &&
+            (means[i].what == c || means[i].what == CALLS) &&
+            (means[i].error == error || means[i].error == 0))
+            return true;
+    }
+    return false;
+}
+
 /* The answer names the errno, and the call by its sub-code. */
 static bool names_it(const azr_error *err, int error)
 {
@@ -28,7 +78,11 @@ bool explains(int rc, const azr_error *err, const inject_plan *p, call c)
     if (c == CALLS)
         return rc == AZR_ENOMEM ||
                complain("no memory is told as %s", azr_status_name(rc));
-    if (p->error > 0 && (rc == AZR_EIO || rc == AZR_EPERM || rc == AZR_ENOMEM))
-        return names_it(err, p->error);
-    return complain("SURVEY %s", azr_status_name(rc));
+    if (has_meaning(c, p->error, rc))
+        return true;
+    if (rc == AZR_EIO || rc == AZR_EPERM || rc == AZR_ENOMEM ||
+        rc == AZR_EUNKNOWN)
+        return names_it(err, p->error > 0 ? p->error : EIO);
+    return complain("%s is not what the documentation says",
+                    azr_status_name(rc));
 }

@@ -82,7 +82,6 @@ typedef struct inject_seen {
     bool fired;             /* the fault has happened */
     bool sync_failed;       /* … and it was of a sync */
     bool synced_again;      /* the same file was synced after that */
-    long maps;              /* made less given back, since inject_install */
 } inject_seen;
 
 inject_seen *inject_told(void);
@@ -91,6 +90,8 @@ void inject_install(void);
 void inject_arm(const inject_plan *p);
 void inject_pause(void);
 void inject_resume(void);
+/* Made less given back, since inject_install. */
+long inject_maps(void);
 /* Called before each futex_wait, until set to NULL. */
 extern void (*inject_on_wait)(void);
 /* The table, for tests that fake a call. */

@@ -506,6 +506,10 @@ static int see_array(text *t, const char *path, azr_error *err)
     }
     azr_free(attributes);
     azr_array_close(a);
+    if (rc == AZR_ECORRUPT && err->sub == AZR_SUB_STATE) {
+        add(t, " damaged");
+        rc = AZR_OK;
+    }
     return rc;
 }
 
@@ -588,7 +592,7 @@ bool world_see(char out[WORLD_TEXT], const char *root, bool strict)
 /* --------------------------------------------------------------- debris --- */
 
 static size_t g_skip;
-static bool g_lost_ok;
+static bool g_torn;
 
 static bool is_name_of(const char *name, const char *const *names)
 {
@@ -613,7 +617,7 @@ static int look_at(const char *path, const struct stat *st, int type,
     (void)st;
     if (w->level == 0 || (digits > 0 && name[digits] == '\0'))
         return 0;
-    if (strstr(path + g_skip, "/lost") && g_lost_ok)
+    if (g_torn && strstr(path + g_skip, "/lost"))
         return 0;
     if (type == FTW_D) {
         if (is_name_of(name, dirs) || (strstr(path, "/tx/") && !name[1]))
@@ -669,6 +673,42 @@ static bool mend_group(const char *path)
     return rc == AZR_OK || complain("next: open '%s': %s", path, err.message);
 }
 
+static bool collect_in(const char *path)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int rc = azr_collect(path, NULL, NULL, &err);
+
+    return rc == AZR_OK || rc == AZR_ENOTFOUND ||
+           complain("collect: %s", err.message);
+}
+
+/* What a copy left is removed by the next one who copies to there. */
+static bool copy_again(const char *root)
+{
+    static const char *const sources[] = {"a", "g"};
+    char from[256], to[256];
+
+    place(to, root, "q");
+    for (size_t i = 0; i < 2; i++) {
+        azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+
+        place(from, root, sources[i]);
+        o.flags = AZR_TREE_RECURSIVE;
+        if (azr_copy(from, to, NULL, NULL, NULL) == AZR_OK &&
+            azr_remove(to, &o, NULL) < 0)
+            return complain("remove '%s'", to);
+    }
+    return true;
+}
+
+static bool collect_all(const char *root)
+{
+    char path[256];
+
+    place(path, root, "g");
+    return collect_in(root) && collect_in(path);
+}
+
 bool world_is_clean(const char *root, const act *a)
 {
     azr_error err = AZR_ERROR_INIT;
@@ -685,10 +725,11 @@ bool world_is_clean(const char *root, const act *a)
         if (what == AZR_NODE_GROUP ? !mend_group(path) : !mend_array(path))
             return false;
     }
-    rc = azr_collect(root, NULL, NULL, &err);
-    if (rc < 0)
-        return complain("collect: %s", err.message);
+    if (strncmp(a->name, "copy", 4) == 0 && !copy_again(root))
+        return false;
+    if (!collect_all(root))
+        return false;
     g_skip = strlen(root) + 1;
-    g_lost_ok = (a->parts & PART_TORN) != 0;
+    g_torn = (a->parts & PART_TORN) != 0;
     return nftw(root, look_at, 8, FTW_PHYS) == 0 && scene_error()[0] == '\0';
 }
