@@ -594,7 +594,7 @@ static int first_ground_of_new(azr_array *a, azr_error *err)
 
     if (rc == AZR_OK)
         return rc;
-    if (is_gone_from(a, rc, &why))
+    if ((a->options.flags & AZRI_OPEN_HIDDEN) || is_gone_from(a, rc, &why))
         return azri_fail_why(err, rc, &why, "%s", why.message);
     return azri_fail_why(err, AZR_EUNKNOWN, &why,
                          "'%s' was made, but cannot be opened: %s",
@@ -626,6 +626,8 @@ static int try_create(azr_array **out, const char *path,
         azri_error_reset(err);
         rc = AZR_ECONFLICT;
     }
+    if (rc == AZR_ENOTFOUND && err && err->code == 0)
+        rc = azri_fail(err, rc, "'%s' was removed while it was made", path);
     if (rc == AZR_OK)
         *out = a;
     else

@@ -165,11 +165,14 @@ static int add_usage(void *arg, const uint64_t *coords, const char *key,
     usage *u = arg;
     azr_store *store = azri_domain_store(u->a->d);
     azr_object o = AZR_OBJECT_INIT;
+    azr_error why = AZR_ERROR_INIT;
+    int rc = store->ops->identify(store, key, &o, &why);
 
     (void)coords;
-    (void)err;
-    if (store->ops->identify(store, key, &o, NULL) != AZR_OK)
-        return AZR_OK; /* removed while we looked */
+    if (rc < 0 && why.sys_errno != 0)
+        return azri_fail_why(err, rc, &why, "%s", why.message);
+    if (rc < 0)
+        return AZR_OK; /* removed while we looked, or no chunk */
     u->chunks++;
     u->nbytes += o.id.nbytes;
     return AZR_OK;
@@ -282,8 +285,8 @@ int azri_array_verify(azr_array *a, azr_finding_fn fn, azr_progress_fn progress,
     uint64_t nbytes;
     int rc = fresh_ground(a, &v.g, err);
 
-    if (rc == AZR_OK)
-        rc = azri_array_usage(a, &v.total, &nbytes, err);
+    if (rc == AZR_OK) /* how many there are is for `progress` alone */
+        azri_ignore(azri_array_usage(a, &v.total, &nbytes, NULL));
     if (rc == AZR_OK)
         rc = azri_coders_take(a, &v.coder, 1, err);
     if (rc < 0)

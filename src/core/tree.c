@@ -860,6 +860,10 @@ static int judge_replaced(const node *n, azr_error *err)
 
     if (is_node(kind))
         return AZR_OK;
+    if (n->why.sys_errno != 0)
+        return azri_fail_why(err, n->why.code, &n->why,
+                             "'%s': its document cannot be read: %s",
+                             n->at.path, n->why.message);
     rc = azri_list(n->dir, ".", note_any, &any, err);
     if (rc < 0 || !any)
         return rc < 0 ? rc : AZR_OK;

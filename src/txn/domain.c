@@ -490,6 +490,16 @@ static int check_file_system(azri_domain *d, azr_error *err)
                          d->path, name);
 }
 
+/* AZR_EUNSUPPORTED (no message): it got what somebody else has. */
+static int try_second(int fd, const azri_range *r, azr_error *err)
+{
+    int rc = azri_ofd_try(fd, r, err);
+
+    if (rc == AZR_OK)
+        return AZR_EUNSUPPORTED;
+    return rc == AZR_EBUSY ? AZR_OK : rc;
+}
+
 /* Two descriptors must exclude each other, and the map must show the file. The
  * byte is a random one, so that try-outs do not disturb each other. */
 static int try_out(azri_domain *d, azri_state *s, azr_error *err)
@@ -511,7 +521,9 @@ static int try_out(azri_domain *d, azri_state *s, azr_error *err)
     rc = azri_ofd_try(a, &r, err);
     if (rc == AZR_EBUSY)
         rc = AZR_OK; /* somebody else's try-out: locks do exclude */
-    else if (rc == AZR_OK && azri_ofd_try(b, &r, err) != AZR_EBUSY)
+    else if (rc == AZR_OK)
+        rc = try_second(b, &r, err);
+    if (rc == AZR_EUNSUPPORTED)
         rc = azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
                            "'%s': locks do not exclude each other", d->path);
     if (rc == AZR_OK)

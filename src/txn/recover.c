@@ -454,25 +454,35 @@ static int release_others(azri_domain *d, uint32_t i, uint64_t word,
     return rc;
 }
 
+/* A row or record that cannot be read for want of memory or descriptors, or for
+ * an error of the disk, may be read the next time: that decides nothing. */
+static bool is_damage(int rc)
+{
+    return rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND || rc == AZR_ECONFLICT;
+}
+
 static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
                             azr_recovery *count, azr_error *err)
 {
     azri_intent in = {0};
-    int rc = azri_intent_read(&in, d, i, word, false, NULL);
+    azr_error why = AZR_ERROR_INIT;
+    int rc = azri_intent_read(&in, d, i, word, false, &why);
 
     if (rc == AZR_OK && (in.flags & AZRI_WHAT_HOME) && AZRI_GUARD(OTHERS)) {
-        rc = azri_intent_read(&in, d, i, word, true, NULL);
+        rc = azri_intent_read(&in, d, i, word, true, &why);
         if (rc == AZR_OK) /* ours has to stand until theirs are decided */
-            rc = finish_others(d, i, &in, count, err);
-        else
+            rc = finish_others(d, i, &in, count, &why);
+        else if (is_damage(rc))
             rc = AZR_OK; /* what is wrong with it is told below */
         if (in.word != 0)
             word = in.word; /* told, now */
         azri_intent_dispose(&in);
-        if (rc < 0)
-            return rc;
+    } else if (is_damage(rc)) {
+        rc = AZR_OK; /* the same */
     }
-    return finish_one(d, i, word, count, err);
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
+    return rc < 0 ? rc : finish_one(d, i, word, count, err);
 }
 
 static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,

@@ -43,16 +43,22 @@ static int relative_path(azri_buf *out, const char *from, const char *to,
     return rc;
 }
 
-/* Is there, on that path, the `state` that `t` has mapped? */
-static bool leads_to(const azri_txn *from, const char *path, const azri_txn *t)
+/* Is there, on that path, the `state` that `t` has mapped? AZR_EUNSUPPORTED (no
+ * message): no. */
+static int leads_to(const azri_txn *from, const char *path, const azri_txn *t,
+                    azr_error *err)
 {
     char name[AZRI_REF_PATH_MAX + 16];
     struct stat st;
 
     (void)snprintf(name, sizeof name, "%s/.azr/state", path);
-    return azri_sys->fstatat(from->d->dir, name, &st, AT_SYMLINK_NOFOLLOW) ==
-               0 &&
-           st.st_dev == t->s->dev && st.st_ino == t->s->ino;
+    if (azri_sys->fstatat(from->d->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT || errno == ENOTDIR || errno == ENAMETOOLONG
+                   ? AZR_EUNSUPPORTED
+                   : azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%.300s'",
+                                     name);
+    return st.st_dev == t->s->dev && st.st_ino == t->s->ino ? AZR_OK
+                                                            : AZR_EUNSUPPORTED;
 }
 
 /* The path that was found last time, if it still leads there. */
@@ -70,7 +76,8 @@ static bool known_path(azri_buf *out, const azri_txn *from, const azri_txn *to)
         known = azri_buf_append(out, path, strlen(path) + 1, NULL) == AZR_OK;
     }
     (void)pthread_mutex_unlock(&d->mutex);
-    return known && leads_to(from, (const char *)out->data, to);
+    return known &&
+           leads_to(from, (const char *)out->data, to, NULL) == AZR_OK;
 }
 
 static void note_path(const azri_txn *from, const azri_txn *to,
@@ -107,10 +114,10 @@ static int path_between(azri_buf *out, const azri_txn *from, const azri_txn *to,
         rc = azri_buf_append(out, "", 1, err);
         if (rc < 0)
             return rc;
-        if (out->nbytes > AZRI_REF_PATH_MAX ||
-            !leads_to(from, (const char *)out->data, to))
-            rc = AZR_EUNSUPPORTED;
-        else
+        rc = out->nbytes > AZRI_REF_PATH_MAX
+                 ? AZR_EUNSUPPORTED
+                 : leads_to(from, (const char *)out->data, to, err);
+        if (rc == AZR_OK)
             note_path(from, to, (const char *)out->data);
     }
     if (rc == AZR_EUNSUPPORTED)

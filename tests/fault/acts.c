@@ -181,6 +181,7 @@ static int with_chunk_sync(actor *x, azr_error *err)
     char path[256];
 
     o.flags = AZR_OPEN_WRITE;
+    x->plain = true;
     o.sync = AZR_SYNC_CHUNK;
     o.threads = 1;
     o.timeout_ms = 0;

@@ -12,7 +12,7 @@
 typedef struct actor {
     const char *root;
     int format;
-    bool power;
+    bool power, plain;
     azr_array *a, *b;
     azr_group *g;
     azr_txn *t;
@@ -49,8 +49,9 @@ extern const unsigned act_count;
 bool world_make(const char *root, const act *a);
 /* What a reader finds. `strict`: consolidated metadata must be true as well. */
 bool world_see(char out[WORLD_TEXT], const char *root, bool strict);
-/* Recover, verify and collect: then nothing is left that has no place. */
-bool world_is_clean(const char *root, const act *a);
+/* Recover, verify and collect: then nothing is left that has no place. `lost`:
+ * but for .azr/lost. */
+bool world_is_clean(const char *root, const act *a, bool lost);
 void actor_begin(actor *x, const char *root, const act *a);
 void actor_close(actor *x);
 /* Does the handle still work? AZR_OK if there is none. */

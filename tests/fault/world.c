@@ -146,8 +146,9 @@ int actor_tries(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {2}, {4});
 
-    return x->a ? azr_array_update(x->a, &s, change_nothing, NULL, err)
-                : AZR_OK;
+    return x->a && !x->plain
+               ? azr_array_update(x->a, &s, change_nothing, NULL, err)
+               : AZR_OK;
 }
 
 /* ------------------------------------------------------- somebody beside --- */
@@ -709,7 +710,7 @@ static bool collect_all(const char *root)
     return collect_in(root) && collect_in(path);
 }
 
-bool world_is_clean(const char *root, const act *a)
+bool world_is_clean(const char *root, const act *a, bool lost)
 {
     azr_error err = AZR_ERROR_INIT;
     char path[256];
@@ -730,6 +731,6 @@ bool world_is_clean(const char *root, const act *a)
     if (!collect_all(root))
         return false;
     g_skip = strlen(root) + 1;
-    g_torn = (a->parts & PART_TORN) != 0;
+    g_torn = (a->parts & PART_TORN) != 0 || lost;
     return nftw(root, look_at, 8, FTW_PHYS) == 0 && scene_error()[0] == '\0';
 }
