@@ -160,9 +160,7 @@ int cli_fail(struct cli *cli, int status, const azr_error *err,
         return cli_interrupted(cli);
     if (cli_session_note(cli, status)) /* it is run again */
         return code;
-    (void)snprintf(text, sizeof text, "%s%s%s%s%s%s", message,
-                   err->sys_errno ? ", " : "",
-                   err->sys_errno ? cli_errno_text(err->sys_errno) : "",
+    (void)snprintf(text, sizeof text, "%s%s%s%s", message,
                    next ? " (try: " : "", next ? next : "", next ? ")" : "");
     say(cli, code, azr_status_name(status), NULL, text);
     return code;

@@ -161,6 +161,7 @@ static int parse_document(azri_ground **out, azr_array *a, azr_object *document,
                           azr_error *err)
 {
     azri_buf text = AZRI_BUF_INIT;
+    azr_error why = AZR_ERROR_INIT;
     azri_ground *g = NULL;
     azr_store *store = azri_domain_store(a->d);
     int rc;
@@ -180,7 +181,12 @@ static int parse_document(azri_ground **out, azr_array *a, azr_object *document,
     if (rc < 0)
         goto done;
     text.nbytes = (size_t)document->id.nbytes;
-    rc = azri_ground_of_text(&g, a, azri_buf_span(&text), err);
+    rc = azri_ground_of_text(&g, a, azri_buf_span(&text), &why);
+    if (rc == AZR_EINVAL) /* nobody's argument: it stands in the file */
+        rc = azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_METADATA, "%s: %s",
+                           a->document_key, why.message);
+    else if (rc < 0)
+        rc = azri_fail_why(err, rc, &why, "%s", why.message);
 done:
     azri_buf_dispose(&text);
     if (rc < 0) {

@@ -282,7 +282,12 @@ int azri_fix_owner(int fd, const struct stat *st, mode_t mode, gid_t gid,
 
 int azri_flock_try(int fd)
 {
-    return azri_sys->flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
+    int rc;
+
+    do {
+        rc = azri_sys->flock(fd, LOCK_EX | LOCK_NB);
+    } while (rc != 0 && errno == EINTR);
+    return rc == 0 ? 0 : errno;
 }
 
 void azri_flock_drop(int fd)

@@ -28,14 +28,21 @@ static int open_dir(int *out, int above, const char *name, azr_error *err)
                         0, err);
 }
 
-/* Is the open directory still what stands under its name? */
-static bool stands(int dir, int above, const char *name)
+/* Is the open directory still what stands under its name? AZR_ENOTFOUND (no
+ * message): no. */
+static int stands(int dir, int above, const char *name, azr_error *err)
 {
     struct stat held, found;
 
-    return azri_sys->fstat(dir, &held) == 0 &&
-           azri_sys->fstatat(above, name, &found, AT_SYMLINK_NOFOLLOW) == 0 &&
-           held.st_dev == found.st_dev && held.st_ino == found.st_ino;
+    if (azri_sys->fstat(dir, &held) != 0)
+        return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", name);
+    if (azri_sys->fstatat(above, name, &found, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? AZR_ENOTFOUND
+                               : azri_fail_errno(err, AZR_SUB_STAT, errno,
+                                                 "stat '%s'", name);
+    return held.st_dev == found.st_dev && held.st_ino == found.st_ino
+               ? AZR_OK
+               : AZR_ENOTFOUND;
 }
 
 /* ------------------------------------------------------------- removal --- */
@@ -62,7 +69,7 @@ static bool remove_unheld(int above, const char *name)
 
     if (dir < 0)
         return false;
-    gone = stands(dir, above, name) &&
+    gone = stands(dir, above, name, NULL) == AZR_OK &&
            azri_remove_all(above, name, NULL) == AZR_OK;
     azri_close(dir);
     return gone;
@@ -120,12 +127,16 @@ static int make_one(azri_owned *o, mode_t mode, gid_t gid, azr_error *err)
     rc = azri_flock_try(o->dir);
     if (rc == EWOULDBLOCK)
         return AZR_ECONFLICT;
-    if (rc != 0)
+    if (rc == EOPNOTSUPP || rc == ENOSYS || rc == EBADF)
         return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
                              "this file system cannot lock directories");
+    if (rc != 0)
+        return azri_fail_errno(err, AZR_SUB_LOCK, rc, "lock directory '%s'",
+                               o->name);
     /* from here on it is ours, if it was not removed before we had the lock */
-    if (!stands(o->dir, o->above, o->name))
-        return AZR_ECONFLICT;
+    rc = stands(o->dir, o->above, o->name, err);
+    if (rc < 0)
+        return rc == AZR_ENOTFOUND ? AZR_ECONFLICT : rc;
     if (azri_sys->fstat(o->dir, &st) != 0)
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", o->name);
     rc = azri_fix_owner(o->dir, &st, mode, gid, o->name, err);

@@ -343,16 +343,18 @@ static int map_state(azri_state *s, azr_error *err)
 static int open_state_file(azri_state *s, azri_domain *d, azr_error *err)
 {
     bool for_writing = (d->flags & AZRI_DOMAIN_WRITE) != 0;
+    azr_error why = AZR_ERROR_INIT;
     int rc;
 
     /* A reader maps for writing where it may: then it can wait in the queue.
      * Not blocking: it may be a FIFO. */
     s->writable = true;
     rc = azri_open_at(&s->fd, d->dir, ".azr/state",
-                      O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0,
-                      for_writing ? err : NULL);
-    if (rc == AZR_OK || rc == AZR_ENOTFOUND || for_writing)
+                      O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0, &why);
+    if (rc == AZR_OK || rc == AZR_ENOTFOUND)
         return rc;
+    if (for_writing || (rc != AZR_EPERM && why.sys_errno != ETXTBSY))
+        return azri_fail_why(err, rc, &why, "%s", why.message);
     s->writable = false;
     return azri_open_at(&s->fd, d->dir, ".azr/state",
                         O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0, err);

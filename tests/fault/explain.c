@@ -17,8 +17,6 @@ static const struct {
     {C_LOCK, EACCES, AZR_EBUSY}, /* somebody has it */
     {C_LOCK, EAGAIN, AZR_EBUSY},
     {C_FLOCK, EWOULDBLOCK, AZR_EBUSY},
-    {C_FLOCK, EINVAL, AZR_EUNSUPPORTED}, /* no locks of directories here */
-    {C_FLOCK, ENOLCK, AZR_EUNSUPPORTED},
     {C_RENAMEAT2, EINVAL, AZR_EUNSUPPORTED}, /* no such flag, no such step */
     {C_RENAMEAT2, EINVAL, AZR_EINVAL},
     {C_RENAMEAT2, ENOSYS, AZR_EUNSUPPORTED},
@@ -67,7 +65,8 @@ bool explains(int rc, const azr_error *err, const inject_plan *p, call c)
         return rc == AZR_ENOMEM || rc == AZR_EUNKNOWN ||
                complain("no memory is told as %s", azr_status_name(rc));
     /* There is no such file, or it ends here: whatever follows from that. */
-    if (p->error == ENOENT || p->error == ENOTDIR || p->error == SHORT_ZERO)
+    if (p->error == ENOENT || p->error == ENOTDIR || p->error == EEXIST ||
+        p->error == SHORT_ZERO)
         return true;
     if (has_meaning(c, p->error, rc))
         return true;

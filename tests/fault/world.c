@@ -593,7 +593,7 @@ bool world_see(char out[WORLD_TEXT], const char *root, bool strict)
 /* --------------------------------------------------------------- debris --- */
 
 static size_t g_skip;
-static bool g_torn;
+static bool g_lost;
 
 static bool is_name_of(const char *name, const char *const *names)
 {
@@ -618,7 +618,8 @@ static int look_at(const char *path, const struct stat *st, int type,
     (void)st;
     if (w->level == 0 || (digits > 0 && name[digits] == '\0'))
         return 0;
-    if (g_torn && strstr(path + g_skip, "/lost"))
+    if (g_lost && (strstr(path + g_skip, "/lost") ||
+                   strstr(path + g_skip, ".azr-")))
         return 0;
     if (type == FTW_D) {
         if (is_name_of(name, dirs) || (strstr(path, "/tx/") && !name[1]))
@@ -731,6 +732,6 @@ bool world_is_clean(const char *root, const act *a, bool lost)
     if (!collect_all(root))
         return false;
     g_skip = strlen(root) + 1;
-    g_torn = (a->parts & PART_TORN) != 0 || lost;
+    g_lost = (a->parts & PART_TORN) != 0 || lost;
     return nftw(root, look_at, 8, FTW_PHYS) == 0 && scene_error()[0] == '\0';
 }
