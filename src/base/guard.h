@@ -23,6 +23,7 @@ typedef enum azri_guard {
     AZRI_GUARD_SLOT,          /* finish a row only with its SLOT byte */
     AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
     AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
+    AZRI_GUARD_SYNC_ERROR,  /* a sync that fails is told */
     AZRI_GUARD_FINISH,      /* a dead committed row is rolled forward */
     AZRI_GUARD_PREPARED,  /* several arrays: PREPARED before the home commits */
     AZRI_GUARD_HOME_NO,   /* a PREPARED row waits for its home's word */

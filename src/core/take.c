@@ -73,7 +73,7 @@ static bool is_refusal(int number)
            number == EOPNOTSUPP || number == ENOSYS || number == EACCES;
 }
 
-/* 0, or an errno. */
+/* 0, an errno, or below 0 a status. */
 static int link_it(const azri_take *t, const char *source, const char *key,
                    azr_error *err)
 {
@@ -88,7 +88,7 @@ static int link_it(const azri_take *t, const char *source, const char *key,
         return errno;
     rc = make_parents(t, key, err); /* which of the two is not there? */
     if (rc < 0)
-        return EIO;
+        return rc;
     return azri_sys->linkat(from, source, t->to, key, 0) == 0 ? 0 : errno;
 }
 
@@ -99,6 +99,8 @@ static int hold_link(const azri_take *t, azri_held *e, const char *source,
     struct stat st;
     int number = link_it(t, source, key, err);
 
+    if (number < 0)
+        return number;
     if (number == ENOENT)
         return AZR_ENOTFOUND;
     if (is_refusal(number))

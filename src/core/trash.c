@@ -268,7 +268,7 @@ static int remove_one(const char *name, unsigned char d_type, void *arg)
 /* Until a pass finds nothing: what is renamed up, or written late, is met then. */
 static int empty(sweeper *w, int dir, int depth, bool in_array)
 {
-    int rc = AZR_OK;
+    int idle = 0, rc = AZR_OK;
 
     w->depth = depth;
     w->in_array = in_array;
@@ -280,7 +280,9 @@ static int empty(sweeper *w, int dir, int depth, bool in_array)
         rc = azri_list(dir, ".", remove_one, w, w->err);
         if (!w->left)
             break;
-        if (depth == 0 && w->s->done != before)
+        if (w->s->done == before && ++idle == 2)
+            break; /* nothing that is listed can be removed, nor is it there */
+        if (depth == 0)
             pass = 0;
     }
     return rc;

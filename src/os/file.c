@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "os/file.h"
 
+#include "base/guard.h"
 #include "os/host.h"
 
 #include <dirent.h>
@@ -156,14 +157,14 @@ done:
  * claims success for pages that it has dropped. */
 int azri_fsync_fd(int fd, const char *name, azr_error *err)
 {
-    if (azri_sys->fsync(fd) != 0)
+    if (azri_sys->fsync(fd) != 0 && AZRI_GUARD(SYNC_ERROR))
         return azri_fail_errno(err, AZR_SUB_SYNC, errno, "fsync '%s'", name);
     return AZR_OK;
 }
 
 int azri_fdatasync_fd(int fd, const char *name, azr_error *err)
 {
-    if (azri_sys->fdatasync(fd) != 0)
+    if (azri_sys->fdatasync(fd) != 0 && AZRI_GUARD(SYNC_ERROR))
         return azri_fail_errno(err, AZR_SUB_SYNC, errno, "fdatasync '%s'",
                                name);
     return AZR_OK;

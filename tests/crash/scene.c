@@ -2,6 +2,7 @@
 #include "crash/scene.h"
 
 #include "core/array.h"
+#include "crash/coverage.h"
 #include "txn/layout.h"
 
 #include <dirent.h>
@@ -499,6 +500,7 @@ void tree_remove(const char *path)
 pid_t child_start(child_fn fn, void *arg)
 {
     pid_t pid;
+    bool ok;
 
     (void)fflush(NULL);
     pid = fork();
@@ -508,7 +510,9 @@ pid_t child_start(child_fn fn, void *arg)
     }
     (void)signal(SIGALRM, SIG_DFL);
     (void)alarm(PATIENCE_S);
-    _exit(fn(arg) ? 0 : 1);
+    ok = fn(arg);
+    coverage_write();
+    _exit(ok ? 0 : 1);
 }
 
 int child_wait(pid_t pid)

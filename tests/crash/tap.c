@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "crash/tap.h"
 
+#include "crash/coverage.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -38,6 +40,7 @@ tap_list *tap_shared(void)
 static void strike(void)
 {
     if (g_plan.action == TAP_KILL) {
+        coverage_write();
         (void)kill(getpid(), SIGKILL);
         for (;;)
             (void)pause();

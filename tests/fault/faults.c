@@ -18,6 +18,7 @@
  * wrong, not only the first of each act.
  */
 #include "base/alloc.h"
+#include "base/guard.h"
 #include "fault/acts.h"
 #include "fault/explain.h"
 #include "fault/inject.h"
@@ -62,11 +63,15 @@ static unsigned long g_trials, g_complaints;
 
 /* ---------------------------------------------------------------- caller --- */
 
-/* "There is no such file" where there is one: no library can know better. What it
+/* "There is no such file" where there is one, or the other way round: no library can know better. What it
  * then does is asked no more than that nothing breaks, hangs or leaks. */
 static bool is_lie(const inject_plan *p)
 {
-    return p->error == ENOENT || p->error == ENOTDIR || p->error == SHORT_ZERO;
+    bool asks = p->at < POINTS_MOST &&
+                inject_told()->calls[p->at] == C_FSTATAT;
+
+    return p->error == ENOENT || p->error == ENOTDIR ||
+           p->error == EEXIST || p->error == SHORT_ZERO || (asks && p->error == ELOOP);
 }
 
 static int descriptors(void)
@@ -107,6 +112,8 @@ static bool handle_is_well(const trial *t, actor *x)
                complain("poisoned without a failed sync");
     if (must_be && x->a)
         return complain("unknown, but the handle is not poisoned");
+    if (g_told->sync_failed && x->power && x->a && g_told->rc == AZR_OK)
+        return complain("a sync failed, and nobody says so");
     if (g_told->tried == AZR_OK)
         return true;
     if (g_told->tried == AZR_EPERM && !t->a->changes)
@@ -444,6 +451,40 @@ static bool sweep_act(unsigned index, const work *w)
     return world_make(t.from, t.a) && sweep(&t, w);
 }
 
+/* ---------------------------------------------------------------- controls --- */
+
+#ifdef AZRI_SABOTAGE
+/* Each guard taken away must be noticed. */
+static int controls(void)
+{
+    static const struct {
+        const char *name, *act;
+        azri_guard guard;
+    } all[] = {
+        {"SYNC_ERROR", "write-4-power", AZRI_GUARD_SYNC_ERROR},
+        {"ROW", "write-4", AZRI_GUARD_ROW},
+        {"OTHERS", "recover-two", AZRI_GUARD_OTHERS},
+    };
+    static const work calls = {true, false, false, false};
+    int missed = 0;
+
+    for (size_t k = 0; k < sizeof all / sizeof all[0]; k++) {
+        bool ok = true;
+
+        for (unsigned i = 0; i < act_count && ok; i++) {
+            azri_sabotage = all[k].guard;
+            if (strcmp(acts[i].name, all[k].act) == 0)
+                ok = sweep_act(i, &calls);
+        }
+        (void)printf("without %s: %s\n", all[k].name,
+                     ok ? "MISSED" : scene_error());
+        missed += ok;
+    }
+    scene_roots_remove();
+    return missed > 0;
+}
+#endif
+
 /* -------------------------------------------------------------------- main --- */
 
 static bool is_named(const char *name, int argc, char **argv, int from)
@@ -501,6 +542,9 @@ int main(int argc, char **argv)
     g_told = shared();
     (void)scene_error();
     (void)inject_told();
+#ifdef AZRI_SABOTAGE
+    return controls();
+#endif
     for (unsigned i = 0; i < act_count; i++) {
         if (!is_named(acts[i].name, argc, argv, at))
             continue;

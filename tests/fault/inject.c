@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fault/inject.h"
 
+#include "crash/coverage.h"
+
 #include <atomiczarr.h>
 #include <dirent.h>
 #include <errno.h>
@@ -258,6 +260,7 @@ static void inject_store64(const char *what, _Atomic uint64_t *p,
 {
     azri_sys_posix.store64(what, p, value);
     if (g_on && g_plan.kill && strcmp(what, g_plan.kill) == 0) {
+        coverage_write();
         (void)kill(getpid(), SIGKILL);
         for (;;)
             (void)pause();
