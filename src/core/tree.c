@@ -552,6 +552,8 @@ static int take_away(node *n, azri_bin *b, azr_error *err)
 static int collect(int dir, const char *path, const azri_patience *patience,
                    azri_sweep *s, uint64_t *removed_out, azr_error *err)
 {
+    char last[sizeof((azri_bin *)NULL)->name] = "";
+
     for (;;) {
         azri_bin b = AZRI_BIN_INIT;
         int lock = -1;
@@ -566,6 +568,9 @@ static int collect(int dir, const char *path, const azri_patience *patience,
             rc = azri_bin_empty(&b, s, err);
         if (rc < 0)
             return rc;
+        if (strcmp(b.name, last) == 0) /* it is listed, and is not there */
+            return AZR_OK;
+        memcpy(last, b.name, sizeof last);
         (*removed_out)++;
     }
 }

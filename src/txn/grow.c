@@ -112,6 +112,10 @@ int azri_table_grow(azri_domain *d, const azri_patience *patience,
     int fd = -1;
     int rc;
 
+    if (before < AZRI_ROWS_AT_FIRST) /* somebody has cut it under our map */
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
+                             "'%s/.azr/state' has %u rows, need %u or more",
+                             d->path, before, AZRI_ROWS_AT_FIRST);
     if (before == AZRI_WORDS)
         return fail_full(d, wait_a_little(patience), err);
     rc = azri_domain_take_fd(d, &fd, err);

@@ -516,13 +516,15 @@ static int do_probe(actor *x, azr_error *err)
 static int do_group(actor *x, azr_error *err)
 {
     azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
     azr_group *made = NULL;
     char path[256];
     int rc;
 
     spec.zarr_format = x->format;
+    o.timeout_ms = 0;
     place(path, x->root, "g/h");
-    rc = azr_group_create(&made, path, &spec, NULL, err);
+    rc = azr_group_create(&made, path, &spec, &o, err);
     azr_group_close(made);
     return rc;
 }

@@ -58,7 +58,8 @@ bool explains(int rc, const azr_error *err, const inject_plan *p, call c)
     /* There is no such file, or there is, or it ends here: whatever
      * follows from that. */
     if (p->error == ENOENT || p->error == ENOTDIR || p->error == EEXIST ||
-        p->error == SHORT_ZERO)
+        p->error == SHORT_ZERO || (c == C_FSTATAT && p->error == ELOOP) ||
+        (c == C_FSTATAT && p->error == EACCES))
         return true;
     if (err->message[0] == '\0')
         return complain("%s without a text", azr_status_name(rc));
