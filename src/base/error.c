@@ -115,7 +115,7 @@ static const char *text_of_posix(int result, const char *buf)
 }
 
 #define TEXT_OF(result, buf)                                                   \
-    _Generic((result), int: text_of_posix, char *: text_of_gnu)(result, buf)
+    _Generic((result), int : text_of_posix, char * : text_of_gnu)(result, buf)
 
 int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
                     ...)

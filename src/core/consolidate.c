@@ -64,9 +64,9 @@ static int check_documents(const azri_documents *docs, const char *path,
     if (rc >= 0 && docs->attributes.nbytes > 0)
         rc = azri_json_check(azri_buf_span(&docs->attributes), ".zattrs",
                              AZR_ECORRUPT, &why);
-    return rc < 0 ? azri_fail_why(err, rc, &why, "'%.200s': %s", path,
-                                  why.message)
-                  : AZR_OK;
+    return rc < 0
+               ? azri_fail_why(err, rc, &why, "'%.200s': %s", path, why.message)
+               : AZR_OK;
 }
 
 /* Those that Zarr itself would not find below this group are left out: other

@@ -30,8 +30,13 @@ static int fresh_ground(azr_array *a, azri_ground **out, azr_error *err)
 {
     azri_patience patience = azri_array_patience(a);
     azri_read_hooks hooks = {.note = keep_ground, .arg = out};
+    int rc = azri_read_document(a, &hooks, &patience, err);
 
-    return azri_read_document(a, &hooks, &patience, err);
+    if (rc < 0) { /* after it was noted */
+        azri_ground_unref(*out);
+        *out = NULL;
+    }
+    return rc;
 }
 
 static void describe(azr_array_info *out, azr_array *a, const azri_ground *g)

@@ -332,7 +332,7 @@ typedef struct node {
 } node;
 #define NODE_INIT                                                              \
     {                                                                          \
-        PLACE_INIT, -1, AZR_NODE_NONE, AZR_ERROR_INIT, 0,                                      \
+        PLACE_INIT, -1, AZR_NODE_NONE, AZR_ERROR_INIT, 0,                      \
         {                                                                      \
             NULL, 0, 0                                                         \
         }                                                                      \

@@ -90,16 +90,21 @@ static int write_image(int fd, const azri_grid *grid, int durability,
 }
 
 /* The header is gone, but the word of the durability may stand: a power array
- * must not become a process one unseen. */
-static int durability_left(int fd, int otherwise)
+ * must not become a process one unseen. A file that ends before has none. */
+static int durability_left(int *durability, int fd, azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
     uint64_t word = 0;
-
-    if (azri_pread_full(fd, &word, sizeof word,
+    int rc =
+        azri_pread_full(fd, &word, sizeof word,
                         AZRI_CHANGING_AT + offsetof(azri_changing, durability),
-                        ".azr/state", NULL) < 0)
-        return otherwise;
-    return word == AZR_DURABILITY_POWER ? AZR_DURABILITY_POWER : otherwise;
+                        ".azr/state", &why);
+
+    if (rc < 0 && rc != AZR_ECORRUPT)
+        return azri_fail_why(err, rc, &why, "%s", why.message);
+    if (rc == AZR_OK && word == AZR_DURABILITY_POWER)
+        *durability = AZR_DURABILITY_POWER;
+    return AZR_OK;
 }
 
 static bool fits(const azri_header *h, const azri_keying *k)
@@ -177,8 +182,9 @@ static int rebuild_locked(rebuild *r, uint32_t *lost_out, azr_error *err)
     if (rc < 0 || done)
         return rc;
     if (!r->may)
-        r->durability = durability_left(r->fd, r->durability);
-    rc = clear_tx(r->d, lost_out, err);
+        rc = durability_left(&r->durability, r->fd, err);
+    if (rc == AZR_OK)
+        rc = clear_tx(r->d, lost_out, err);
     if (rc == AZR_OK)
         rc = write_image(r->fd, r->grid, r->durability,
                          r->has_id ? r->id : NULL, err);

@@ -76,8 +76,7 @@ static bool known_path(azri_buf *out, const azri_txn *from, const azri_txn *to)
         known = azri_buf_append(out, path, strlen(path) + 1, NULL) == AZR_OK;
     }
     (void)pthread_mutex_unlock(&d->mutex);
-    return known &&
-           leads_to(from, (const char *)out->data, to, NULL) == AZR_OK;
+    return known && leads_to(from, (const char *)out->data, to, NULL) == AZR_OK;
 }
 
 static void note_path(const azri_txn *from, const azri_txn *to,

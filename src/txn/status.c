@@ -163,6 +163,20 @@ static int no_other_row(azri_domain *d, uint32_t own, azr_error *err)
     return AZR_OK;
 }
 
+/* Everybody goes by the new one already. */
+static int sync_durability(azri_domain *d, const azri_state *s, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+
+    if (azri_fdatasync_fd(s->fd, ".azr/state", &why) == AZR_OK)
+        return AZR_OK;
+    atomic_store(&d->poisoned, true);
+    return azri_fail_why(err, AZR_EUNKNOWN, &why,
+                         "'%s': its durability has changed, but whether that "
+                         "will outlive a power loss is not known: %s",
+                         d->path, why.message);
+}
+
 /* Under META exclusive no row gets beyond ACTIVE; with no other row in use there
  * is nothing that the old promise was made for. From process to power, what was
  * written before is made durable first. */
@@ -186,7 +200,7 @@ int azri_domain_set_durability(azri_domain *d, int durability, azr_error *err)
     if (rc == AZR_OK) {
         azri_sys->store64("durability", &azri_state_changing(s)->durability,
                           (uint64_t)durability);
-        rc = azri_fdatasync_fd(s->fd, ".azr/state", err);
+        rc = sync_durability(d, s, err);
     }
     azri_txn_end(t);
     return rc;

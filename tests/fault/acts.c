@@ -364,8 +364,8 @@ static int do_recover_both(actor *x, azr_error *err)
 static int do_recover_again(actor *x, azr_error *err)
 {
     azr_recovery done = {.struct_size = sizeof done};
-    int rc = open_array(&x->a, x, "a", AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY,
-                        err);
+    int rc =
+        open_array(&x->a, x, "a", AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY, err);
 
     return rc < 0 ? rc : azr_array_recover(x->a, &done, err);
 }
@@ -584,7 +584,7 @@ static int do_open_group(actor *x, azr_error *err)
 
 /* ---------------------------------------------------------------- table --- */
 
-#define READS false
+#define READS   false
 #define CHANGES true
 #define ACT(n, p, c, before, fn)                                               \
     {                                                                          \
@@ -680,9 +680,18 @@ const act acts[] = {
     ACT("check-consolidated", PART_G, READS, with_g, do_check_consolidated),
     ACT("append-below", PART_G, CHANGES, with_x, do_append),
     ACT("create-below", PART_G, CHANGES, NULL, do_create_below),
-    {.name = "wait", .parts = PART_A, .unsteady = true, .changes = true,
-     .prepare = beside_holds, .run = do_write, .finish = beside_ends},
-    {.name = "release", .parts = PART_A, .unsteady = true,
-     .prepare = beside_waits, .run = beside_let_go, .finish = beside_ends},
+    {.name = "wait",
+     .parts = PART_A,
+     .unsteady = true,
+     .changes = true,
+     .prepare = beside_holds,
+     .run = do_write,
+     .finish = beside_ends},
+    {.name = "release",
+     .parts = PART_A,
+     .unsteady = true,
+     .prepare = beside_waits,
+     .run = beside_let_go,
+     .finish = beside_ends},
 };
 const unsigned act_count = sizeof acts / sizeof acts[0];

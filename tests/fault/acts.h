@@ -21,13 +21,13 @@ typedef struct actor {
     pid_t beside;
 } actor;
 
-#define PART_A     1u  /* a: 46 elements in chunks of 4, zstd */
-#define PART_B     2u  /* b: the same, as they are */
-#define PART_G     4u  /* g: a group, consolidated; g/x: an array */
-#define PART_BIG   8u  /* big: one chunk of 1 MiB */
-#define PART_DEAD  16u /* a has a committed row of a dead owner */
-#define PART_DEAD2 32u /* a and b have rows of one */
-#define PART_TORN  64u /* the header of a's state is damaged */
+#define PART_A     1u   /* a: 46 elements in chunks of 4, zstd */
+#define PART_B     2u   /* b: the same, as they are */
+#define PART_G     4u   /* g: a group, consolidated; g/x: an array */
+#define PART_BIG   8u   /* big: one chunk of 1 MiB */
+#define PART_DEAD  16u  /* a has a committed row of a dead owner */
+#define PART_DEAD2 32u  /* a and b have rows of one */
+#define PART_TORN  64u  /* the header of a's state is damaged */
 #define PART_LEFT  128u /* rubbish in a's tx and snap; the trash has something */
 
 typedef int (*act_fn)(actor *x, azr_error *err);
@@ -35,12 +35,12 @@ typedef struct act {
     const char *name;
     unsigned parts;
     bool power;
-    bool changes;    /* else the old picture is the new one */
-    bool unsteady;   /* its calls are not the same each time */
-    act_fn prepare;  /* before anything fails; NULL: nothing */
-    act_fn run;      /* with the fault */
-    act_fn finish;   /* after it, or NULL */
-    int format;      /* 0: 3 */
+    bool changes;   /* else the old picture is the new one */
+    bool unsteady;  /* its calls are not the same each time */
+    act_fn prepare; /* before anything fails; NULL: nothing */
+    act_fn run;     /* with the fault */
+    act_fn finish;  /* after it, or NULL */
+    int format;     /* 0: 3 */
 } act;
 
 extern const act acts[];

@@ -99,9 +99,8 @@ static bool cut_to(uint64_t nbytes, bool writes)
 
 static bool cut_all(bool writes)
 {
-    static const uint64_t lengths[] = {0,     1,     100,   4096,
-                                       8192,  12288, 16384, AZRI_ROWS_AT,
-                                       AZRI_ROWS_AT + 100};
+    static const uint64_t lengths[] = {
+        0, 1, 100, 4096, 8192, 12288, 16384, AZRI_ROWS_AT, AZRI_ROWS_AT + 100};
 
     (void)snprintf(g_at, sizeof g_at, "%s/bus", scene_root(true));
     for (size_t i = 0; i < sizeof lengths / sizeof lengths[0]; i++) {

@@ -28,6 +28,10 @@ static const struct {
     {C_MKDIRAT, EEXIST, AZR_EBUSY},
     {C_OPENAT, EEXIST, AZR_EEXISTS},
     {C_FACCESSAT, 0, AZR_EPERM},
+    {C_OPENAT, EROFS, AZR_EPERM}, /* then it is tried for reading */
+    {C_OPENAT, EACCES, AZR_EPERM},
+    {C_OPENAT, EPERM, AZR_EPERM},
+    {C_OPENAT, ETXTBSY, AZR_EPERM},
     {C_FSTATAT, ENAMETOOLONG, AZR_EUNSUPPORTED},
 };
 

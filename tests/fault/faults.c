@@ -57,7 +57,7 @@ typedef struct trial {
 static told *g_told;
 static bool g_survey;
 static unsigned g_every = 1; /* of so many trials one is made */
-static long g_only = -1; /* this point alone */
+static long g_only = -1;     /* this point alone */
 static uint64_t g_seed = 1;
 static unsigned long g_trials, g_complaints;
 
@@ -67,11 +67,11 @@ static unsigned long g_trials, g_complaints;
  * then does is asked no more than that nothing breaks, hangs or leaks. */
 static bool is_lie(const inject_plan *p)
 {
-    bool asks = p->at < POINTS_MOST &&
-                inject_told()->calls[p->at] == C_FSTATAT;
+    bool asks = p->at < POINTS_MOST && inject_told()->calls[p->at] == C_FSTATAT;
 
-    return p->error == ENOENT || p->error == ENOTDIR ||
-           p->error == EEXIST || p->error == SHORT_ZERO || (asks && (p->error == ELOOP || p->error == EACCES));
+    return p->error == ENOENT || p->error == ENOTDIR || p->error == EEXIST ||
+           p->error == SHORT_ZERO ||
+           (asks && (p->error == ELOOP || p->error == EACCES));
 }
 
 static int descriptors(void)
@@ -112,7 +112,8 @@ static bool handle_is_well(const trial *t, actor *x)
                complain("poisoned without a failed sync");
     if (must_be && x->a)
         return complain("unknown, but the handle is not poisoned");
-    if (g_told->sync_failed && x->power && x->a && g_told->rc == AZR_OK)
+    if (g_told->sync_failed && x->power && x->a && !x->b &&
+        g_told->rc == AZR_OK)
         return complain("a sync failed, and nobody says so");
     if (g_told->tried == AZR_OK)
         return true;
@@ -200,8 +201,8 @@ static bool do_again(const trial *t)
     actor_close(&x);
     if (t->a->finish)
         (void)t->a->finish(&x, &err);
-    return rc == AZR_OK || complain("done again: %s: %s", azr_status_name(rc),
-                                    err.message);
+    return rc == AZR_OK ||
+           complain("done again: %s: %s", azr_status_name(rc), err.message);
 }
 
 /* Somebody else: sees, does it again if it did not happen, tidies up. */
@@ -213,8 +214,8 @@ static bool be_next(void *arg)
     inject_install(); /* act "wait" listens to it */
     if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
         return false;
-    if (g_told->rc == AZR_EUNKNOWN &&
-        (!world_is_clean(t->at, t->a, false) || !world_see(g_told->seen, t->at, true)))
+    if (g_told->rc == AZR_EUNKNOWN && (!world_is_clean(t->at, t->a, false) ||
+                                       !world_see(g_told->seen, t->at, true)))
         return false; /* now recovery has decided */
     if (is_lie(&t->plan))
         return world_is_clean(t->at, t->a, true) &&
@@ -222,7 +223,8 @@ static bool be_next(void *arg)
     was_old = t->a->changes && strcmp(g_told->seen, g_told->new) != 0;
     if ((was_old || !t->a->changes) && !do_again(t))
         return false;
-    if (!world_is_clean(t->at, t->a, false) || !world_see(g_told->seen, t->at, true))
+    if (!world_is_clean(t->at, t->a, false) ||
+        !world_see(g_told->seen, t->at, true))
         return false;
     return strcmp(g_told->seen, g_told->new) == 0 ||
            complain("in the end it is not the new one: %.900s", g_told->seen);
@@ -260,9 +262,8 @@ static bool tell(const trial *t)
     scene_error()[0] = '\0';
     g_complaints++;
     if (g_survey) {
-        (void)printf("%s: %s: %s [%s: %s]\n", t->a->name,
-                     what_failed(what, t), why, azr_status_name(g_told->rc),
-                     g_told->err.message);
+        (void)printf("%s: %s: %s [%s: %s]\n", t->a->name, what_failed(what, t),
+                     why, azr_status_name(g_told->rc), g_told->err.message);
         return true;
     }
     return complain("%s: %s: %s (%s: %s)", t->a->name, what_failed(what, t),
@@ -361,14 +362,15 @@ static bool fail_twice(trial *t, const uint8_t *calls, unsigned points)
         for (unsigned q = p + 1; q < POINTS_MOST; q++) {
             inject_plan plan = INJECT_NONE;
 
-            if (!chosen(t, ((uint64_t)2 << 40) + p * (uint64_t)POINTS_MOST + q)) {
+            if (!chosen(t,
+                        ((uint64_t)2 << 40) + p * (uint64_t)POINTS_MOST + q)) {
                 if (q > p + 4 * points)
                     break;
                 continue;
             }
             plan.at = p;
-            plan.error = calls[p] == C_LOCK || calls[p] == C_FLOCK ? ENOLCK
-                                                                   : EIO;
+            plan.error =
+                calls[p] == C_LOCK || calls[p] == C_FLOCK ? ENOLCK : EIO;
             plan.then = q;
             plan.then_error = EIO;
             t->plan = plan;

@@ -16,7 +16,7 @@
 static inject_seen *g_seen;
 static inject_plan g_plan = INJECT_NONE;
 static bool g_on;
-static long g_maps; /* made less given back */
+static long g_maps;        /* made less given back */
 #define INTERRUPTED_MOST 5 /* for ever would be for ever */
 static unsigned g_interrupted;
 static call g_stuck; /* the call that fails for ever, once it has */
@@ -142,8 +142,7 @@ static int inject_futex_wait(_Atomic uint32_t *word, uint32_t value,
 
 static int inject_openat(int dir, const char *path, int flags, mode_t mode)
 {
-    return fails(C_OPENAT) ? -1
-                           : azri_sys_posix.openat(dir, path, flags, mode);
+    return fails(C_OPENAT) ? -1 : azri_sys_posix.openat(dir, path, flags, mode);
 }
 
 /* The descriptor is closed even where close reports an error. */
@@ -231,8 +230,8 @@ static int inject_fdatasync(int fd)
 
 static void *inject_mmap(size_t nbytes, int prot, int fd)
 {
-    void *p = fails(C_MMAP) ? MAP_FAILED
-                            : azri_sys_posix.mmap(nbytes, prot, fd);
+    void *p =
+        fails(C_MMAP) ? MAP_FAILED : azri_sys_posix.mmap(nbytes, prot, fd);
 
     if (p != MAP_FAILED)
         g_maps++;

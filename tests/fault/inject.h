@@ -63,7 +63,8 @@ typedef struct inject_plan {
     unsigned at;   /* the point, counted from 0; UINT32_MAX: none */
     int error;     /* an errno or SHORT_… */
     bool for_ever; /* that call, from there on */
-    unsigned then; /* a second point, or UINT32_MAX: it fails with `then_error` */
+    unsigned
+        then; /* a second point, or UINT32_MAX: it fails with `then_error` */
     int then_error;
     unsigned long alloc; /* allocation that fails, counted from 0; ULONG_MAX */
     bool alloc_for_ever;
@@ -71,7 +72,10 @@ typedef struct inject_plan {
     const char *kill; /* SIGKILL after the store of this name, or NULL */
 } inject_plan;
 
-#define INJECT_NONE {UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL}
+#define INJECT_NONE                                                            \
+    {                                                                          \
+        UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL          \
+    }
 #define POINTS_MOST 8192
 
 /* In memory that children share with their parent. */
@@ -79,9 +83,9 @@ typedef struct inject_seen {
     unsigned points;            /* calls since inject_arm */
     uint8_t calls[POINTS_MOST]; /* which */
     unsigned long allocs;
-    bool fired;             /* the fault has happened */
-    bool sync_failed;       /* … and it was of a sync */
-    bool synced_again;      /* the same file was synced after that */
+    bool fired;        /* the fault has happened */
+    bool sync_failed;  /* … and it was of a sync */
+    bool synced_again; /* the same file was synced after that */
 } inject_seen;
 
 inject_seen *inject_told(void);

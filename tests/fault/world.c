@@ -19,9 +19,8 @@
 #define BIG_LENGTH ((int64_t)1 << 18)
 
 /* Every path that an act makes, moves or removes. */
-static const char *const places[] = {"a",   "b",   "n",   "m",   "k",
-                                     "g",   "g/x", "g/n", "g/h", "k/x",
-                                     "big", "m/x"};
+static const char *const places[] = {"a",   "b",   "n",   "m",   "k",   "g",
+                                     "g/x", "g/n", "g/h", "k/x", "big", "m/x"};
 #define PLACES (sizeof places / sizeof places[0])
 
 void place(char out[256], const char *root, const char *name)
@@ -76,8 +75,7 @@ int make_array(azr_array **out, const actor *x, const char *name,
     spec.chunks[0] = big ? BIG_LENGTH : 4;
     spec.codecs = strcmp(name, "a") == 0 ? "zstd:1" : "none";
     spec.attributes = "{\"units\": \"K\"}";
-    spec.durability =
-        x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
+    spec.durability = x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
     place(path, x->root, name);
     return azr_array_create(out, path, &spec, &o, err);
 }
@@ -209,8 +207,8 @@ static void be_beside(actor *x, bool holds)
     x->beside = getpid();
     rc = open_array(&mine, x, "a", AZR_OPEN_WRITE, &err);
     if (holds) {
-        rc = rc < 0 ? rc
-                    : azr_array_update(mine, &s, hold_for_a_while, x, &err);
+        rc =
+            rc < 0 ? rc : azr_array_update(mine, &s, hold_for_a_while, x, &err);
     } else {
         (void)!write(x->from[1], "", 1);
         if (!told(x->to[0]))
@@ -575,8 +573,8 @@ static bool see_place(text *t, const char *root, const char *name, bool strict)
         rc = what == AZR_NODE_GROUP ? see_group(t, path, strict, &err)
                                     : see_array(t, path, &err);
     add(t, "\n");
-    return rc == AZR_OK || complain("see '%s': %s: %s", name,
-                                    azr_status_name(rc), err.message);
+    return rc == AZR_OK ||
+           complain("see '%s': %s: %s", name, azr_status_name(rc), err.message);
 }
 
 bool world_see(char out[WORLD_TEXT], const char *root, bool strict)
@@ -612,8 +610,8 @@ static int look_at(const char *path, const struct stat *st, int type,
     static const char *const files[] = {"zarr.json", ".zarray", ".zattrs",
                                         ".zgroup",   "state",   ".zmetadata",
                                         NULL};
-    static const char *const dirs[] = {"c",    ".azr", "tx", "tmp", "snap",
-                                       ".azr-trash", NULL};
+    static const char *const dirs[] = {"c",    ".azr",       "tx", "tmp",
+                                       "snap", ".azr-trash", NULL};
     const char *name = path + w->base;
     size_t digits = strspn(name, "0123456789");
 
@@ -622,8 +620,8 @@ static int look_at(const char *path, const struct stat *st, int type,
         return 0;
     if (w->level == 0 || (digits > 0 && name[digits] == '\0'))
         return 0;
-    if (g_lost && (strstr(path + g_skip, "/lost") ||
-                   strstr(path + g_skip, ".azr-")))
+    if (g_lost &&
+        (strstr(path + g_skip, "/lost") || strstr(path + g_skip, ".azr-")))
         return 0;
     if (type == FTW_D) {
         if (is_name_of(name, dirs) || (strstr(path, "/tx/") && !name[1]))
