@@ -78,6 +78,8 @@ int azri_bin_open(azri_bin *b, int parent, const char *path, bool replaced,
     for (int k = 0; k < TRIES && rc == AZR_ENOTFOUND; k++) {
         azr_error why = AZR_ERROR_INIT;
 
+        azri_close(b->trash);
+        b->trash = -1;
         rc = make_in(parent, path, b->name, &why);
         if (rc < 0 && why.sys_errno == ENOENT)
             rc = AZR_ENOTFOUND;
