@@ -564,13 +564,16 @@ static int collect(int dir, const char *path, const azri_patience *patience,
         azri_dir_unlock(lock);
         if (rc == AZR_ENOTFOUND)
             return AZR_OK;
-        if (rc == AZR_OK)
-            rc = azri_bin_empty(&b, s, err);
         if (rc < 0)
             return rc;
-        if (strcmp(b.name, last) == 0) /* it is listed, and is not there */
+        if (strcmp(b.name, last) == 0) { /* it is listed, and is not there */
+            azri_bin_close(&b);
             return AZR_OK;
+        }
         memcpy(last, b.name, sizeof last);
+        rc = azri_bin_empty(&b, s, err);
+        if (rc < 0)
+            return rc;
         (*removed_out)++;
     }
 }

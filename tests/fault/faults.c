@@ -110,7 +110,7 @@ static bool handle_is_well(const trial *t, actor *x)
     if (g_told->tried == AZR_EPOISONED)
         return g_told->sync_failed || x->power ||
                complain("poisoned without a failed sync");
-    if (must_be && x->a)
+    if (must_be && x->a && !x->b) /* of two it is that of the home */
         return complain("unknown, but the handle is not poisoned");
     if (g_told->sync_failed && x->power && x->a && !x->b &&
         g_told->rc == AZR_OK)
