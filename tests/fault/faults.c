@@ -516,6 +516,7 @@ int main(int argc, char **argv)
     work w = {true, true, false, false};
     const char *file = NULL;
     int at = 1, bad = 0;
+    bool all_tried;
 
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (strcmp(argv[at], "--survey") == 0)
@@ -557,6 +558,6 @@ int main(int argc, char **argv)
     scene_roots_remove();
     (void)printf("seed %llu, one of %u: %lu trials, %lu complaints\n",
                  (unsigned long long)g_seed, g_every, g_trials, g_complaints);
-    return bad > 0 || g_complaints > 0 ||
-           !ledger_close(file, g_every == 1 && at >= argc && w.calls);
+    all_tried = ledger_close(file, g_every == 1 && at >= argc && w.calls);
+    return bad > 0 || g_complaints > 0 || !all_tried;
 }
