@@ -71,6 +71,8 @@ def ended_by(number, way, path):
         wrong += numbers(way, path) - 1
         z[50:] = np.full((50, 8), -1, "i4")  # the dead are no obstacle
         assert (np.asarray(z[50:]) == -1).all()
+        with configured(Stock) as plain:  # it is so for every program
+            wrong += numbers(plain, path) != 2
     return wrong
 
 
