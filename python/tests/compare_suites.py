@@ -62,6 +62,7 @@ def run(what, suite, build, ours):
         subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-p", "suites", "-c", ini,
              f"--rootdir={suite}", "-p", "no:cacheprovider", "--tb=short",
+             "--hypothesis-seed=0",
              f"--basetemp={scratch}/t", *SELECT.get(what, []), *modules],
             cwd=suite, env=env, stdout=log, stderr=subprocess.STDOUT)
     if not outcomes.exists():
