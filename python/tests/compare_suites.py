@@ -22,7 +22,7 @@ RUNS = {
               "tests/test_unified_chunk_grid.py"], 300),
     "xarray": (["xarray/tests/test_backends.py"], 100),
 }
-SELECT = {"xarray": ["-k", "Zarr or zarr"]}
+SELECT = {"xarray": ["-k", "ZarrDirectoryStore or ZarrRegionAuto or DataArrayToZarr"]}
 
 INI = """[pytest]
 asyncio_mode = auto
@@ -49,7 +49,9 @@ def run(what, suite, build, ours):
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("ZARR_", "AZR_"))}
     env.update(AZR_OUTCOMES=os.fspath(outcomes))
-    if what != "xarray":
+    if what == "xarray":
+        env["AZR_STORES"] = "yes"
+    else:
         env["AZR_MEMORY"] = "directory"
     if ours:
         env.update(

@@ -6,6 +6,7 @@ What zarr's tests keep in a MemoryStore they then keep in a directory, with its 
 pipeline as well as with ours: else few of them would reach ours.
 """
 import atexit
+import contextlib
 import os
 import shutil
 import sys
@@ -70,6 +71,28 @@ def pytest_configure(config):
         count_passages()
     if os.environ.get("AZR_MEMORY") == "directory":
         replace_memory()
+
+
+# ------------------------------------------------- xarray's directories, as stores ---
+
+
+def pytest_collection_modifyitems(items):
+    """zarr's own store, or ours, where xarray's tests have a path."""
+    if os.environ.get("AZR_STORES") != "yes":
+        return
+    store = zarr.storage.LocalStore
+    if OURS:
+        import atomiczarr.zarr
+        store = getattr(atomiczarr.zarr, "AtomicStore", store)
+
+    @contextlib.contextmanager
+    def create_zarr_target(self):
+        with tempfile.TemporaryDirectory(dir=base) as directory:
+            yield store(os.path.join(directory, "x.zarr"))
+
+    for item in items:
+        if getattr(item.cls, "__name__", "") == "TestZarrDirectoryStore":
+            item.cls.create_zarr_target = create_zarr_target
 
 
 # ------------------------------------------------------------------ outcomes ---
