@@ -18,7 +18,7 @@ import pytest
 import atomiczarr as az
 from atomiczarr import _core
 
-LONG = bool(os.environ.get("AZR_LONG"))  # torture
+LONG = bool(os.environ.get("AZR_TORTURE"))  # torture
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
 

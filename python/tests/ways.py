@@ -17,7 +17,7 @@ plugin = pytest.importorskip("atomiczarr.zarr")
 
 OURS = "atomiczarr.zarr.AtomicCodecPipeline"
 THEIRS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
-LONG = bool(os.environ.get("AZR_LONG"))  # torture: more of everything
+LONG = bool(os.environ.get("AZR_TORTURE"))  # torture: more of everything
 TRIES = 30  # of what zarr does wrong, until it does
 
 fork = multiprocessing.get_context("fork")
