@@ -22,7 +22,8 @@ RUNS = {
               "tests/test_unified_chunk_grid.py"], 300),
     "xarray": (["xarray/tests/test_backends.py"], 100),
 }
-SELECT = {"xarray": ["-k", "ZarrDirectoryStore or ZarrRegionAuto or DataArrayToZarr"]}
+SELECT = {"xarray": ["-k", "ZarrDirectoryStore or ZarrRegionAuto or "
+                     "DataArrayToZarr"]}
 
 INI = """[pytest]
 asyncio_mode = auto
@@ -38,17 +39,10 @@ markers =
 """
 
 
-def run(what, suite, build, ours):
-    """{test: (outcome, came through)}"""
-    modules = [m for m in RUNS[what][0] if (suite / m).exists()]
-    name = "ours" if ours else "theirs"
-    ini = build / "suites.ini"
-    ini.write_text(INI)
-    outcomes = build / f"{what}-{name}.tsv"
-    outcomes.unlink(missing_ok=True)
+def environment(what, ours, outcomes, scratch):
     env = {k: v for k, v in os.environ.items()
            if not k.startswith(("ZARR_", "AZR_"))}
-    env.update(AZR_OUTCOMES=os.fspath(outcomes))
+    env.update(AZR_OUTCOMES=os.fspath(outcomes), AZR_SCRATCH=scratch)
     if what == "xarray":
         env["AZR_STORES"] = "yes"
     else:
@@ -58,20 +52,37 @@ def run(what, suite, build, ours):
             ZARR_CODEC_PIPELINE__PATH="atomiczarr.zarr.AtomicCodecPipeline",
             ZARR_ATOMICZARR__OTHER_STORES="stock",
             ZARR_ATOMICZARR__OTHER_ARRAYS="stock")
-    with tempfile.TemporaryDirectory(prefix="azr-suite-") as scratch, \
-            open(build / f"{what}-{name}.log", "w") as log:
-        env["AZR_SCRATCH"] = scratch
-        subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-p", "suites", "-c", ini,
-             f"--rootdir={suite}", "-p", "no:cacheprovider", "--tb=short",
-             "--hypothesis-seed=0",
-             f"--basetemp={scratch}/t", *SELECT.get(what, []), *modules],
-            cwd=suite, env=env, stdout=log, stderr=subprocess.STDOUT)
-    if not outcomes.exists():
-        sys.exit(f"pytest has not come to its end, see {log.name}")
-    with open(outcomes) as f:
-        return {row[0]: (row[1], row[2] == "through")
-                for row in csv.reader(f, delimiter="\t", quoting=csv.QUOTE_NONE)}
+    return env
+
+
+def run(what, suite, build, scratch):
+    """With zarr's pipeline and with ours, beside each other: for both
+    {test: (outcome, came through)}."""
+    modules = [m for m in RUNS[what][0] if (suite / m).exists()]
+    ini = build / "suites.ini"
+    ini.write_text(INI)
+    runs = []
+    for name in "theirs", "ours":
+        outcomes = build / f"{what}-{name}.tsv"
+        outcomes.unlink(missing_ok=True)
+        with open(build / f"{what}-{name}.log", "w") as log:
+            runs.append((outcomes, log.name, subprocess.Popen(
+                [sys.executable, "-m", "pytest", "-q", "-p", "suites", "-c", ini,
+                 f"--rootdir={suite}", "-p", "no:cacheprovider", "--tb=short",
+                 "--hypothesis-seed=0", f"--basetemp={scratch}/{name}",
+                 *SELECT.get(what, []), *modules],
+                cwd=suite, stdout=log, stderr=subprocess.STDOUT,
+                env=environment(what, name == "ours", outcomes, scratch))))
+    results = []
+    for outcomes, log, process in runs:
+        process.wait()
+        if not outcomes.exists():
+            sys.exit(f"pytest has not come to its end, see {log}")
+        with open(outcomes) as f:
+            results.append({row[0]: (row[1], row[2] == "through")
+                            for row in csv.reader(f, delimiter="\t",
+                                                  quoting=csv.QUOTE_NONE)})
+    return results
 
 
 def listed(package, version):
@@ -108,8 +119,8 @@ def compare(theirs, ours, known):
 def main(what, suite, build):
     package = "xarray" if what == "xarray" else "zarr"
     version = importlib.metadata.version(package)
-    theirs = run(what, suite, build, False)
-    ours = run(what, suite, build, True)
+    with tempfile.TemporaryDirectory(prefix="azr-suite-") as scratch:
+        theirs, ours = run(what, suite, build, scratch)
     findings, seen = compare(theirs, ours, listed(package, version))
     through = sum(t for _, t in ours.values())
     passed = sum(o == "passed" for o, _ in theirs.values())
