@@ -139,15 +139,17 @@ def shards_by_processes(way, path):
 SHARDS = [shards_by_threads, shards_by_processes]
 
 
-@pytest.mark.xfail(raises=NotImplementedError, strict=True,
-                   reason="the plug-in refuses shards")
 @pytest.mark.parametrize("w", [w for w in WAYS if w is not Native],
                          ids=lambda w: w.name)
 @pytest.mark.parametrize("program", SHARDS, ids=lambda p: p.__name__)
 def test_nothing_is_lost_in_shards(program, w, path):
     with configured(w) as way:
-        way.create(path + "-probe", shape=(97,), chunks=(5,), shards=(20,),
-                   dtype="i4")[2:7] = 1
+        z = way.create(path + "-probe", shape=(97,), chunks=(5,), shards=(20,),
+                       dtype="i4")
+        try:
+            z[2:7] = 1
+        except NotImplementedError:
+            pytest.xfail("the plug-in refuses shards")  # and so loses nothing
         assert program(way, path) == 0
 
 
