@@ -51,6 +51,9 @@ class DirectoryInPlaceOfMemory(zarr.storage.LocalStore):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(value.to_bytes())
 
+    async def set(self, key, value, byte_range=None):
+        await super().set(key, value)
+
     @classmethod
     async def open(cls, *args, **more):
         store = cls(*args, **more)
