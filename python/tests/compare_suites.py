@@ -19,7 +19,7 @@ RUNS = {
               "tests/test_group.py", "tests/test_v2.py", "tests/test_resize.py",
               "tests/test_codecs", "tests/test_codec_pipeline.py",
               "tests/test_codec_pipeline_suite.py",
-              "tests/test_unified_chunk_grid.py"], 300),
+              "tests/test_unified_chunk_grid.py"], 200),
     "xarray": (["xarray/tests/test_backends.py"], 100),
 }
 SELECT = {"xarray": ["-k", "ZarrDirectoryStore or ZarrRegionAuto or "
