@@ -3,6 +3,7 @@
 import ast
 import importlib.metadata
 import inspect
+import json
 import os
 import pathlib
 import subprocess
@@ -96,3 +97,14 @@ def test_example(example, tmp_path):
 
 def test_there_are_examples():
     assert len(EXAMPLES) >= 3
+
+
+@pytest.mark.parametrize("way", ["ours", "zarr3"])
+def test_the_bench_runs(way, path):
+    if way == "zarr3":
+        pytest.importorskip("zarr", minversion="3")
+    program = HERE.parents[1] / "bench/python/report.py"
+    done = subprocess.run([sys.executable, program, "--run", way, path, "2", "5"],
+                          capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rounds"] == 10

@@ -18,6 +18,7 @@ import pytest
 import atomiczarr as az
 from atomiczarr import _core
 
+LONG = bool(os.environ.get("AZR_TORTURE"))  # torture
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
 
@@ -27,7 +28,7 @@ def run(name, store, *args):
         capture_output=True, text=True, timeout=100)
 
 
-@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("again", range(100 if LONG else 2))
 def test_lines(path, again):
     done = run("lines.py", path, 8, 25)
     assert done.returncode == 0, done.stderr
@@ -38,7 +39,7 @@ def test_lines(path, again):
         assert x[:2] + x[10:] == [0] * 4
 
 
-@pytest.mark.parametrize("again", range(3))
+@pytest.mark.parametrize("again", range(100 if LONG else 2))
 def test_diagonals(path, again):
     done = run("diagonals.py", path, 8, 25)
     assert done.returncode == 0, done.stderr

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""zarr-python's own arrays through the plug-in: whole across chunks, threads,
-processes and deaths; and the same programs without it, which are not."""
+"""zarr-python's own arrays through the plug-in: whole across chunks, threads
+and processes; and the same programs without it, which are not. What people
+reported is in test_issues*.py."""
 import multiprocessing
 import os
 import pathlib
-import signal
 import subprocess
 import sys
 import threading
@@ -15,12 +15,9 @@ import pytest
 
 import atomiczarr as az
 
-zarr = pytest.importorskip("zarr", minversion="3")
-plugin = pytest.importorskip("atomiczarr.zarr")
+from ways import LONG, OURS, THEIRS, plugin, zarr
 
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
-OURS = "atomiczarr.zarr.AtomicCodecPipeline"
-THEIRS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 TRIES = 20  # of what zarr does wrong, until it does
 
 
@@ -50,7 +47,8 @@ def mixed(stdout):
             or x[:2] + x[10:] != [0] * 4]
 
 
-def test_lines(path):
+@pytest.mark.parametrize("again", range(100 if LONG else 2))
+def test_lines(path, again):
     done = run("zarr_lines.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr
     assert mixed(done.stdout) == []
@@ -64,7 +62,8 @@ def test_lines_without(path):
     pytest.fail("zarr alone mixed no line: does this test see anything?")
 
 
-def test_diagonals(path):
+@pytest.mark.parametrize("again", range(100 if LONG else 2))
+def test_diagonals(path, again):
     done = run("zarr_diagonals.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr
 
@@ -127,16 +126,6 @@ def test_torn_reads_without(path):
 # --------------------------------------------------- programs on top of zarr ---
 
 
-def test_dask_with_blocks_that_cross_chunks(path):
-    dask = pytest.importorskip("dask")
-    da = pytest.importorskip("dask.array")
-    x = np.arange(10000, dtype="i4").reshape(100, 100)
-    z = zarr.create_array(path, shape=x.shape, chunks=(30, 30), dtype="i4")
-    with dask.config.set(scheduler="threads", num_workers=8):
-        da.store(da.from_array(x, chunks=(17, 23)), z, lock=False)
-    assert (z[...] == x).all()
-
-
 def test_xarray_regions_that_cross_chunks(path):
     xr = pytest.importorskip("xarray")
     x = np.arange(97.0)
@@ -159,86 +148,7 @@ def test_xarray_regions_that_cross_chunks(path):
     assert (there["v"].values == x).all()
 
 
-# ------------------------------------------------------------------- kill -9 ---
-
-
-WRITER = """
-import sys
-import zarr
-z = zarr.open_array(sys.argv[1], mode="r+")
-print("ready", flush=True)
-k = 0
-while True:
-    k += 1
-    z[...] = k
-"""
-
-
-def after_kill(path, name, delay):
-    """What the array holds after a writer of all of it was killed."""
-    p = subprocess.Popen([sys.executable, "-c", WRITER, path], text=True,
-                         stdout=subprocess.PIPE, env=environment(name))
-    assert p.stdout.readline() == "ready\n"
-    time.sleep(delay)
-    p.send_signal(signal.SIGKILL)
-    p.wait()
-    p.stdout.close()
-    with zarr.config.set({"codec_pipeline.path": name}):
-        return np.unique(zarr.open_array(path, mode="r+")[...])
-
-
-@pytest.fixture
-def many(path):
-    """100 chunks."""
-    zarr.create_array(path, shape=(100, 8), chunks=(1, 8), dtype="i4",
-                      fill_value=0, compressors=None)
-    return path
-
-
-def test_a_killed_writer_leaves_all_or_nothing(many):
-    wrote = 0
-    for k in range(6):
-        found = after_kill(many, OURS, 0.05 + 0.013 * k)
-        assert len(found) == 1, found
-        wrote = max(wrote, found[0])
-    assert wrote > 0
-    # what it left is no obstacle, and plain zarr finds the same
-    zarr.open_array(many)[50:] = -1
-    with zarr.config.set({"codec_pipeline.path": THEIRS}):
-        there = zarr.open_array(many, mode="r")[...]
-    assert len(np.unique(there[:50])) == 1 and (there[50:] == -1).all()
-
-
-def test_a_killed_writer_without(many):
-    for k in range(TRIES):
-        try:
-            if len(after_kill(many, THEIRS, 0.05 + 0.013 * k)) > 1:
-                return
-        except ValueError:  # half a chunk: zarr 3.0 writes them in place
-            return
-    pytest.fail("zarr alone was never cut short: does this test see anything?")
-
-
 # ------------------------------------------------------------------- threads ---
-
-
-def test_threads_on_parts_of_chunks(path):
-    """Their parts share chunks, and nothing gets lost."""
-    z = zarr.create_array(path, shape=(97,), chunks=(10,), dtype="i4")
-    bounds = list(range(0, 98, 7)) + [97]
-
-    def work(a, b):
-        for k in range(20):
-            z[a:b] = k * 1000 + a
-
-    threads = [threading.Thread(target=work, args=ab)
-               for ab in zip(bounds, bounds[1:])]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    for a, b in zip(bounds, bounds[1:]):
-        assert (z[a:b] == 19000 + a).all()
 
 
 @pytest.fixture
@@ -404,45 +314,6 @@ def test_run_again_on_conflict(pair):
 
 
 # --------------------------------------------------- appends, shapes, attributes ---
-
-
-def append_some(path, k, gate, append):
-    z = zarr.open_array(path, mode="r+")
-    gate.wait()
-    for i in range(10):
-        append(z, np.full(3, 100 * k + i))
-
-
-def plain_append(z, data):
-    z.append(data)
-
-
-def appended(path, append):
-    """What four processes append, each with a handle of its own, and how many of
-    them failed."""
-    fork = multiprocessing.get_context("fork")
-    zarr.create_array(path, shape=(0,), chunks=(4,), dtype="i4")
-    gate = fork.Barrier(4)
-    work = [fork.Process(target=append_some, args=(path, k, gate, append))
-            for k in range(4)]
-    for p in work:
-        p.start()
-    for p in work:
-        p.join()
-    return (sorted(zarr.open_array(path, mode="r")[:].tolist()),
-            sum(p.exitcode != 0 for p in work))
-
-
-def test_appends_of_processes(path):
-    assert appended(path, plugin.append) == (sorted(
-        [100 * k + i for k in range(4) for i in range(10)] * 3), 0)
-
-
-def test_appends_of_processes_without(path):
-    """zarr's own append, through the pipeline. Some fail, since their part of the
-    array is not there any more; others are lost."""
-    found, failed = appended(path, plain_append)
-    assert len(found) < 120
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

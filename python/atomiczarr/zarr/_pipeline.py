@@ -27,6 +27,7 @@ import numpy as np
 
 import zarr
 from zarr.abc.codec import CodecPipeline
+from zarr.core import sync
 from zarr.core.codec_pipeline import BatchedCodecPipeline
 from zarr.registry import register_pipeline
 from zarr.storage import LocalStore, StorePath
@@ -175,7 +176,11 @@ _pools = {}
 
 
 def _forget_threads():
+    """In a forked child, which has none of them. zarr renews its event loop there,
+    but not the lock under which a thread of the parent may just have made it."""
     _pools.clear()
+    if getattr(sync, "_lock", None) is not None:
+        sync._lock = None
 
 
 os.register_at_fork(after_in_child=_forget_threads)
