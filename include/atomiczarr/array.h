@@ -156,8 +156,8 @@ typedef struct azr_share_options {
  * Another handle of the array that `array` has open, with a time-out, a token and a
  * progress function of its own. It shares everything else: no system call is made,
  * so it may be had for a single call. In a transaction both count as one handle.
- * Each is closed by itself, in any order; those of a snapshot's array before the
- * snapshot, from whose end on they must not be used. `options` NULL: the defaults.
+ * Each is closed by itself, in any order; from the end of a snapshot on, those of its
+ * arrays may be closed only. `options` NULL: the defaults.
  *
  * @return AZR_EINVAL, AZR_ENOMEM
  */

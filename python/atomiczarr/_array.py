@@ -18,6 +18,9 @@ _POINTS = 1 << 20      # an orthogonal selection of so many is a list of points
 _DENSE = 4             # … or read as its bounding box if that is so much larger
 _TRIES = 3             # of a look at the shape, then a transaction
 
+_current = _transaction._current
+_plan = _core.plan
+
 _DURABILITY = ("process", "power")
 
 
@@ -324,10 +327,61 @@ class Array(OfArray):
         return lambda shape: make(selection, shape)
 
     def __getitem__(self, selection) -> Any:
+        if _current.get() is None:
+            result = self._get_quickly(selection)
+            if result is not None:
+                return result
         return self._get(self._maker("auto", selection), None, None)
 
     def __setitem__(self, selection, value) -> None:
-        self._set(self._maker("auto", selection), value, None)
+        if _current.get() is not None \
+                or not self._set_quickly(selection, value):
+            self._set(self._maker("auto", selection), value, None)
+
+    def _get_quickly(self, selection):
+        """Of integers and slices, by the shape as last seen. None: it is not
+        that, or not so easy."""
+        shape = self._shape
+        plan = _plan(selection, shape)
+        if plan is None:
+            return None
+        box, _, count, kept, exact = plan
+        x = np.empty(count, self._dtype)
+        try:
+            if exact:
+                self._h.read(box, x, None, None)
+            elif self._h.read_shape(box, x, None, None) != shape:
+                return None
+        except BoundsCheckError:
+            return None
+        if len(kept) == len(count):
+            return x
+        return x.reshape(kept) if kept else x.reshape(-1)[0]
+
+    def _set_quickly(self, selection, value):
+        if self._read_only:
+            return False
+        shape = self._shape
+        plan = _plan(selection, shape)
+        if plan is None:
+            return False
+        _, box, count, kept, exact = plan
+        value = np.asarray(value, self._dtype)
+        if value.shape == kept and value.ndim:
+            value = value.reshape(count)
+        if value.ndim and value.shape != count \
+                or not exact and self._h.shape(None) != shape:
+            return False
+        try:
+            if value.ndim:
+                self._h.write(box, value, None, None)
+            else:
+                self._h.fill(box, value, None, None)
+        except ValueError:  # it may fit the present shape
+            return False
+        except IndexError:
+            return False
+        return True
 
     def get_basic_selection(self, selection=Ellipsis, *, out=None, fields=None,
                             timeout=None, progress=None):

@@ -124,7 +124,8 @@ class Group(MutableMapping):
         self._writable()
         path = os.path.join(self._root, self._below(name))
         try:
-            _places.remove(path)
+            _places.remove(path, self._timeout_ms,
+                           self._flags & _core.OPEN_INSIST)
         except NotFoundError:
             raise KeyError(name) from None
 

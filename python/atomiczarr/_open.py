@@ -97,7 +97,7 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
         raise ValueError(f"durability is 'process' or 'power', "
                          f"not {durability!r}")
     flags = _flags(insist, write_empty_chunks)
-    spec = (ms, flags & _core.OPEN_INSIST, zarr_format, number, shape,
+    spec = (zarr_format, number, shape,
             chunks_of(chunks, shape, dtype.itemsize), big, order or "C",
             separator, encoding,
             _codec_argument(compressor, compressors, codecs, filters),
@@ -108,7 +108,8 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
     running = _transaction.current()
     if running is None:
         _create(where, root, path, zarr_format, ms, overwrite,
-                lambda: _core.create_array(where, *spec))
+                lambda place, how: _core.create_array(
+                    place, ms, how | flags & _core.OPEN_INSIST, *spec))
         z = Array(root, path, read_only and data is None, ms, flags)
     else:
         z = _create_in(running, root, path, ms, flags, overwrite, spec,
@@ -125,15 +126,15 @@ def _create_in(running, root, path, ms, flags, overwrite, spec, fill_value):
     if overwrite:
         raise unsupported(f"'{os.path.join(root, path)}': replacing an array "
                           "cannot take part in a transaction")
-    zarr_format, number, shape, chunks, _, order = spec[2:8]
+    zarr_format, number, shape, chunks, _, order = spec[:6]
     _places.make_groups(root, path, zarr_format, ms)
     where = os.path.join(root, path) if path else root
-    handle = running.core.create_array(where, ms, flags, *spec[2:])
+    handle = running.core.create_array(where, ms, flags, *spec)
     fill = np.asarray(0 if fill_value is None else fill_value, DTYPES[number])
     z = Array._of_transaction(root, path, ms, flags, handle, {
         "dtype": number, "chunks": chunks, "shape": shape, "order": order,
         "zarr_format": zarr_format, "codecs": "",
-        "fill": None if spec[11] == "null" else fill.tobytes()})
+        "fill": None if spec[9] == "null" else fill.tobytes()})
     running.adopt(z)
     return z
 
@@ -151,21 +152,12 @@ def _keys(separator, encoding):
 
 
 def _create(where, root, path, zarr_format, ms, overwrite, create):
+    """create(place, flags): what is there is replaced at one instant."""
     _places.make_groups(root, path, zarr_format, ms)
-    while True:
-        if overwrite:
-            try:
-                _places.remove(where)
-            except NotFoundError:
-                pass
-        if os.path.islink(where):  # of which the other end was removed
-            os.makedirs(os.path.realpath(where), exist_ok=True)
-        try:
-            return create()
-        except ExistsError:
-            if not overwrite or _places.kind_at(where)[0] not in (
-                    _core.NODE_ARRAY, _core.NODE_GROUP):
-                raise
+    if os.path.islink(where):
+        where = os.path.realpath(where)
+        os.makedirs(where, exist_ok=True)  # if the other end was removed
+    create(where, _core.CREATE_REPLACE if overwrite else 0)
 
 
 def open_array(store=None, mode="a", *, path=None, timeout=None,
@@ -261,7 +253,8 @@ def create_group(store=None, *, path=None, overwrite=False, attributes=None,
     where = os.path.join(root, path) if path else root
     text = attributes_json(attributes)
     _create(where, root, path, zarr_format, ms, overwrite,
-            lambda: _core.create_group(where, ms, zarr_format, text))
+            lambda place, flags: _core.create_group(place, ms, flags,
+                                                    zarr_format, text))
     return Group(root, path, False, ms)
 
 

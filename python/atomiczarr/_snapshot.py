@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import types
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from . import _core, _places, _transaction
@@ -58,7 +58,7 @@ class StillGroup(Group):
 
     @property
     def attrs(self):
-        return types.MappingProxyType(self._found[self._below_][2])
+        return StillAttributes(self._found[self._below_][2])
 
     def __getitem__(self, name):
         path = _join(self._below_, _places.normal(name))
@@ -94,6 +94,28 @@ class StillGroup(Group):
 
     def __reduce__(self):
         raise TypeError("a group of a snapshot cannot be pickled")
+
+
+class StillAttributes(Mapping):
+    """Attributes of a group of a snapshot."""
+
+    def __init__(self, attributes):
+        self._attributes = attributes
+
+    def asdict(self):
+        return dict(self._attributes)
+
+    def __getitem__(self, name):
+        return self._attributes[name]
+
+    def __iter__(self):
+        return iter(self._attributes)
+
+    def __len__(self):
+        return len(self._attributes)
+
+    def __repr__(self):
+        return f"Attributes({self._attributes!r})"
 
 
 def _join(a, b):
@@ -163,6 +185,8 @@ class Snapshot:
 
 
 def _node(x):
+    if isinstance(x, (StillArray, StillGroup)):
+        x.snapshot()  # refuses
     if isinstance(x, (Array, Group)):
         return x
     from ._open import open

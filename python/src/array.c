@@ -46,6 +46,7 @@ azp_array *azp_array_new(const char *path, unsigned int flags, int sync,
         Py_DECREF(self);
         return NULL;
     }
+    atomic_init(&self->rank, -1);
     self->pool.options.flags = flags;
     self->pool.options.sync = (uint32_t)sync;
     return self;
@@ -574,8 +575,11 @@ static int op_info(void *handle, void *arg, azr_error *err)
 static int op_shape(void *handle, void *arg, azr_error *err)
 {
     look *l = arg;
-    int rc = azr_array_info_get(handle, &l->info, err);
+    int rc;
 
+    if (l->txn && l->info.rank >= 0)
+        return azr_txn_shape(l->txn, handle, l->shape, err);
+    rc = azr_array_info_get(handle, &l->info, err);
     if (rc < 0)
         return rc;
     if (l->txn)
@@ -591,12 +595,16 @@ static PyObject *shape(PyObject *o, PyObject *txn)
     look l = {.info = {.struct_size = (uint32_t)sizeof l.info}};
     int rc;
 
+    l.info.rank = atomic_load(&self->rank);
     if (txn != Py_None)
         rc = perform_in(self, txn, &l.txn, false, op_shape, &l);
     else
         rc = azp_perform_transfer(&self->pool, self->pool.options.timeout_ms,
                                   Py_None, op_shape, &l);
-    return rc < 0 ? NULL : azp_tuple(l.shape, l.info.rank);
+    if (rc < 0)
+        return NULL;
+    atomic_store(&self->rank, l.info.rank);
+    return azp_tuple(l.shape, l.info.rank);
 }
 
 static PyObject *info(PyObject *o, PyObject *unused)

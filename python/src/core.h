@@ -133,6 +133,7 @@ PyObject *azp_tuple(const int64_t *p, int n);
 
 typedef struct azp_array {
     PyObject_HEAD azp_pool pool;
+    atomic_int rank; /* -1: not known yet */
 } azp_array;
 
 typedef struct azp_txn {
@@ -174,6 +175,7 @@ PyObject *azp_txn_run(PyObject *m, PyObject *args);
 PyObject *azp_append_all(PyObject *m, PyObject *args);
 PyObject *azp_snapshot_take(PyObject *m, PyObject *args);
 PyObject *azp_copy(PyObject *m, PyObject *args);
+PyObject *azp_plan(PyObject *m, PyObject *const *args, Py_ssize_t n);
 PyObject *azp_cancel_new(PyObject *m, PyObject *unused);
 PyObject *azp_call_with(PyObject *m, PyObject *args);
 

@@ -101,7 +101,7 @@ PyObject *azp_group_open(PyObject *m, PyObject *args)
     return (PyObject *)self;
 }
 
-/* create_group(path, timeout_ms, zarr_format, attributes) */
+/* create_group(path, timeout_ms, flags, zarr_format, attributes) */
 PyObject *azp_group_create(PyObject *m, PyObject *args)
 {
     look l = {.spec = AZR_GROUP_SPEC_INIT, .options = AZR_OPEN_OPTIONS_INIT};
@@ -110,12 +110,13 @@ PyObject *azp_group_create(PyObject *m, PyObject *args)
     int rc;
 
     (void)m;
-    if (!PyArg_ParseTuple(args, "O&Liz", PyUnicode_FSConverter, &path, &timeout,
-                          &l.spec.zarr_format, &l.spec.attributes))
+    if (!PyArg_ParseTuple(args, "O&LIiz", PyUnicode_FSConverter, &path,
+                          &timeout, &l.options.flags, &l.spec.zarr_format,
+                          &l.spec.attributes))
         return NULL;
     l.path = PyBytes_AsString(path);
     l.options.timeout_ms = timeout;
-    l.options.flags = AZR_OPEN_WRITE;
+    l.options.flags |= AZR_OPEN_WRITE;
     rc = azp_perform(NULL, timeout, op_create, &l);
     Py_DECREF(path);
     return rc < 0 ? NULL : Py_NewRef(Py_None);

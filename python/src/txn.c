@@ -159,10 +159,12 @@ static azp_array *make_in(azp_txn *t, making *k)
         azp_array_new(k->c.path, o->flags, AZR_SYNC_FULL, o->timeout_ms);
 
     k->txn = t->txn;
-    if (a && azp_perform_once(NULL, op_make, k) == 0)
-        azp_pool_adopt(&a->pool, k->made);
-    else
+    if (!a || azp_perform_once(NULL, op_make, k) < 0) {
         Py_CLEAR(a);
+        return NULL;
+    }
+    azp_pool_adopt(&a->pool, k->made);
+    atomic_store(&a->rank, k->c.spec.rank);
     return a;
 }
 

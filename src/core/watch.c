@@ -13,6 +13,8 @@
 /* Sleeps between looks, in ns: as short as the last commit is young. */
 #define SHORTEST 250000
 #define LONGEST  4000000
+/* Who removes `state` by other means than ours tells nobody: so often it is asked. */
+#define ASK 50000000
 
 /* [W5-commit] comes before the counters: who sees them moved reads what was
  * committed. 0 is kept for "not known". */
@@ -28,12 +30,12 @@ int azri_array_wait(azr_array *a, uint64_t *version, azr_error *err)
 {
     azri_patience patience = azri_array_patience(a);
     _Atomic uint32_t nothing = 0;
-    int64_t pause = SHORTEST;
+    int64_t pause = SHORTEST, slept = 0;
 
     for (;;) {
         struct timespec ts = {0, 0};
         uint64_t now;
-        int rc = look(a, &now, err);
+        int rc = look(a, &now, err), end;
 
         if (rc < 0)
             return rc;
@@ -41,7 +43,16 @@ int azri_array_wait(azr_array *a, uint64_t *version, azr_error *err)
             *version = now;
             return AZR_OK;
         }
-        rc = azri_patience_check(&patience);
+        end = azri_patience_check(&patience);
+        slept += pause;
+        if (end < 0 || slept > ASK) {
+            rc = azri_domain_check(a->d, false, err);
+            slept = 0;
+        }
+        if (rc == AZR_OK)
+            rc = end;
+        if (rc < 0 && rc != end)
+            return rc;
         if (rc < 0)
             return azri_fail(err, rc, "'%s': %s while waiting for a change",
                              azri_domain_path(a->d),

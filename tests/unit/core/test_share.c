@@ -396,6 +396,22 @@ static void what_counts(int format)
     end_scene(&s);
 }
 
+/* By a program that does not know of us. */
+static void test_removed_by_others(void **state)
+{
+    uint64_t version = 0;
+    char command[128];
+    scene s;
+
+    (void)state;
+    begin_scene(&s, 3);
+    OK(azr_array_wait(s.a, &version, &err));
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", s.path);
+    assert_int_equal(system(command), 0);
+    FAILS(azr_array_wait(s.a, &version, &err), AZR_ENOTFOUND);
+    end_scene(&s);
+}
+
 static void test_what_counts(void **state)
 {
     (void)state;
@@ -482,6 +498,7 @@ int main(void)
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_shape_of_a_read),
         cmocka_unit_test(test_what_counts),
+        cmocka_unit_test(test_removed_by_others),
         cmocka_unit_test(test_wakes),
         cmocka_unit_test(test_wait_ends),
     };
