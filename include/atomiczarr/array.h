@@ -136,8 +136,9 @@ AZR_API void azr_array_close(azr_array *array);
 /** How azr_array_share's handle works. */
 typedef struct azr_share_options {
     uint32_t struct_size;
-    uint32_t flags;     /**< 0 */
-    int64_t timeout_ms; /**< of each operation; 0: do not wait; below 0: for ever */
+    uint32_t flags; /**< 0 */
+    int64_t
+        timeout_ms; /**< of each operation; 0: do not wait; below 0: for ever */
     azr_cancel *cancel; /**< NULL allowed; must outlive the handle */
     /** Told of the chunks of each read and write, on the thread that called; of a
      *  write locks are held then, so be quick. `done` begins again if a read was
@@ -157,7 +158,8 @@ typedef struct azr_share_options {
  * progress function of its own. It shares everything else: no system call is made,
  * so it may be had for a single call. In a transaction both count as one handle.
  * Each is closed by itself, in any order; from the end of a snapshot on, those of its
- * arrays may be closed only. `options` NULL: the defaults.
+ * arrays may be closed only. The token of the handle that was opened must outlive
+ * all of them. `options` NULL: the defaults.
  *
  * @return AZR_EINVAL, AZR_ENOMEM
  */
@@ -219,11 +221,9 @@ AZR_API AZR_CHECKED int azr_array_read_into(azr_array *array,
  * a selection that depends on the shape into memory for the shape that he remembers
  * knows afterwards whether that was it.
  */
-AZR_API AZR_CHECKED int azr_array_read_shape(azr_array *array,
-                                             const azr_selection *sel,
-                                             const azr_memory *dst,
-                                             int64_t *shape_out,
-                                             azr_error *err);
+AZR_API AZR_CHECKED int
+azr_array_read_shape(azr_array *array, const azr_selection *sel,
+                     const azr_memory *dst, int64_t *shape_out, azr_error *err);
 /**
  * Write a selection from caller memory (C order) as one transaction.
  *

@@ -16,6 +16,7 @@ OPEN_INSIST: int
 OPEN_WRITE_EMPTY: int
 OPEN_READ_UNLOCKED: int
 OPEN_IMPLIED: int
+OPEN_OPAQUE: int
 SNAPSHOT_COPY: int
 CREATE_REPLACE: int
 TREE_RECURSIVE: int
@@ -45,6 +46,10 @@ class Txn:
     def commit(self) -> None: ...
     def rollback(self) -> None: ...
     def wrote(self) -> bool: ...
+    def read_chunk(self, array: Array, index: tuple[int, ...],
+                   offset: int = 0, most: int = -1, /) -> bytes | None: ...
+    def write_chunk(self, array: Array, index: tuple[int, ...],
+                    data: Buffer | None, /) -> None: ...
     def create_array(self, path: str, timeout_ms: int, flags: int,
                      zarr_format: int, dtype: int, shape: tuple[int, ...],
                      chunks: tuple[int, ...], big_endian: int, order: str,

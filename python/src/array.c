@@ -172,9 +172,8 @@ static int move(azp_array *self, PyObject *const *args, Py_ssize_t n,
         if (args[3] != Py_None)
             rc = perform_in(self, args[3], &t->txn, t->writing, op_transfer, t);
         else
-            rc = azp_perform_transfer(&self->pool, ms,
-                                      n == 5 ? args[4] : Py_None, op_transfer,
-                                      t);
+            rc = azp_perform_transfer(
+                &self->pool, ms, n == 5 ? args[4] : Py_None, op_transfer, t);
     }
     azp_io_dispose(&t->io);
     return rc;
@@ -674,13 +673,13 @@ static PyObject *set_durability(PyObject *o, PyObject *arg)
 static int on_snapshot(const azr_snapshot_info *i, void *arg)
 {
     PyGILState_STATE gil = PyGILState_Ensure();
-    PyObject *o = Py_BuildValue(
-        "{ss sN si sI sL ss sK sK sK}", "id", i->id, "alive",
-        PyBool_FromLong(i->alive), "pid", i->pid, "uid", i->uid,
-        "start_time_ns", (long long)i->start_time_ns, "host", i->host,
-        "objects", (unsigned long long)i->objects, "nbytes",
-        (unsigned long long)i->nbytes, "kept_nbytes",
-        (unsigned long long)i->kept_nbytes);
+    PyObject *o =
+        Py_BuildValue("{ss sN si sI sL ss sK sK sK}", "id", i->id, "alive",
+                      PyBool_FromLong(i->alive), "pid", i->pid, "uid", i->uid,
+                      "start_time_ns", (long long)i->start_time_ns, "host",
+                      i->host, "objects", (unsigned long long)i->objects,
+                      "nbytes", (unsigned long long)i->nbytes, "kept_nbytes",
+                      (unsigned long long)i->kept_nbytes);
     int rc = o ? PyList_Append(arg, o) : -1;
 
     Py_XDECREF(o);

@@ -106,9 +106,8 @@ static int on_progress(uint64_t done, uint64_t total, void *arg)
         return 0;
     t->told_ms = now;
     gil = PyGILState_Ensure();
-    result =
-        PyObject_CallFunction(t->fn, "KK", (unsigned long long)done,
-                              (unsigned long long)total);
+    result = PyObject_CallFunction(t->fn, "KK", (unsigned long long)done,
+                                   (unsigned long long)total);
     Py_XDECREF(result);
     PyGILState_Release(gil);
     return result ? 0 : 1;
@@ -166,6 +165,25 @@ static int derive(call *c, azr_error *err)
     return c->pool->kind->derive(&c->handle, open, c->pool, &o, err);
 }
 
+/* The first one, on which all others rest: its token is one that stays. */
+static int open_first(call *c, azr_error *err)
+{
+    azr_share_options o = AZR_SHARE_OPTIONS_INIT;
+    azp_pool *p = c->pool;
+    void *first = NULL, *before = NULL;
+    int rc;
+
+    if (azp_pool_any(p))
+        return AZR_OK;
+    o.timeout_ms = p->options.timeout_ms;
+    o.cancel = c->way == AZP_MAIN ? azp_main_cancel() : NULL;
+    rc = p->kind->derive(&first, NULL, p, &o, err);
+    if (rc == AZR_OK && !atomic_compare_exchange_strong(&p->handles[c->way],
+                                                        &before, first))
+        p->kind->close(first);
+    return rc;
+}
+
 /* Every way has a handle for the pool's own time-out; another one is made for the
  * call. Of threads that come first at once, one's stays. */
 static int find_handle(call *c, azr_error *err)
@@ -177,6 +195,9 @@ static int find_handle(call *c, azr_error *err)
     int rc;
 
     c->temporary = false;
+    rc = open_first(c, err);
+    if (rc < 0)
+        return rc;
     c->handle = own ? atomic_load(&p->handles[c->way]) : NULL;
     if (c->handle)
         return AZR_OK;

@@ -21,8 +21,7 @@ azp_txn *azp_txn_take(PyObject *o)
     }
     if (!t->txn) {
         atomic_store(&t->busy, false);
-        PyErr_SetString(PyExc_RuntimeError,
-                        "this transaction has ended");
+        PyErr_SetString(PyExc_RuntimeError, "this transaction has ended");
         return NULL;
     }
     return t;

@@ -84,13 +84,9 @@ def test_cancelling_ends_a_wait(line, k):
             await asyncio.sleep(0.001)
         task = asyncio.create_task(list(waits(z))[k]())
         await asyncio.sleep(0.05)
-        # attributes do not wait for chunks
-        if k != 4:
-            assert not task.done()
-            task.cancel()
-            with pytest.raises(asyncio.CancelledError):
-                await task
-        else:
+        assert not task.done()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
             await task
         with pytest.raises(TimeoutError):
             await z.write(0, 1, timeout=0)
@@ -98,6 +94,7 @@ def test_cancelling_ends_a_wait(line, k):
         go.set()
         await holder
         assert not (await z.read()).any() and z.shape == (12,)
+        assert await z.attributes() == {}
     run(main())
 
 

@@ -26,8 +26,8 @@ typedef struct azri_ground {
 #define AZRI_CODERS 64
 
 struct azr_array {
-    azr_array *base;  /* of azr_array_share: what it shares with; else itself */
-    atomic_int refs;  /* of a base: itself, and who shares with it */
+    azr_array *base; /* of azr_array_share: what it shares with; else itself */
+    atomic_int refs; /* of a base: itself, and who shares with it */
     azri_domain *d;
     azr_open_options options;
     azr_progress_fn progress; /* of what this handle reads and writes */

@@ -72,13 +72,13 @@ static int zattrs_stand(const azri_part *p, bool *out, azr_error *err)
 
     if (!p->knows_zattrs)
         return AZR_OK;
-    rc = azri_view_open_document(p->view, AZRI_ENTRY_ZATTRS, ".zattrs", &o,
-                                 err);
+    rc =
+        azri_view_open_document(p->view, AZRI_ENTRY_ZATTRS, ".zattrs", &o, err);
     if (rc < 0 && rc != AZR_ENOTFOUND)
         return rc;
-    *out = (o.handle < 0) == (p->zattrs_seen.handle < 0) &&
-           (o.handle < 0 ||
-            memcmp(&o.id, &p->zattrs_seen.id, sizeof o.id) == 0);
+    *out =
+        (o.handle < 0) == (p->zattrs_seen.handle < 0) &&
+        (o.handle < 0 || memcmp(&o.id, &p->zattrs_seen.id, sizeof o.id) == 0);
     if (o.handle >= 0)
         store->ops->close(store, &o);
     return AZR_OK;

@@ -165,8 +165,7 @@ static void assert_attribute(azr_array *a, const char *expected)
     azr_free(text);
 }
 
-static void assert_txn_attribute(azr_txn *t, azr_array *a,
-                                 const char *expected)
+static void assert_txn_attribute(azr_txn *t, azr_array *a, const char *expected)
 {
     char *text = NULL;
     size_t n = 0;
