@@ -178,8 +178,8 @@ static int open_first(call *c, azr_error *err)
     o.timeout_ms = p->options.timeout_ms;
     o.cancel = c->way == AZP_MAIN ? azp_main_cancel() : NULL;
     rc = p->kind->derive(&first, NULL, p, &o, err);
-    if (rc == AZR_OK && !atomic_compare_exchange_strong(&p->handles[c->way],
-                                                        &before, first))
+    if (rc == AZR_OK &&
+        !atomic_compare_exchange_strong(&p->handles[c->way], &before, first))
         p->kind->close(first);
     return rc;
 }
