@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import atomiczarr as az
-from atomiczarr import _core
+from atomiczarr import _array, _core
 
 SHAPES = [(13,), (7, 9), (5, 6, 7), (2, 3, 4, 5)]
 
