@@ -338,7 +338,7 @@ class Array(OfArray):
                 or not self._set_quickly(selection, value):
             self._set(self._maker("auto", selection), value, None)
 
-    def _get_quickly(self, selection):
+    def _get_quickly(self, selection, out=None):
         """Of integers and slices, by the shape as last seen. None: it is not
         that, or not so easy."""
         shape = self._shape
@@ -346,7 +346,13 @@ class Array(OfArray):
         if plan is None:
             return None
         box, _, count, kept, exact = plan
-        x = np.empty(count, self._dtype)
+        if out is None:
+            x = np.empty(count, self._dtype)
+        elif (type(out) is np.ndarray and out.dtype == self._dtype
+                and out.shape == kept):
+            x = out.reshape(count)  # with dimensions of length 1: a view
+        else:
+            return None
         try:
             if exact:
                 self._h.read(box, x, None, None)
@@ -354,6 +360,8 @@ class Array(OfArray):
                 return None
         except BoundsCheckError:
             return None
+        if out is not None:
+            return out
         if len(kept) == len(count):
             return x
         return x.reshape(kept) if kept else x.reshape(-1)[0]
@@ -386,6 +394,10 @@ class Array(OfArray):
     def get_basic_selection(self, selection=Ellipsis, *, out=None, fields=None,
                             timeout=None, progress=None):
         _no_fields(fields)
+        if timeout is None and progress is None and _current.get() is None:
+            result = self._get_quickly(selection, out)
+            if result is not None:
+                return result
         return self._get(self._maker("basic", selection), out, timeout,
                          progress)
 
