@@ -7,12 +7,19 @@ find_package(Python 3.11 REQUIRED COMPONENTS Interpreter Development.Module)
 file(GLOB AZR_PYTHON_SOURCES CONFIGURE_DEPENDS
     ${PROJECT_SOURCE_DIR}/python/src/*.c)
 Python_add_library(azr_python MODULE ${AZR_PYTHON_SOURCES})
-target_compile_definitions(azr_python PRIVATE Py_LIMITED_API=0x030b0000)
 target_link_libraries(azr_python PRIVATE
     atomiczarr_static azr_flags azr_warnings)
 # Of the library nothing is seen from outside but the module's init function.
+# One binary for all versions by the stable ABI; a free-threaded interpreter has
+# none (scikit-build-core leaves SKBUILD_SABI_COMPONENT empty) and gets its own.
+if(SKBUILD_SABI_COMPONENT)
+    target_compile_definitions(azr_python PRIVATE Py_LIMITED_API=0x030b0000)
+    set(azr_python_suffix .abi3.so)
+else()
+    set(azr_python_suffix .${Python_SOABI}.so)
+endif()
 set_target_properties(azr_python PROPERTIES OUTPUT_NAME _core
-    SUFFIX .abi3.so C_VISIBILITY_PRESET hidden)
+    SUFFIX ${azr_python_suffix} C_VISIBILITY_PRESET hidden)
 target_link_options(azr_python PRIVATE -Wl,--exclude-libs,ALL)
 install(TARGETS azr_python COMPONENT python DESTINATION atomiczarr)
 

@@ -133,6 +133,40 @@ AZR_API AZR_CHECKED int azr_array_open(azr_array **out, const char *path,
 /** Close; NULL allowed. Not while another thread uses the handle. */
 AZR_API void azr_array_close(azr_array *array);
 
+/** How azr_array_share's handle works. */
+typedef struct azr_share_options {
+    uint32_t struct_size;
+    uint32_t flags; /**< 0 */
+    int64_t
+        timeout_ms; /**< of each operation; 0: do not wait; below 0: for ever */
+    azr_cancel *cancel; /**< NULL allowed; must outlive the handle */
+    /** Told of the chunks of each read and write, on the thread that called; of a
+     *  write locks are held then, so be quick. `done` begins again if a read was
+     *  disturbed. Non-zero ends the operation (AZR_ECANCELED). NULL: none. */
+    azr_progress_fn progress;
+    void *arg; /**< of `progress` */
+} azr_share_options;
+
+#define AZR_SHARE_OPTIONS_INIT                                                 \
+    {                                                                          \
+        (uint32_t)sizeof(azr_share_options), 0, AZR_TIMEOUT_DEFAULT_MS, NULL,  \
+            NULL, NULL                                                         \
+    }
+
+/**
+ * Another handle of the array that `array` has open, with a time-out, a token and a
+ * progress function of its own. It shares everything else: no system call is made,
+ * so it may be had for a single call. In a transaction both count as one handle.
+ * Each is closed by itself, in any order; from the end of a snapshot on, those of its
+ * arrays may be closed only. The token of the handle that was opened must outlive
+ * all of them. `options` NULL: the defaults.
+ *
+ * @return AZR_EINVAL, AZR_ENOMEM
+ */
+AZR_API AZR_CHECKED int azr_array_share(azr_array **out, azr_array *array,
+                                        const azr_share_options *options,
+                                        azr_error *err);
+
 /** What an array is, at one instant. */
 typedef struct azr_array_info {
     uint32_t struct_size; /**< in: sizeof(azr_array_info) */
@@ -181,6 +215,15 @@ AZR_API AZR_CHECKED int azr_array_read_into(azr_array *array,
                                             const azr_selection *sel,
                                             const azr_memory *dst,
                                             azr_error *err);
+/**
+ * The same, and tells the array's shape at that snapshot: `shape_out` holds as many
+ * numbers as the array has dimensions, and is written on success only. So who reads
+ * a selection that depends on the shape into memory for the shape that he remembers
+ * knows afterwards whether that was it.
+ */
+AZR_API AZR_CHECKED int
+azr_array_read_shape(azr_array *array, const azr_selection *sel,
+                     const azr_memory *dst, int64_t *shape_out, azr_error *err);
 /**
  * Write a selection from caller memory (C order) as one transaction.
  *
@@ -252,6 +295,20 @@ AZR_API AZR_CHECKED int azr_array_attribute_set(azr_array *array,
 /** Change the array's durability. AZR_EBUSY while any transaction is open. */
 AZR_API AZR_CHECKED int
 azr_array_set_durability(azr_array *array, int durability, azr_error *err);
+/**
+ * Wait until the array has been changed: by a commit of anybody, of chunks, shape or
+ * attributes. `*version`, of this array's earlier calls in this process or another,
+ * is what the caller knows; 0: nothing, the call returns at once. It is set to
+ * the present one: a number that never goes back while the array exists. What is
+ * read afterwards is at least as new. A commit that changes nothing counts too, and
+ * several at once may look like one; none is missed. Within 4 ms, by looking: those
+ * who write do nothing for it. Changes by plain Zarr programs are not noticed.
+ *
+ * @return AZR_EBUSY (time-out of the handle: no change), AZR_ECANCELED,
+ *         AZR_ENOTFOUND (the array was removed or replaced)
+ */
+AZR_API AZR_CHECKED int azr_array_wait(azr_array *array, uint64_t *version,
+                                       azr_error *err);
 /** Memory that this library handed out. NULL allowed. */
 AZR_API void azr_free(void *p);
 

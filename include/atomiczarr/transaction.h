@@ -42,6 +42,15 @@ AZR_API AZR_CHECKED int azr_txn_read(azr_txn *txn, azr_array *array,
 AZR_API AZR_CHECKED int azr_txn_write(azr_txn *txn, azr_array *array,
                                       const azr_selection *sel, const void *src,
                                       size_t src_nbytes, azr_error *err);
+/** The same with memory of any strides. */
+AZR_API AZR_CHECKED int azr_txn_read_into(azr_txn *txn, azr_array *array,
+                                          const azr_selection *sel,
+                                          const azr_memory *dst,
+                                          azr_error *err);
+AZR_API AZR_CHECKED int azr_txn_write_from(azr_txn *txn, azr_array *array,
+                                           const azr_selection *sel,
+                                           const azr_memory *src,
+                                           azr_error *err);
 /** Write one value into every element of `sel`; `value` as azr_array_fill. */
 AZR_API AZR_CHECKED int azr_txn_fill(azr_txn *txn, azr_array *array,
                                      const azr_selection *sel,
@@ -107,6 +116,10 @@ AZR_API AZR_CHECKED int azr_txn_append(azr_txn *txn, azr_array *array, int axis,
  */
 AZR_API AZR_CHECKED int azr_txn_resize(azr_txn *txn, azr_array *array, int rank,
                                        const int64_t *shape, azr_error *err);
+/** Attributes as the transaction sees them, as azr_array_attributes gives them; it
+ *  then depends on them. Release with azr_free. */
+AZR_API AZR_CHECKED int azr_txn_attributes(azr_txn *txn, azr_array *array,
+                                           char **out, azr_error *err);
 /** Set attribute `name` to the JSON value `json` (NULL: delete it) as a part of
  *  the transaction. Attributes that others set meanwhile are a conflict. */
 AZR_API AZR_CHECKED int azr_txn_set_attribute(azr_txn *txn, azr_array *array,

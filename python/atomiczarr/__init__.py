@@ -19,6 +19,8 @@ from ._group import Group
 from ._open import (array, consolidate, create, create_array, create_group,
                     empty, full, group, load, ones, open, open_array,
                     open_group, save, save_array, tree, zeros)
+from ._snapshot import (Copied, Snapshot, append_all, copy, snapshot,
+                        snapshots)
 from ._transaction import Transaction, run, transaction, transactional
 from .errors import (AccessError, ArgumentError, BoundsCheckError, BusyError,
                      CanceledError, ConflictError, CorruptError, Error,
@@ -41,15 +43,17 @@ def set_threads(n):
 
 
 __all__ = [
-    "AccessError", "ArgumentError", "Array", "Attributes", "BoundsCheckError",
-    "BusyError", "CanceledError", "ConflictError", "CorruptError",
-    "DirectoryStore", "Error", "ExistsError", "Group", "LocalStore",
-    "NestedDirectoryStore", "NoMemoryError", "NotFoundError", "PoisonedError",
-    "ProcessSynchronizer", "StorageError", "ThreadSynchronizer", "Transaction",
-    "UnknownOutcomeError", "UnsupportedError", "array", "consolidate",
-    "consolidate_metadata", "create", "create_array", "create_group", "empty",
-    "errors", "full", "group", "load", "ones", "open", "open_array",
-    "open_consolidated", "open_group", "run", "save", "save_array",
-    "set_threads", "storage", "sync", "transaction", "transactional", "tree",
+    "AccessError", "ArgumentError", "Array", "Attributes",
+    "BoundsCheckError", "BusyError", "CanceledError", "ConflictError",
+    "Copied", "CorruptError", "DirectoryStore", "Error", "ExistsError",
+    "Group", "LocalStore", "NestedDirectoryStore", "NoMemoryError",
+    "NotFoundError", "PoisonedError", "ProcessSynchronizer", "Snapshot",
+    "StorageError", "ThreadSynchronizer", "Transaction",
+    "UnknownOutcomeError", "UnsupportedError", "append_all", "array",
+    "consolidate", "consolidate_metadata", "copy", "create",
+    "create_array", "create_group", "empty", "errors", "full", "group",
+    "load", "ones", "open", "open_array", "open_consolidated",
+    "open_group", "run", "save", "save_array", "set_threads", "snapshot",
+    "snapshots", "storage", "sync", "transaction", "transactional", "tree",
     "zeros",
 ]

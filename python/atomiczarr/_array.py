@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 
 from . import _core, _html, _selection, _transaction
-from ._attributes import Attributes
+from ._attributes import Attributes, OfArray
 from ._selection import Box, Points
 from ._values import DTYPES, shape_of
-from .errors import BoundsCheckError, make, unsupported
+from .errors import BoundsCheckError, BusyError, make, unsupported
 
 _POINTS = 1 << 20      # an orthogonal selection of so many is a list of points
 _DENSE = 4             # … or read as its bounding box if that is so much larger
-_SLAB = 1 << 24        # bytes in which a transaction fills
 _TRIES = 3             # of a look at the shape, then a transaction
+
+_current = _transaction._current
+_plan = _core.plan
 
 _DURABILITY = ("process", "power")
 
@@ -26,7 +28,7 @@ class _Moved(Exception):
     """The shape is not the one that a plan was made of."""
 
 
-class Array:
+class Array(OfArray):
     """A Zarr array in a directory. Each read is one snapshot, each write one
     transaction, across chunks, threads and processes.
 
@@ -35,20 +37,37 @@ class Array:
     attributes are always those that stand on the disk.
     """
 
-    def __init__(self, root, path, read_only, timeout_ms, flags=0):
+    def __init__(self, root, path, read_only, timeout_ms, flags=0, *,
+                 handle=None):
         self._root, self._path = root, path
         self._dir = os.path.join(root, path) if path else root
         self._read_only = read_only
         self._timeout_ms, self._flags = timeout_ms, flags
         if not read_only:
             flags |= _core.OPEN_WRITE
-        self._h = _core.open_array(self._dir, flags, 0, timeout_ms)
+        self._h = handle or _core.open_array(self._dir, flags, 0, timeout_ms)
         self._key = os.path.realpath(self._dir)
-        info = self._h.info()
+        self._learn(self._h.info())
+
+    def _learn(self, info):
         self._info = info
         self._dtype = DTYPES[info["dtype"]]
         self._chunks = info["chunks"]
         self._shape = info["shape"]  # as last seen
+
+    @classmethod
+    def _of_transaction(cls, root, path, timeout_ms, flags, handle, info):
+        """One that the running transaction makes; `info` of what was asked
+        for."""
+        self = cls.__new__(cls)
+        self._root, self._path = root, path
+        self._dir = os.path.join(root, path) if path else root
+        self._read_only = False
+        self._timeout_ms, self._flags = timeout_ms, flags
+        self._h = handle
+        self._key = os.path.realpath(self._dir)
+        self._learn(info)
+        return self
 
     def __reduce__(self):
         return (Array, (self._root, self._path, self._read_only,
@@ -143,6 +162,8 @@ class Array:
     @property
     def codecs(self) -> str:
         """Names in encoding order, separated by commas."""
+        if not self._info["codecs"]:  # made by a transaction
+            self._learn(self._h.info())
         return self._info["codecs"]
 
     @property
@@ -202,7 +223,7 @@ class Array:
 
     @property
     def attrs(self) -> Attributes:
-        return Attributes(self._h, self._outside)
+        return Attributes(self)
 
     @property
     def oindex(self):
@@ -221,7 +242,7 @@ class Array:
     def _outside(self, what):
         if _transaction.current():
             raise unsupported(f"'{self._dir}': {what} cannot take part in a "
-                              "transaction; do it before or after")
+                              "transaction; use it before or after")
 
     def _writable(self):
         if self._read_only:
@@ -251,30 +272,24 @@ class Array:
                 fresh = True
                 shape = now
 
-    def _get(self, make, out, timeout):
+    def _get(self, make, out, timeout, progress=None):
         ms = _transaction.timeout_ms(timeout)
         tries = 0
 
         def use(plan, shape, h, txn):
             nonlocal tries
             tries += 1
-            if plan.exact or txn is not None:
-                return _read(plan, self._dtype, h, txn, ms, out)
-            # Its shape is to be that of the array before and after it.
-            if tries > _TRIES:
+            if tries > _TRIES and txn is None:
                 return _transaction.run(lambda: self._get(make, out, None),
                                         timeout=timeout)
-            if h.shape(None) != shape:
-                raise _Moved
-            result = _read(plan, self._dtype, h, None, ms, out)
-            if h.shape(None) != shape:
-                raise _Moved
-            return result
+            if plan.exact or txn is not None:
+                shape = None  # the library checks the bounds
+            return _read(plan, self._dtype, h, txn, ms, out, shape, progress)
 
         result = self._planned(make, use)
         return result[()] if result.ndim == 0 and out is None else result
 
-    def _set(self, make, value, timeout):
+    def _set(self, make, value, timeout, progress=None):
         self._writable()
         ms = _transaction.timeout_ms(timeout)
         value = np.asarray(value, dtype=self._dtype)
@@ -283,7 +298,7 @@ class Array:
             if txn is None and not plan.exact and h.shape(None) != shape:
                 raise _Moved
             try:
-                _write(plan, value, h, txn, ms)
+                _write(plan, value, h, txn, ms, progress)
             except ValueError:
                 # it did not fit, perhaps as the shape was an old one
                 if txn is None and h.shape(None) != shape:
@@ -312,58 +327,131 @@ class Array:
         return lambda shape: make(selection, shape)
 
     def __getitem__(self, selection) -> Any:
+        if _current.get() is None:
+            result = self._get_quickly(selection)
+            if result is not None:
+                return result
         return self._get(self._maker("auto", selection), None, None)
 
     def __setitem__(self, selection, value) -> None:
-        self._set(self._maker("auto", selection), value, None)
+        if _current.get() is not None \
+                or not self._set_quickly(selection, value):
+            self._set(self._maker("auto", selection), value, None)
+
+    def _get_quickly(self, selection, out=None):
+        """Of integers and slices, by the shape as last seen. None: it is not
+        that, or not so easy."""
+        shape = self._shape
+        plan = _plan(selection, shape)
+        if plan is None:
+            return None
+        box, _, count, kept, exact = plan
+        if out is None:
+            x = np.empty(count, self._dtype)
+        elif (type(out) is np.ndarray and out.dtype == self._dtype
+                and out.shape == kept):
+            x = out.reshape(count)  # with dimensions of length 1: a view
+        else:
+            return None
+        try:
+            if exact:
+                self._h.read(box, x, None, None)
+            elif self._h.read_shape(box, x, None, None) != shape:
+                return None
+        except BoundsCheckError:
+            return None
+        if out is not None:
+            return out
+        if len(kept) == len(count):
+            return x
+        return x.reshape(kept) if kept else x.reshape(-1)[0]
+
+    def _set_quickly(self, selection, value):
+        if self._read_only:
+            return False
+        shape = self._shape
+        plan = _plan(selection, shape)
+        if plan is None:
+            return False
+        _, box, count, kept, exact = plan
+        value = np.asarray(value, self._dtype)
+        if value.shape == kept and value.ndim:
+            value = value.reshape(count)
+        if value.ndim and value.shape != count \
+                or not exact and self._h.shape(None) != shape:
+            return False
+        try:
+            if value.ndim:
+                self._h.write(box, value, None, None)
+            else:
+                self._h.fill(box, value, None, None)
+        except ValueError:  # it may fit the present shape
+            return False
+        except IndexError:
+            return False
+        return True
 
     def get_basic_selection(self, selection=Ellipsis, *, out=None, fields=None,
-                            timeout=None):
+                            timeout=None, progress=None):
         _no_fields(fields)
-        return self._get(self._maker("basic", selection), out, timeout)
+        if timeout is None and progress is None and _current.get() is None:
+            result = self._get_quickly(selection, out)
+            if result is not None:
+                return result
+        return self._get(self._maker("basic", selection), out, timeout,
+                         progress)
 
     def set_basic_selection(self, selection, value, *, fields=None,
-                            timeout=None):
+                            timeout=None, progress=None):
         _no_fields(fields)
-        self._set(self._maker("basic", selection), value, timeout)
+        self._set(self._maker("basic", selection), value, timeout,
+                  progress)
 
     def get_orthogonal_selection(self, selection, *, out=None, fields=None,
-                                 timeout=None):
+                                 timeout=None, progress=None):
         _no_fields(fields)
-        return self._get(self._maker("orthogonal", selection), out, timeout)
+        return self._get(self._maker("orthogonal", selection), out, timeout,
+                         progress)
 
     def set_orthogonal_selection(self, selection, value, *, fields=None,
-                                 timeout=None):
+                                 timeout=None, progress=None):
         _no_fields(fields)
-        self._set(self._maker("orthogonal", selection), value, timeout)
+        self._set(self._maker("orthogonal", selection), value, timeout,
+                  progress)
 
     def get_coordinate_selection(self, selection, *, out=None, fields=None,
-                                 timeout=None):
+                                 timeout=None, progress=None):
         _no_fields(fields)
-        return self._get(self._maker("coordinate", selection), out, timeout)
+        return self._get(self._maker("coordinate", selection), out, timeout,
+                         progress)
 
     def set_coordinate_selection(self, selection, value, *, fields=None,
-                                 timeout=None):
+                                 timeout=None, progress=None):
         _no_fields(fields)
-        self._set(self._maker("coordinate", selection), value, timeout)
+        self._set(self._maker("coordinate", selection), value, timeout,
+                  progress)
 
-    def get_mask_selection(self, mask, *, out=None, fields=None, timeout=None):
+    def get_mask_selection(self, mask, *, out=None, fields=None, timeout=None, progress=None):
         _no_fields(fields)
-        return self._get(self._maker("mask", mask), out, timeout)
+        return self._get(self._maker("mask", mask), out, timeout,
+                         progress)
 
-    def set_mask_selection(self, mask, value, *, fields=None, timeout=None):
+    def set_mask_selection(self, mask, value, *, fields=None, timeout=None, progress=None):
         _no_fields(fields)
-        self._set(self._maker("mask", mask), value, timeout)
+        self._set(self._maker("mask", mask), value, timeout,
+                  progress)
 
     def get_block_selection(self, selection, *, out=None, fields=None,
-                            timeout=None):
+                            timeout=None, progress=None):
         _no_fields(fields)
-        return self._get(self._maker("block", selection), out, timeout)
+        return self._get(self._maker("block", selection), out, timeout,
+                         progress)
 
     def set_block_selection(self, selection, value, *, fields=None,
-                            timeout=None):
+                            timeout=None, progress=None):
         _no_fields(fields)
-        self._set(self._maker("block", selection), value, timeout)
+        self._set(self._maker("block", selection), value, timeout,
+                  progress)
 
     def update(self, selection, fn, *, timeout=None) -> None:
         """Read a selection, change it, write it back, as one step.
@@ -401,34 +489,48 @@ class Array:
 
     # ----------------------------------------------------------------- more ---
 
-    def resize(self, *args, timeout=None) -> None:
-        """Change the shape, as one transaction: ``resize((20, 10))``."""
-        self._outside("resize")
-        shape = shape_of(args[0] if len(args) == 1 else args)
-        self._h.resize(shape, _transaction.timeout_ms(timeout))
-        self._shape = self._h.shape(None)
+    def _part(self):
+        """(handle, transaction or None) of a call that changes the array."""
+        self._writable()
+        running = _transaction.current()
+        if running is None:
+            return self._h, None
+        return running.handle(self), running.core
 
-    def append_at(self, data, axis=0, *, timeout=None) -> int:
-        """Grow along `axis` by `data` and write it there, as one transaction;
-        where it landed."""
-        self._outside("append")
+    def resize(self, *args, timeout=None) -> None:
+        """Change the shape, as one transaction or as a part of the running one:
+        ``resize((20, 10))``. What a smaller shape cuts off is gone."""
+        h, txn = self._part()
+        shape = shape_of(args[0] if len(args) == 1 else args)
+        h.resize(shape, _transaction.timeout_ms(timeout), txn)
+        if txn is None:
+            self._shape = h.shape(None)
+
+    def _appended(self, data, axis):
+        """`data` as it can be appended along `axis`, and that axis."""
         data = np.ascontiguousarray(data, dtype=self._dtype)
         mine = self._shape
         if data.ndim != len(mine) or not -len(mine) <= axis < len(mine):
             raise ValueError(f"append: the array has {len(mine)} dimensions, "
                              f"the data {data.ndim}, axis is {axis}")
         axis %= len(mine)
-        if (data.shape[:axis] + data.shape[axis + 1:]
-                != mine[:axis] + mine[axis + 1:]):
+        beside = data.shape[:axis] + data.shape[axis + 1:]
+        if beside != mine[:axis] + mine[axis + 1:]:
             mine = self.shape
-        if (data.shape[:axis] + data.shape[axis + 1:]
-                != mine[:axis] + mine[axis + 1:]):
+        if beside != mine[:axis] + mine[axis + 1:]:
             raise ValueError(
                 f"append: shape {data.shape} of the data does not fit the "
                 f"array's {mine} beside axis {axis}")
+        return data, axis
+
+    def append_at(self, data, axis=0, *, timeout=None) -> int:
+        """Grow along `axis` by `data` and write it there, as one transaction or
+        as a part of the running one; where it landed."""
+        h, txn = self._part()
+        data, axis = self._appended(data, axis)
         if data.shape[axis] == 0:
             return self.shape[axis]
-        return self._h.append(axis, data, _transaction.timeout_ms(timeout))
+        return h.append(axis, data, _transaction.timeout_ms(timeout), txn)
 
     def append(self, data, axis=0, *, timeout=None) -> tuple[int, ...]:
         """As `append_at`; returns the new shape, as zarr does."""
@@ -437,12 +539,37 @@ class Array:
         axis %= self.ndim
         shape = list(self._shape)
         shape[axis] = at + data.shape[axis]
+        if _transaction.current():
+            return tuple(shape)
         self._shape = tuple(shape)
         return self._shape
 
     def update_attributes(self, attributes):
+        """All of them set in one step; the array."""
         self.attrs.update(attributes)
         return self
+
+    def snapshot(self, *, timeout=None, copy=False, directory=None,
+                 progress=None):
+        """As `atomiczarr.snapshot` of this array."""
+        from ._snapshot import snapshot
+        return snapshot(self, timeout=timeout, copy=copy, directory=directory,
+                        progress=progress)
+
+    def watch(self, timeout=None):
+        """An iterator that goes on each time the array has been changed since
+        this call, or since its last step: by a commit of anybody, of elements,
+        shape or attributes. Gives the array's version, a number that only
+        grows. What is read then is at least as new; commits in quick
+        succession may come as one. Ends when nothing has changed for `timeout`
+        seconds (None: never).
+
+        It looks at counters that commits move anyway, up to 4 ms apart, so
+        writers do nothing for it. It does not notice plain Zarr programs.
+        FileNotFoundError once the array is removed or replaced.
+        """
+        self._outside("watch")
+        return Watch(self, timeout)
 
     def view(self, dtype=None, read_only=None):
         if dtype is not None and np.dtype(dtype) != self._dtype:
@@ -491,6 +618,26 @@ class Array:
         return _html.of_array(self)
 
 
+class Watch:
+    """What `Array.watch` gives."""
+
+    def __init__(self, array, timeout):
+        self._h = array._h
+        self._ms = _transaction.timeout_ms(timeout, -1)
+        #: of the last step, or of the call of `watch`
+        self.version = self._h.wait(0, None)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> int:
+        try:
+            self.version = self._h.wait(self.version, self._ms)
+        except BusyError:
+            raise StopIteration from None
+        return self.version
+
+
 class _Indexer:
     """``z.oindex[…]``, ``z.vindex[…]``, ``z.blocks[…]``."""
 
@@ -528,60 +675,72 @@ def _fit(value, shape):
 # ------------------------------------------------------------------ reading ---
 
 
-def _read(plan, dtype, h, txn, ms, out):
+def _read(plan, dtype, h, txn, ms, out, shape=None, progress=None):
+    """What `plan` selects, in `out` if there is one. `shape`: it was made of
+    that, and holds for that alone: _Moved if the array had another one."""
     if isinstance(plan, Box):
-        result = _read_box(plan, dtype, h, txn, ms, out)
+        result = _read_box(plan, dtype, h, txn, ms, out, shape, progress)
     elif isinstance(plan, Points):
         flat = np.empty(len(plan.coords), dtype)
-        if len(flat):
-            h.read(plan.selection(), flat, ms, txn)
+        _fetch(plan.selection(), flat, h, txn, ms, shape, progress)
         result = flat.reshape(plan.shape)
     else:
-        result = _read_grid(plan, dtype, h, txn, ms)
+        result = _read_grid(plan, dtype, h, txn, ms, shape, progress)
     if out is None or out is result:
         return result
     out[...] = result
     return out
 
 
-def _read_box(plan, dtype, h, txn, ms, out):
+def _fetch(selection, out, h, txn, ms, shape, progress):
+    """One read of the library."""
+    if out.size == 0:
+        if shape is not None and h.shape(None) != shape:
+            raise _Moved
+    elif shape is None:
+        h.read(selection, out, ms, txn, progress)
+    elif h.read_shape(selection, out, ms, txn, progress) != shape:
+        raise _Moved
+
+
+def _read_box(plan, dtype, h, txn, ms, out, shape, progress):
     """In place where `out` can take it."""
     if (out is not None and isinstance(out, np.ndarray) and out.dtype == dtype
-            and out.shape == plan.shape
-            and (txn is None or out.flags.c_contiguous)):
-        if plan.size:
-            h.read(plan.selection(), plan.widen(out), ms, txn)
+            and out.shape == plan.shape):
+        _fetch(plan.selection(), plan.widen(out), h, txn, ms, shape, progress)
         return out
     full = np.empty(plan.count, dtype)
-    if plan.size:
-        h.read(plan.selection(), full, ms, txn)
+    _fetch(plan.selection(), full, h, txn, ms, shape, progress)
     return full if len(plan.shape) == len(plan.count) \
         else full.reshape(plan.shape)
 
 
-def _read_grid(plan, dtype, h, txn, ms):
+def _read_grid(plan, dtype, h, txn, ms, shape, progress):
     """One read where that is possible, else boxes in one transaction."""
     counts = [len(i) for i in plan.indices]
     size = math.prod(counts)
     if size == 0:
+        _fetch(None, np.empty(0), h, txn, ms, shape, progress)
         return np.empty(plan.shape, dtype)
     low = [int(min(i)) for i in plan.indices]
     high = [int(max(i)) + 1 for i in plan.indices]
     span = math.prod(b - a for a, b in zip(low, high))
     if span <= _DENSE * size:
         whole = np.empty([b - a for a, b in zip(low, high)], dtype)
-        h.read(_box(low, whole.shape), whole, ms, txn)
+        _fetch(_box(low, whole.shape), whole, h, txn, ms, shape, progress)
         picked = whole[np.ix_(*[np.asarray(i) - a
                                 for i, a in zip(plan.indices, low)])]
         return picked.reshape(plan.shape)
     if size <= _POINTS:
         flat = np.empty(size, dtype)
-        h.read((_core.SELECT_POINTS, _product(plan.indices), None, None), flat,
-               ms, txn)
+        _fetch((_core.SELECT_POINTS, _product(plan.indices), None, None), flat,
+               h, txn, ms, shape, progress)
         return flat.reshape(plan.shape)
     result = np.empty(counts, dtype)
 
     def body(core):
+        if shape is not None and h.shape(core) != shape:
+            raise _Moved
         for at, start in _boxes(plan.indices):
             part = np.empty([s.stop - s.start for s in at], dtype)
             h.read(_box(start, part.shape), part, None, core)
@@ -595,49 +754,30 @@ def _read_grid(plan, dtype, h, txn, ms):
 # ------------------------------------------------------------------ writing ---
 
 
-def _write(plan, value, h, txn, ms):
+def _write(plan, value, h, txn, ms, progress=None):
     if isinstance(plan, Box):
-        _write_box(plan, value, h, txn, ms)
+        _write_box(plan, value, h, txn, ms, progress)
     elif isinstance(plan, Points):
         flat = np.ascontiguousarray(_fit(value, plan.shape)).reshape(-1)
         if len(flat):
-            h.write(plan.selection(), flat, ms, txn)
+            h.write(plan.selection(), flat, ms, txn, progress)
     else:
-        _write_grid(plan, _fit(value, plan.shape), h, txn, ms)
+        _write_grid(plan, _fit(value, plan.shape), h, txn, ms, progress)
 
 
-def _write_box(plan, value, h, txn, ms):
+def _write_box(plan, value, h, txn, ms, progress):
     if plan.size == 0:
         _fit(value, plan.shape)
-    elif txn is not None and value.ndim == 0:
-        _fill_box(plan.start, plan.count, plan.step, value, h, txn)
-    elif value.ndim == 0:
-        h.fill(plan.open_selection(), value, ms, None)
-    else:
-        value = plan.widen(_fit(value, plan.shape))
-        if txn is not None:
-            h.write(plan.selection(), np.ascontiguousarray(value), ms, txn)
-        else:
-            h.write(plan.open_selection(), value, ms, None)
-
-
-def _fill_box(start, count, step, value, h, txn):
-    """In a transaction, slab by slab."""
-    most = max(_SLAB // value.itemsize, 1)
-    if math.prod(count) <= most:
-        h.write((_core.SELECT_BOX, start, count, step), np.full(count, value),
-                None, txn)
         return
-    d = next(d for d, c in enumerate(count) if c > 1)
-    rows = max(most // math.prod(count[d + 1:]), 1)
-    for a in range(0, count[d], rows):
-        first = start[d] + a * (step[d] or 1)
-        _fill_box(start[:d] + (first,) + start[d + 1:],
-                  count[:d] + (min(rows, count[d] - a),) + count[d + 1:],
-                  step, value, h, txn)
+    selection = plan.selection() if txn is not None else plan.open_selection()
+    if value.ndim == 0:
+        h.fill(selection, value, ms, txn, progress)
+    else:
+        h.write(selection, plan.widen(_fit(value, plan.shape)), ms, txn,
+                progress)
 
 
-def _write_grid(plan, value, h, txn, ms):
+def _write_grid(plan, value, h, txn, ms, progress):
     counts = [len(i) for i in plan.indices]
     size = math.prod(counts)
     if size == 0:
@@ -645,13 +785,13 @@ def _write_grid(plan, value, h, txn, ms):
     if size <= _POINTS:
         flat = np.ascontiguousarray(value).reshape(-1)
         h.write((_core.SELECT_POINTS, _product(plan.indices), None, None), flat,
-                ms, txn)
+                ms, txn, progress)
         return
     value = value[tuple([slice(None) if k else None for k in plan.keep])]
 
     def body(core):
         for at, start in _boxes(plan.indices):
-            part = np.ascontiguousarray(value[at])
+            part = value[at]
             h.write(_box(start, part.shape), part, None, core)
         return True
 

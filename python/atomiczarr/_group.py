@@ -10,6 +10,7 @@ import numpy as np
 from . import _core, _html, _places, _transaction
 from ._array import Array
 from ._attributes import Attributes
+from ._values import to_json
 from .errors import NotFoundError, make, unsupported
 
 
@@ -61,7 +62,19 @@ class Group(MutableMapping):
 
     @property
     def attrs(self) -> Attributes:
-        return Attributes(self._h, self._outside, whole=True)
+        return Attributes(self)
+
+    def _attributes(self):
+        return self._h.attributes()
+
+    def _set_attributes(self, new):
+        self._outside("attributes")
+        for name, text in new.items():
+            self._h.attribute_set(name, text, None)
+
+    def _put_attributes(self, new):
+        self._outside("attributes")
+        self._h.attribute_set(None, to_json(new), None)
 
     @property
     def synchronizer(self):
@@ -111,7 +124,8 @@ class Group(MutableMapping):
         self._writable()
         path = os.path.join(self._root, self._below(name))
         try:
-            _places.remove(path)
+            _places.remove(path, self._timeout_ms,
+                           self._flags & _core.OPEN_INSIST)
         except NotFoundError:
             raise KeyError(name) from None
 
@@ -244,6 +258,14 @@ class Group(MutableMapping):
     def update_attributes(self, attributes):
         self.attrs.update(attributes)
         return self
+
+    def snapshot(self, *, timeout=None, copy=False, directory=None,
+                 progress=None):
+        """As `atomiczarr.snapshot` of this group: all arrays below it at one
+        instant."""
+        from ._snapshot import snapshot
+        return snapshot(self, timeout=timeout, copy=copy, directory=directory,
+                        progress=progress)
 
     def consolidate(self) -> None:
         """Write the consolidated metadata of all below, as it stands now."""

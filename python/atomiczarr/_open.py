@@ -9,8 +9,8 @@ import numpy as np
 from . import _core, _places, _transaction
 from ._array import Array
 from ._group import Group
-from ._values import (attributes_json, chunks_of, codecs_text, dtype_number,
-                      fill_json, shape_of)
+from ._values import (DTYPES, attributes_json, chunks_of, codecs_text,
+                      dtype_number, fill_json, shape_of)
 from .errors import ExistsError, NotFoundError, unsupported
 
 _MODES = ("r", "r+", "a", "w", "w-", "x")
@@ -70,7 +70,8 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
     Of two creators exactly one succeeds, the other gets FileExistsError; with
     `overwrite` what is there is removed first. `data` gives shape and type, and
     is written after creation, which are two steps. `durability`: "process" or
-    "power". `synchronizer`, `cache_metadata`, `cache_attrs` are taken, and mean
+    "power". In a transaction the array is there for others with the commit; groups
+    above it that are missing are made at once. `synchronizer`, `cache_metadata`, `cache_attrs` are taken, and mean
     nothing: every operation is synchronized, nothing is cached.
     """
     del synchronizer, cache_metadata, cache_attrs, config
@@ -95,7 +96,8 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
     if durability not in ("process", "power"):
         raise ValueError(f"durability is 'process' or 'power', "
                          f"not {durability!r}")
-    spec = (ms, zarr_format, number, shape,
+    flags = _flags(insist, write_empty_chunks)
+    spec = (zarr_format, number, shape,
             chunks_of(chunks, shape, dtype.itemsize), big, order or "C",
             separator, encoding,
             _codec_argument(compressor, compressors, codecs, filters),
@@ -103,13 +105,38 @@ def create_array(store=None, *, name=None, path=None, shape=None, dtype=None,
             attributes_json(attributes),
             None if dimension_names is None else tuple(dimension_names),
             int(durability == "power"))
-    _create(where, root, path, zarr_format, ms, overwrite,
-            lambda: _core.create_array(where, *spec))
-    z = Array(root, path, read_only and data is None, ms,
-              _flags(insist, write_empty_chunks))
+    running = _transaction.current()
+    if running is None:
+        _create(where, root, path, zarr_format, ms, overwrite,
+                lambda place, how: _core.create_array(
+                    place, ms, how | flags & _core.OPEN_INSIST, *spec))
+        z = Array(root, path, read_only and data is None, ms, flags)
+    else:
+        z = _create_in(running, root, path, ms, flags, overwrite, spec,
+                       fill_value)
     if data is not None:
         z[...] = data
-    return z.with_options(read_only=True) if read_only else z
+    if running is None and read_only:
+        return z.with_options(read_only=True)
+    return z
+
+
+def _create_in(running, root, path, ms, flags, overwrite, spec, fill_value):
+    """As a part of the running transaction; groups above it are made at once."""
+    if overwrite:
+        raise unsupported(f"'{os.path.join(root, path)}': replacing an array "
+                          "cannot take part in a transaction")
+    zarr_format, number, shape, chunks, _, order = spec[:6]
+    _places.make_groups(root, path, zarr_format, ms)
+    where = os.path.join(root, path) if path else root
+    handle = running.core.create_array(where, ms, flags, *spec)
+    fill = np.asarray(0 if fill_value is None else fill_value, DTYPES[number])
+    z = Array._of_transaction(root, path, ms, flags, handle, {
+        "dtype": number, "chunks": chunks, "shape": shape, "order": order,
+        "zarr_format": zarr_format, "codecs": "",
+        "fill": None if spec[9] == "null" else fill.tobytes()})
+    running.adopt(z)
+    return z
 
 
 def _keys(separator, encoding):
@@ -125,21 +152,12 @@ def _keys(separator, encoding):
 
 
 def _create(where, root, path, zarr_format, ms, overwrite, create):
+    """create(place, flags): what is there is replaced at one instant."""
     _places.make_groups(root, path, zarr_format, ms)
-    while True:
-        if overwrite:
-            try:
-                _places.remove(where)
-            except NotFoundError:
-                pass
-        if os.path.islink(where):  # of which the other end was removed
-            os.makedirs(os.path.realpath(where), exist_ok=True)
-        try:
-            return create()
-        except ExistsError:
-            if not overwrite or _places.kind_at(where)[0] not in (
-                    _core.NODE_ARRAY, _core.NODE_GROUP):
-                raise
+    if os.path.islink(where):
+        where = os.path.realpath(where)
+        os.makedirs(where, exist_ok=True)  # if the other end was removed
+    create(where, _core.CREATE_REPLACE if overwrite else 0)
 
 
 def open_array(store=None, mode="a", *, path=None, timeout=None,
@@ -235,7 +253,8 @@ def create_group(store=None, *, path=None, overwrite=False, attributes=None,
     where = os.path.join(root, path) if path else root
     text = attributes_json(attributes)
     _create(where, root, path, zarr_format, ms, overwrite,
-            lambda: _core.create_group(where, ms, zarr_format, text))
+            lambda place, flags: _core.create_group(place, ms, flags,
+                                                    zarr_format, text))
     return Group(root, path, False, ms)
 
 

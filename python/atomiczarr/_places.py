@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where nodes stand: stores, paths, and how a node is removed."""
 import os
-import shutil
 import urllib.parse
-import uuid
 
 from . import _core
 from .errors import ExistsError, NotFoundError, make
@@ -46,24 +44,22 @@ def kind_at(path):
         return 0, 0
 
 
-def remove(path):
-    """Take away a node and all below it: at one instant for who opens it, then
-    file by file. Handles of it that are open elsewhere fail from then on.
+def remove(path, timeout_ms, insist=False):
+    """Take away a node and all below it, at one instant for every path and
+    every handle, once its writers are done.
 
     A directory with files that are no node is left alone (ExistsError).
     """
     kind, _ = _core.node_at(path)
     path = os.path.realpath(path)
-    if kind == _core.NODE_DIRECTORY and os.listdir(path):
+    if kind != _core.NODE_DIRECTORY:
+        _core.remove(path, _core.TREE_RECURSIVE
+                     | (_core.TREE_INSIST if insist else 0), timeout_ms)
+    elif os.listdir(path):
         raise make(-3, 0, 0, f"'{path}' is a directory with files in it, and "
                    "neither an array nor a group; remove it yourself")
-    parent, name = os.path.split(path)
-    aside = os.path.join(parent, f".{name}.removed-{uuid.uuid4().hex}")
-    try:
-        os.rename(path, aside)
-    except FileNotFoundError:
-        return  # somebody else did
-    shutil.rmtree(aside, ignore_errors=True)
+    else:
+        os.rmdir(path)
 
 
 def make_groups(root, path, zarr_format, timeout_ms):
@@ -80,6 +76,6 @@ def make_groups(root, path, zarr_format, timeout_ms):
             raise make(-3, 0, 0, f"'{place}' is an array, nothing can be below")
         if kind != _core.NODE_GROUP:
             try:
-                _core.create_group(place, timeout_ms, zarr_format, None)
+                _core.create_group(place, timeout_ms, 0, zarr_format, None)
             except ExistsError:
                 pass  # another one was faster

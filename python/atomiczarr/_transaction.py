@@ -81,6 +81,10 @@ class _Running:
         self.handles = {}
         self.lock = threading.Lock()  # of the threads that work for this one
 
+    def adopt(self, array):
+        """One that it has made."""
+        self.handles[array._key] = array
+
     def handle(self, array):
         """One handle of each array, however often it was opened."""
         mine = self.handles.setdefault(array._key, array)
@@ -117,9 +121,15 @@ def run(fn, *args, timeout=None, **kwargs):
     harmless to repeat. After three conflicts the chunks of the last try are
     locked first, so that it gets through.
     """
-    if current() is not None:
-        return fn(*args, **kwargs)
     ms = timeout_ms(timeout)
+    return run_within(default_timeout_ms() if ms is None else ms,
+                      lambda: fn(*args, **kwargs))
+
+
+def run_within(ms, fn):
+    """`run` with milliseconds."""
+    if current() is not None:
+        return fn()
     result = []
     tries = []  # handles stay open until the transaction has ended, below
 
@@ -128,7 +138,7 @@ def run(fn, *args, timeout=None, **kwargs):
         tries.append(_Running(core))
         token = _current.set(tries[-1])
         try:
-            result.append(fn(*args, **kwargs))
+            result.append(fn())
             return True
         except ConflictError:
             return False
@@ -141,7 +151,7 @@ def run(fn, *args, timeout=None, **kwargs):
         finally:
             _current.reset(token)
 
-    _core.run(body, default_timeout_ms() if ms is None else ms)
+    _core.run(body, ms)
     return result[0]
 
 

@@ -50,7 +50,7 @@ static azp_array *take_place(chunk *c, PyObject *array, PyObject *index)
 static int perform(azp_txn *t, azp_array *a, azp_op op, chunk *c)
 {
     c->txn = t->txn;
-    return azp_perform_once(&a->pool, a->pool.options.timeout_ms, op, c);
+    return azp_perform_once(&a->pool, op, c);
 }
 
 /* read_chunk(array, index, offset=0, most=-1) → bytes, or None */
@@ -100,7 +100,7 @@ PyObject *azp_txn_write_chunk(PyObject *o, PyObject *args)
     if (t) {
         c.bytes = bytes == Py_None ? NULL : view.len > 0 ? view.buf : "";
         c.nbytes = bytes == Py_None ? 0 : (size_t)view.len;
-        t->wrote = true;
+        atomic_store(&t->wrote, true);
         rc = perform(t, a, op_write, &c);
         azp_txn_give(t);
     }

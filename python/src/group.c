@@ -2,20 +2,24 @@
 /* _core.Group: one group and the calls on it. */
 #include "core.h"
 
-#include <string.h>
-
 typedef struct group {
     PyObject_HEAD azp_pool pool;
 } group;
 
 PyTypeObject *azp_group_type;
 
-static int open_handle(void **out, const char *path,
-                       const azr_open_options *options, azr_error *err)
+/* Groups keep nothing in memory, so they are opened again. */
+static int derive(void **out, void *open, const azp_pool *p,
+                  const azr_share_options *options, azr_error *err)
 {
+    azr_open_options o = p->options;
     azr_group *g = NULL;
-    int rc = azr_group_open(&g, path, options, err);
+    int rc;
 
+    (void)open;
+    o.timeout_ms = options->timeout_ms;
+    o.cancel = options->cancel;
+    rc = azr_group_open(&g, p->path, &o, err);
     if (rc == AZR_OK)
         *out = g;
     return rc;
@@ -25,6 +29,8 @@ static void close_handle(void *handle)
 {
     azr_group_close(handle);
 }
+
+static const azp_kind g_kind = {derive, close_handle};
 
 static void dealloc(PyObject *o)
 {
@@ -87,10 +93,7 @@ PyObject *azp_group_open(PyObject *m, PyObject *args)
         Py_DECREF(path);
         return NULL;
     }
-    memset(&self->pool, 0, sizeof self->pool);
-    self->pool.open = open_handle;
-    self->pool.close = close_handle;
-    rc = azp_pool_init(&self->pool, PyBytes_AsString(path), timeout);
+    rc = azp_pool_init(&self->pool, &g_kind, PyBytes_AsString(path), timeout);
     Py_DECREF(path);
     self->pool.options.flags = flags;
     if (rc < 0 || perform((PyObject *)self, op_info, &l) < 0)
@@ -98,7 +101,7 @@ PyObject *azp_group_open(PyObject *m, PyObject *args)
     return (PyObject *)self;
 }
 
-/* create_group(path, timeout_ms, zarr_format, attributes) */
+/* create_group(path, timeout_ms, flags, zarr_format, attributes) */
 PyObject *azp_group_create(PyObject *m, PyObject *args)
 {
     look l = {.spec = AZR_GROUP_SPEC_INIT, .options = AZR_OPEN_OPTIONS_INIT};
@@ -107,12 +110,13 @@ PyObject *azp_group_create(PyObject *m, PyObject *args)
     int rc;
 
     (void)m;
-    if (!PyArg_ParseTuple(args, "O&Liz", PyUnicode_FSConverter, &path, &timeout,
-                          &l.spec.zarr_format, &l.spec.attributes))
+    if (!PyArg_ParseTuple(args, "O&LIiz", PyUnicode_FSConverter, &path,
+                          &timeout, &l.options.flags, &l.spec.zarr_format,
+                          &l.spec.attributes))
         return NULL;
     l.path = PyBytes_AsString(path);
     l.options.timeout_ms = timeout;
-    l.options.flags = AZR_OPEN_WRITE;
+    l.options.flags |= AZR_OPEN_WRITE;
     rc = azp_perform(NULL, timeout, op_create, &l);
     Py_DECREF(path);
     return rc < 0 ? NULL : Py_NewRef(Py_None);

@@ -62,7 +62,15 @@ int azp_io_selection(azp_io *io, PyObject *selection)
     PyObject *start, *count, *step;
     int kind, n = 0;
 
-    if (!PyArg_ParseTuple(selection, "iOOO", &kind, &start, &count, &step))
+    if (!PyTuple_Check(selection) || PyTuple_Size(selection) != 4) {
+        PyErr_SetString(PyExc_TypeError, "a selection is a tuple of four");
+        return -1;
+    }
+    kind = (int)PyLong_AsLong(PyTuple_GetItem(selection, 0));
+    start = PyTuple_GetItem(selection, 1);
+    count = PyTuple_GetItem(selection, 2);
+    step = PyTuple_GetItem(selection, 3);
+    if (kind == -1 && PyErr_Occurred())
         return -1;
     if (kind == AZR_SELECT_POINTS)
         return points(io, start);

@@ -43,6 +43,39 @@ static PyObject *node_at(PyObject *m, PyObject *args)
     return rc < 0 ? NULL : Py_BuildValue("ii", p.kind, p.format);
 }
 
+typedef struct removal {
+    const char *path;
+    azr_tree_options options;
+} removal;
+
+static int op_remove(void *handle, void *arg, azr_error *err)
+{
+    removal *r = arg;
+
+    (void)handle;
+    r->options.cancel = azp_token();
+    return azr_remove(r->path, &r->options, err);
+}
+
+/* remove(path, flags, timeout_ms): a node, with all that is below it */
+static PyObject *remove_node(PyObject *m, PyObject *args)
+{
+    removal r = {.options = AZR_TREE_OPTIONS_INIT};
+    long long timeout;
+    PyObject *path;
+    int rc;
+
+    (void)m;
+    if (!PyArg_ParseTuple(args, "O&IL", PyUnicode_FSConverter, &path,
+                          &r.options.flags, &timeout))
+        return NULL;
+    r.path = PyBytes_AsString(path);
+    r.options.timeout_ms = timeout;
+    rc = azp_perform(NULL, timeout, op_remove, &r);
+    Py_DECREF(path);
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 static PyObject *set_threads(PyObject *m, PyObject *n)
 {
     long threads = PyLong_AsLong(n);
@@ -71,6 +104,13 @@ static PyMethodDef functions[] = {
     {"create_group", azp_group_create, METH_VARARGS, NULL},
     {"begin", azp_txn_begin, METH_VARARGS, NULL},
     {"run", azp_txn_run, METH_VARARGS, NULL},
+    {"append_all", azp_append_all, METH_VARARGS, NULL},
+    {"snapshot", azp_snapshot_take, METH_VARARGS, NULL},
+    {"copy", azp_copy, METH_VARARGS, NULL},
+    {"cancel", azp_cancel_new, METH_NOARGS, NULL},
+    {"call_with", azp_call_with, METH_VARARGS, NULL},
+    {"remove", remove_node, METH_VARARGS, NULL},
+    {"plan", AZP_METHOD(azp_plan), METH_FASTCALL, NULL},
     {"node_at", node_at, METH_VARARGS, NULL},
     {"set_threads", set_threads, METH_O, NULL},
     {"status_name", status_name, METH_O, NULL},
@@ -96,6 +136,10 @@ static int add_constants(PyObject *m)
         {"OPEN_READ_UNLOCKED", AZR_OPEN_READ_UNLOCKED},
         {"OPEN_IMPLIED", AZR_OPEN_IMPLIED},
         {"OPEN_OPAQUE", AZR_OPEN_OPAQUE},
+        {"SNAPSHOT_COPY", AZR_SNAPSHOT_COPY},
+        {"CREATE_REPLACE", AZR_CREATE_REPLACE},
+        {"TREE_RECURSIVE", AZR_TREE_RECURSIVE},
+        {"TREE_INSIST", AZR_TREE_INSIST},
         {"SELECT_BOX", AZR_SELECT_BOX},
         {"SELECT_POINTS", AZR_SELECT_POINTS},
         {"SELECT_SLICES", AZR_SELECT_SLICES},
@@ -118,13 +162,19 @@ static int execute(PyObject *m)
     if (azp_signals_start() < 0 ||
         add_type(m, &azp_array_type, &azp_array_spec) < 0 ||
         add_type(m, &azp_group_type, &azp_group_spec) < 0 ||
-        add_type(m, &azp_txn_type, &azp_txn_spec) < 0 || add_constants(m) < 0)
+        add_type(m, &azp_txn_type, &azp_txn_spec) < 0 ||
+        add_type(m, &azp_snapshot_type, &azp_snapshot_spec) < 0 ||
+        add_type(m, &azp_cancel_type, &azp_cancel_spec) < 0 ||
+        add_constants(m) < 0)
         return -1;
     return PyModule_AddStringConstant(m, "version", azr_version());
 }
 
 static PyModuleDef_Slot module_slots[] = {
     {Py_mod_exec, AZP_FUNCTION(execute)},
+#ifdef Py_GIL_DISABLED
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
     {0, NULL},
 };
 

@@ -22,22 +22,28 @@ static struct sigaction g_before[SIGNALS];
 static bool g_ours[SIGNALS]; /* to be taken back by the outermost call */
 static int g_depth;          /* of calls of the main thread: one in another */
 static azr_cancel *g_cancel;
+static azr_cancel *g_raised;
+
+/* Is this thread the main one? Asked once: 0 is not yet. */
+static _Thread_local int t_kind;
 
 /* In a child no call is under way, unless it is the one that forked. */
 static void forget_calls(void)
 {
     g_depth = 0;
+    t_kind = 0; /* whoever forked is the main thread there */
 }
 
 int azp_signals_start(void)
 {
     if (g_cancel)
         return 0;
-    if (azr_cancel_new(&g_cancel) < 0 ||
+    if (azr_cancel_new(&g_cancel) < 0 || azr_cancel_new(&g_raised) < 0 ||
         pthread_atfork(NULL, NULL, forget_calls) != 0) {
         PyErr_NoMemory();
         return -1;
     }
+    azr_cancel_request(g_raised);
     return 0;
 }
 
@@ -46,9 +52,21 @@ azr_cancel *azp_main_cancel(void)
     return g_cancel;
 }
 
+azr_cancel *azp_raised_cancel(void)
+{
+    return g_raised;
+}
+
 bool azp_on_main_thread(void)
 {
-    return gettid() == getpid();
+    if (t_kind == 0)
+        t_kind = gettid() == getpid() ? 1 : 2;
+    return t_kind == 1;
+}
+
+azr_cancel *azp_token(void)
+{
+    return azp_on_main_thread() ? g_cancel : azp_thread_cancel();
 }
 
 static void on_signal(int sig, siginfo_t *info, void *context)

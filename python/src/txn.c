@@ -2,6 +2,8 @@
 /* _core.Txn: a transaction over arrays. */
 #include "core.h"
 
+#include <string.h>
+
 PyTypeObject *azp_txn_type;
 
 azp_txn *azp_txn_take(PyObject *o)
@@ -12,19 +14,22 @@ azp_txn *azp_txn_take(PyObject *o)
         PyErr_SetString(PyExc_TypeError, "need a transaction");
         return NULL;
     }
-    if (!t->txn || t->busy) {
+    if (atomic_exchange(&t->busy, true)) {
         PyErr_SetString(PyExc_RuntimeError,
-                        t->txn ? "another thread is using this transaction"
-                               : "this transaction has ended");
+                        "another thread is using this transaction");
         return NULL;
     }
-    t->busy = true;
+    if (!t->txn) {
+        atomic_store(&t->busy, false);
+        PyErr_SetString(PyExc_RuntimeError, "this transaction has ended");
+        return NULL;
+    }
     return t;
 }
 
 void azp_txn_give(azp_txn *t)
 {
-    t->busy = false;
+    atomic_store(&t->busy, false);
 }
 
 static azp_txn *new_txn(azr_txn *txn, bool borrowed)
@@ -35,7 +40,8 @@ static azp_txn *new_txn(azr_txn *txn, bool borrowed)
         return NULL;
     t->txn = txn;
     t->borrowed = borrowed;
-    t->busy = t->wrote = false;
+    atomic_init(&t->busy, false);
+    atomic_init(&t->wrote, false);
     return t;
 }
 
@@ -60,7 +66,7 @@ static azr_txn_options options_of(int64_t timeout_ms)
     azr_txn_options o = AZR_TXN_OPTIONS_INIT;
 
     o.timeout_ms = timeout_ms;
-    o.cancel = azp_on_main_thread() ? azp_main_cancel() : NULL;
+    o.cancel = azp_token();
     return o;
 }
 
@@ -103,9 +109,9 @@ static PyObject *commit(PyObject *o, PyObject *unused)
     (void)unused;
     if (!t)
         return NULL;
-    rc = azp_perform_once(NULL, -1, op_commit, t->txn);
-    azp_txn_give(t);
+    rc = azp_perform_once(NULL, op_commit, t->txn);
     finish(t);
+    azp_txn_give(t);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -114,19 +120,72 @@ static PyObject *rollback(PyObject *o, PyObject *unused)
     azp_txn *t = (azp_txn *)o;
 
     (void)unused;
-    if (t->busy) {
+    if (atomic_exchange(&t->busy, true)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "another thread is using this transaction");
         return NULL;
     }
     finish(t);
+    azp_txn_give(t);
     return Py_NewRef(Py_None);
 }
 
 static PyObject *wrote(PyObject *o, PyObject *unused)
 {
     (void)unused;
-    return PyBool_FromLong(((azp_txn *)o)->wrote);
+    return PyBool_FromLong(atomic_load(&((azp_txn *)o)->wrote));
+}
+
+typedef struct making {
+    azp_creation c;
+    azr_txn *txn;
+    azr_array *made;
+} making;
+
+static int op_make(void *handle, void *arg, azr_error *err)
+{
+    making *k = arg;
+
+    (void)handle;
+    return azr_txn_create_array(k->txn, &k->made, k->c.path, &k->c.spec,
+                                &k->c.options, err);
+}
+
+static azp_array *make_in(azp_txn *t, making *k)
+{
+    const azr_open_options *o = &k->c.options;
+    azp_array *a =
+        azp_array_new(k->c.path, o->flags, AZR_SYNC_FULL, o->timeout_ms);
+
+    k->txn = t->txn;
+    if (!a || azp_perform_once(NULL, op_make, k) < 0) {
+        Py_CLEAR(a);
+        return NULL;
+    }
+    azp_pool_adopt(&a->pool, k->made);
+    atomic_store(&a->rank, k->c.spec.rank);
+    return a;
+}
+
+/* create_array(…) as _core.create_array, as a part of it → Array, which must live
+ * longer than the transaction */
+static PyObject *create_array(PyObject *o, PyObject *args)
+{
+    azp_array *a = NULL;
+    azp_txn *t;
+    making k;
+
+    memset(&k, 0, sizeof k);
+    if (azp_creation_parse(&k.c, args) == 0) {
+        t = azp_txn_take(o);
+        if (t) {
+            atomic_store(&t->wrote, true);
+            a = make_in(t, &k);
+            azp_txn_give(t);
+        }
+    }
+    azp_creation_dispose(&k.c);
+    return (PyObject *)a;
 }
 
 /* ------------------------------------------------------------------- run --- */
@@ -187,6 +246,7 @@ static PyMethodDef methods[] = {
     {"wrote", wrote, METH_NOARGS, NULL},
     {"read_chunk", azp_txn_read_chunk, METH_VARARGS, NULL},
     {"write_chunk", azp_txn_write_chunk, METH_VARARGS, NULL},
+    {"create_array", create_array, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -203,16 +203,173 @@ def test_two_handles_of_one_array(accounts):
     assert a[0] == 1
 
 
-def test_what_cannot_take_part(accounts):
+def test_what_cannot_take_part(accounts, tmp_path):
     a, b = accounts
+    g = az.create_group(tmp_path / "g")
     with az.transaction():
-        for call in (lambda: a.append([1]), lambda: a.resize(3),
-                     lambda: a.attrs.__setitem__("x", 1),
-                     lambda: setattr(a, "durability", "power")):
+        for call in (lambda: setattr(a, "durability", "power"),
+                     lambda: a.watch(), lambda: a.snapshot(),
+                     lambda: az.copy(a, tmp_path / "copy"),
+                     lambda: g.attrs.update(x=1),
+                     lambda: az.open(a.store, "w", shape=3, dtype="i8")):
             with pytest.raises(az.UnsupportedError, match="transaction"):
                 call()
         a[0] = 1
-    assert a[0] == 1 and a.shape == (6,)
+    assert a[0] == 1 and a.shape == (6,) and not g.attrs
+
+
+def test_append_resize_attributes(accounts):
+    a, b = accounts
+    with pytest.raises(KeyError):
+        with az.transaction():
+            a.append([1, 2])
+            b.attrs["x"] = 1
+            raise KeyError
+    assert a.shape == (6,) and not b.attrs
+    with az.transaction():
+        assert a.append_at([1, 2]) == 6
+        assert a.append([[3], [4]][0]) == (9,) and a.shape == (9,)
+        assert a[5:].tolist() == [100, 1, 2, 3]
+        b.resize(2)
+        b[:] = 7
+        b.append([8])
+        b.attrs.update(unit="m", n=a.shape[0])
+        b.attrs["gone"] = 1
+        del b.attrs["gone"]
+        assert b.attrs.asdict() == {"unit": "m", "n": 9}
+        seen = []
+        meanwhile(lambda: seen.extend([a.shape, b.shape, len(b.attrs)]))
+        assert seen == [(6,), (6,), 0]
+    assert a.shape == (9,) and a[6:].tolist() == [1, 2, 3]
+    assert b[:].tolist() == [7, 7, 8]
+    assert b.attrs == {"unit": "m", "n": 9}
+
+
+def test_attributes_that_were_read_conflict(accounts):
+    a, b = accounts
+    a.attrs["x"] = 1
+    with pytest.raises(az.ConflictError):
+        with az.transaction():
+            x = a.attrs["x"]
+            meanwhile(lambda: a.attrs.update(x=2))
+            b[0] = x
+    assert b[0] == 100
+    tries = []
+
+    def count():
+        tries.append(1)
+        n = a.attrs["x"]
+        if len(tries) == 1:
+            meanwhile(lambda: a.attrs.update(x=10))
+        a.attrs["x"] = n + 1
+    az.run(count)
+    assert a.attrs["x"] == 11 and len(tries) == 2
+
+
+def test_several_attributes_are_one_step(accounts):
+    a, _ = accounts
+    stop, wrong = threading.Event(), []
+
+    def look():
+        while not stop.is_set():
+            d = a.attrs.asdict()
+            if len(set(d.values())) > 1 or len(d) not in (0, 3, 4):
+                wrong.append(d)
+
+    t = threading.Thread(target=look)
+    t.start()
+    for k in range(40):
+        if k % 2:
+            a.attrs.put({"p": k, "q": k, "r": k, "s": k})
+        else:
+            a.update_attributes({"p": k, "q": k, "r": k, "s": k})
+    a.attrs.put({"p": 1, "q": 1, "r": 1})
+    stop.set()
+    t.join()
+    assert not wrong and a.attrs == {"p": 1, "q": 1, "r": 1}
+    a.attrs.update()
+    with pytest.raises(az.AccessError):
+        az.open(a.store, "r").attrs.update(x=1, y=2)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_an_array_that_is_made(accounts, tmp_path, zarr_format):
+    a, _ = accounts
+    options = dict(shape=(4, 3), chunks=(2, 2), dtype="f4", fill_value=1.5,
+                   zarr_format=zarr_format, attributes={"unit": "m"})
+
+    def make():
+        z = az.create_array(tmp_path / "made", **options)
+        z[0] = [1, 2, 3]
+        z.append(np.full((1, 3), 9))
+        z.attrs["more"] = z.shape[0]
+        assert z[0].tolist() == [1, 2, 3] and z[1, 1] == 1.5
+        assert z.fill_value == np.float32(1.5) and z.zarr_format == zarr_format
+        assert z.attrs == {"unit": "m", "more": 5}
+        a[0] = 1
+        return z
+
+    with pytest.raises(KeyError):
+        with az.transaction():
+            z = make()
+            meanwhile(lambda: pytest.raises(az.NotFoundError, az.open_array,
+                                            tmp_path / "made", "r"))
+            raise KeyError
+    with pytest.raises(FileNotFoundError):
+        z[0]
+    assert a[0] == 100
+    with az.transaction():
+        z = make()
+    assert z[4].tolist() == [9, 9, 9] and z.codecs and a[0] == 1
+    assert az.open(tmp_path / "made", "r")[0].tolist() == [1, 2, 3]
+    with pytest.raises(FileExistsError):
+        with az.transaction():
+            az.create_array(tmp_path / "made", **options)
+    g = az.create_group(tmp_path / "g")
+    az.run(lambda: g.create_array("sub/x", data=np.arange(4)))
+    assert g["sub/x"][:].tolist() == [0, 1, 2, 3]
+
+
+def test_append_all(accounts, tmp_path):
+    a, b = accounts
+    assert az.append_all({a: [1, 2], b: [3, 4]}) == {a: 6, b: 6}
+    assert az.append_all([(a, []), (b, [5])], timeout=5) == [8, 8]
+    with az.transaction():
+        assert az.append_all({a: [6]}) == {a: 8}
+    assert a[6:].tolist() == [1, 2, 6] and b[6:].tolist() == [3, 4, 5]
+    with pytest.raises(ValueError):
+        az.append_all([(a, [1]), (az.open(a.store, "r+"), [2])])
+    with pytest.raises(ValueError, match="does not fit|dimensions"):
+        az.append_all({a: [[1]], b: [1]})
+    assert a.shape == b.shape == (9,)
+    seen = []
+    wrong = []
+
+    def grow(k):
+        for _ in range(15):
+            seen.append(tuple(az.append_all({a: [k], b: [k]}).values()))
+
+    threads = [threading.Thread(target=grow, args=(k,)) for k in range(3)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert sorted(seen) == [(n, n) for n in range(9, 54)] and not wrong
+    assert (a[9:] == b[9:]).all()
+
+
+def test_memory_of_any_strides(tmp_path):
+    z = az.open(tmp_path / "z", "w", shape=(6, 4), chunks=(4, 3), dtype="i4")
+    x = np.arange(24, dtype="i4").reshape(4, 6).T
+    out = np.zeros((4, 6), "i4").T
+    with az.transaction():
+        z[...] = x
+        z[1:3, ::2] = 5
+        assert z.get_basic_selection(..., out=out) is out
+    x = x.copy()
+    x[1:3, ::2] = 5
+    np.testing.assert_array_equal(z[...], x)
+    np.testing.assert_array_equal(out, x)
 
 
 def test_one_in_another_is_one(accounts):

@@ -91,6 +91,23 @@ int azr_array_open(azr_array **out, const char *path,
     return rc < 0 ? rc : azri_array_open(out, path, &o, err);
 }
 
+int azr_array_share(azr_array **out, azr_array *array,
+                    const azr_share_options *options, azr_error *err)
+{
+    const azr_share_options defaults = AZR_SHARE_OPTIONS_INIT;
+    const azr_share_options *o = options ? options : &defaults;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(out);
+    NEED(array);
+    rc = azri_check_size("azr_share_options", o->struct_size, sizeof *o, err);
+    if (rc == AZR_OK && o->flags)
+        rc = azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                           "unknown share flags %x", o->flags);
+    return rc < 0 ? rc : azri_array_share(out, array, o, err);
+}
+
 void azr_array_close(azr_array *array)
 {
     azri_array_close(array);
@@ -130,7 +147,7 @@ static azri_caller_memory dense_source(const void *data, size_t nbytes)
     return m;
 }
 
-static int check_memory(const azr_memory *m, azr_error *err)
+int azri_check_memory(const azr_memory *m, azr_error *err)
 {
     NEED(m);
     return azri_check_size("azr_memory", m->struct_size, sizeof *m, err);
@@ -161,11 +178,31 @@ int azr_array_read_into(azr_array *array, const azr_selection *sel,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
-    rc = check_memory(dst, err);
+    rc = azri_check_memory(dst, err);
     if (rc < 0)
         return rc;
     patience = azri_array_patience(array);
     return azri_array_read(array, sel, &m, NULL, &patience, err);
+}
+
+int azr_array_read_shape(azr_array *array, const azr_selection *sel,
+                         const azr_memory *dst, int64_t *shape_out,
+                         azr_error *err)
+{
+    azri_read_hooks hooks = {.shape_out = shape_out};
+    azri_caller_memory m = {dst, NULL, 0};
+    azri_patience patience;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(sel);
+    NEED(shape_out);
+    rc = azri_check_memory(dst, err);
+    if (rc < 0)
+        return rc;
+    patience = azri_array_patience(array);
+    return azri_array_read(array, sel, &m, &hooks, &patience, err);
 }
 
 int azr_array_write(azr_array *array, const azr_selection *sel, const void *src,
@@ -190,7 +227,7 @@ int azr_array_write_from(azr_array *array, const azr_selection *sel,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(array);
     NEED(sel);
-    rc = check_memory(src, err);
+    rc = azri_check_memory(src, err);
     return rc < 0 ? rc : azri_array_write(array, sel, &m, err);
 }
 
@@ -260,6 +297,14 @@ int azr_array_attribute_set(azr_array *array, const char *name,
     NEED(array);
     NEED(name);
     return azri_array_attribute_set(array, name, json, err);
+}
+
+int azr_array_wait(azr_array *array, uint64_t *version, azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(version);
+    return azri_array_wait(array, version, err);
 }
 
 /* ----------------------------------------------------------- inspection --- */

@@ -68,6 +68,34 @@ int azr_txn_write(azr_txn *txn, azr_array *array, const azr_selection *sel,
     return azri_transaction_write(txn, array, sel, &m, err);
 }
 
+int azr_txn_read_into(azr_txn *txn, azr_array *array, const azr_selection *sel,
+                      const azr_memory *dst, azr_error *err)
+{
+    azri_caller_memory m = {dst, NULL, 0};
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(sel);
+    rc = azri_check_memory(dst, err);
+    return rc < 0 ? rc : azri_transaction_read(txn, array, sel, &m, err);
+}
+
+int azr_txn_write_from(azr_txn *txn, azr_array *array, const azr_selection *sel,
+                       const azr_memory *src, azr_error *err)
+{
+    azri_caller_memory m = {src, NULL, 0};
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(sel);
+    rc = azri_check_memory(src, err);
+    return rc < 0 ? rc : azri_transaction_write(txn, array, sel, &m, err);
+}
+
 int azr_txn_fill(azr_txn *txn, azr_array *array, const azr_selection *sel,
                  const void *value, size_t value_nbytes, azr_error *err)
 {
@@ -164,6 +192,16 @@ int azr_txn_resize(azr_txn *txn, azr_array *array, int rank,
     if (rank > 0)
         NEED(shape);
     return azri_transaction_resize(txn, array, rank, shape, err);
+}
+
+int azr_txn_attributes(azr_txn *txn, azr_array *array, char **out,
+                       azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(array);
+    NEED(out);
+    return azri_transaction_attributes(txn, array, out, err);
 }
 
 int azr_txn_set_attribute(azr_txn *txn, azr_array *array, const char *name,

@@ -26,6 +26,8 @@ AZR_CHECKED int azri_take_options(azr_open_options *out,
 /* struct_size of a caller's `type`. */
 AZR_CHECKED int azri_check_size(const char *type, uint32_t found, size_t needed,
                                 azr_error *err);
+/* A caller's memory in strides. */
+AZR_CHECKED int azri_check_memory(const azr_memory *m, azr_error *err);
 /* Not both AZR_CREATE_… at once. */
 AZR_CHECKED int azri_check_create_flags(uint32_t flags, azr_error *err);
 

@@ -59,20 +59,55 @@ static int array_new(azr_array **out, const azr_open_options *options,
 
     if (!a)
         return azri_fail_nomem(err, sizeof *a);
+    a->base = a;
+    atomic_init(&a->refs, 1);
     a->options = *options;
     *out = a;
     return AZR_OK;
 }
 
-void azri_array_close(azr_array *a)
+static void free_base(azr_array *a)
 {
-    if (!a)
-        return;
     for (int i = 0; i < a->coder_count; i++)
         azri_coder_free(a->coders[i]);
     azri_ground_unref(a->ground);
     azri_domain_close(a->d);
     azri_free(a);
+}
+
+void azri_array_close(azr_array *a)
+{
+    azr_array *base = a ? a->base : NULL;
+
+    if (!a)
+        return;
+    if (a != base)
+        azri_free(a);
+    if (atomic_fetch_sub(&base->refs, 1) == 1)
+        free_base(base);
+}
+
+int azri_array_share(azr_array **out, azr_array *a,
+                     const azr_share_options *options, azr_error *err)
+{
+    azr_array *s = NULL;
+    int rc = array_new(&s, &a->options, err);
+
+    if (rc < 0)
+        return rc;
+    s->base = a->base;
+    s->d = a->d;
+    s->options.timeout_ms = options->timeout_ms;
+    s->options.cancel = options->cancel;
+    s->progress = options->progress;
+    s->progress_arg = options->arg;
+    s->format = a->format;
+    s->document_key = a->document_key;
+    s->document_kind = a->document_kind;
+    s->still = a->still;
+    atomic_fetch_add(&a->base->refs, 1);
+    *out = s;
+    return AZR_OK;
 }
 
 void azri_grid_of(azri_grid *out, const azri_meta *m)
@@ -100,6 +135,7 @@ int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 {
     int have = 0, rc = AZR_OK;
 
+    a = a->base;
     azri_domain_hold(a->d);
     while (have < n && a->coder_count > 0)
         out[have++] = a->coders[--a->coder_count];
@@ -116,12 +152,30 @@ int azri_coders_take(azr_array *a, azri_coder **out, int n, azr_error *err)
 
 void azri_coders_give(azr_array *a, azri_coder **coders, int n)
 {
+    a = a->base;
     azri_domain_hold(a->d);
     while (n > 0 && a->coder_count < AZRI_CODERS)
         a->coders[a->coder_count++] = coders[--n];
     azri_domain_release(a->d);
     while (n > 0)
         azri_coder_free(coders[--n]);
+}
+
+int azri_tally_add(const azr_array *a, azri_tally *t, int worker,
+                   azr_error *err)
+{
+    uint64_t done;
+
+    if (!a->progress)
+        return AZR_OK;
+    done = atomic_fetch_add(&t->done, 1) + 1;
+    if (worker != 0 || a->progress(done, t->total, a->progress_arg) == 0)
+        return AZR_OK;
+    return azri_fail(err, AZR_ECANCELED,
+                     "'%s': ended by the progress function after %llu of %llu "
+                     "chunks",
+                     azri_domain_path(a->d), (unsigned long long)done,
+                     (unsigned long long)t->total);
 }
 
 /* ---------------------------------------------------------------- open --- */
@@ -351,7 +405,7 @@ int azri_array_open(azr_array **out, const char *path,
 int azri_array_open_still(azr_array **out, int dir, const char *path,
                           const azr_array *like, azr_error *err)
 {
-    azr_open_options o = like->options;
+    azr_open_options o = like->base->options;
     azr_array *a = NULL;
     int rc;
 

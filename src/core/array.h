@@ -26,15 +26,19 @@ typedef struct azri_ground {
 #define AZRI_CODERS 64
 
 struct azr_array {
+    azr_array *base; /* of azr_array_share: what it shares with; else itself */
+    atomic_int refs; /* of a base: itself, and who shares with it */
     azri_domain *d;
     azr_open_options options;
+    azr_progress_fn progress; /* of what this handle reads and writes */
+    void *progress_arg;
     int format;
     const char *document_key; /* "zarr.json" or ".zarray" */
     unsigned document_kind;   /* of an entry */
     azri_upkeep *upkeep;      /* of who holds DOC, or META, exclusively */
     bool still;               /* of a snapshot */
     atomic_bool unborn;       /* made by a transaction that is not committed */
-    /* under azri_domain_hold: */
+    /* of the base, under azri_domain_hold: */
     azri_above above;
     azri_ground *ground;
     azri_coder *coders[AZRI_CODERS];
@@ -98,6 +102,9 @@ AZR_CHECKED int azri_creation_begin(azr_array **out, const char *path,
  * `has_zattrs`: one of them is .zattrs; else what stands there goes. */
 AZR_CHECKED int azri_creation_check(azr_array *a, azri_txn *t, bool has_zattrs,
                                     azr_error *err);
+AZR_CHECKED int azri_array_share(azr_array **out, azr_array *a,
+                                 const azr_share_options *options,
+                                 azr_error *err);
 void azri_array_close(azr_array *a);
 azri_patience azri_array_patience(const azr_array *a);
 AZR_CHECKED int azri_array_may_write(const azr_array *a, azr_error *err);
@@ -107,6 +114,14 @@ AZR_CHECKED int azri_coders_take(azr_array *a, azri_coder **out, int n,
 int azri_array_width(const azr_array *a, const azri_ground *g, uint64_t n);
 void azri_coders_give(azr_array *a, azri_coder **coders, int n);
 void azri_grid_of(azri_grid *out, const azri_meta *m);
+/* Pieces of an operation, counted for the progress function of its handle. */
+typedef struct azri_tally {
+    atomic_ullong done;
+    uint64_t total;
+} azri_tally;
+/* One more is done. Told by the thread that called, which is worker 0. */
+AZR_CHECKED int azri_tally_add(const azr_array *a, azri_tally *t, int worker,
+                               azr_error *err);
 
 /* ---- chunk.c: one chunk between its file and memory ---- */
 /* Where a chunk comes from. */
@@ -161,6 +176,7 @@ typedef struct azri_read_hooks {
     /* Does the caller hold META, DOC and this chunk? NULL: it holds nothing;
      * otherwise the read takes no lock of its own. */
     bool (*holds)(void *arg, const uint64_t *coords);
+    int64_t *shape_out; /* NULL or the shape of the snapshot */
     /* Plan by `as`, which stands as long as the document of `base` does; once that
      * has moved the read is AZR_ECONFLICT (no message). NULL: the newest one. */
     azri_ground *as, *base;
@@ -256,6 +272,8 @@ AZR_CHECKED int azri_transaction_append(azr_txn *t, azr_array *a, int axis,
                                         int64_t *offset_out, azr_error *err);
 AZR_CHECKED int azri_transaction_resize(azr_txn *t, azr_array *a, int rank,
                                         const int64_t *shape, azr_error *err);
+AZR_CHECKED int azri_transaction_attributes(azr_txn *t, azr_array *a,
+                                            char **out, azr_error *err);
 AZR_CHECKED int azri_transaction_set_attribute(azr_txn *t, azr_array *a,
                                                const char *name,
                                                const char *json,
@@ -285,11 +303,18 @@ AZR_CHECKED int azri_transaction_run(azr_txn_fn fn, void *arg,
                                      const azr_txn_options *o, azr_error *err);
 
 /* ---- attributes.c ---- */
+/* The attributes of parsed documents, as JSON text for azr_free. */
+AZR_CHECKED int azri_attributes_text(char **out, const azri_meta *m,
+                                     azr_error *err);
 AZR_CHECKED int azri_array_dimension_name(azr_array *a, int d, char **out,
                                           azr_error *err);
 AZR_CHECKED int azri_array_attributes(azr_array *a, char **out, azr_error *err);
 AZR_CHECKED int azri_array_attribute_set(azr_array *a, const char *name,
                                          const char *json, azr_error *err);
+
+/* ---- watch.c ---- */
+AZR_CHECKED int azri_array_wait(azr_array *a, uint64_t *version,
+                                azr_error *err);
 
 /* ---- snapshot.c ---- */
 AZR_CHECKED int azri_snapshot_take(azr_snapshot **out, azr_array *const *arrays,

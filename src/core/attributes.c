@@ -100,14 +100,11 @@ static int load(azr_array *a, azri_meta **out, azr_error *err)
     return rc;
 }
 
-int azri_array_attributes(azr_array *a, char **out, azr_error *err)
+int azri_attributes_text(char **out, const azri_meta *m, azr_error *err)
 {
     azri_buf text = AZRI_BUF_INIT;
-    azri_meta *m = NULL;
-    int rc = load(a, &m, err);
+    int rc = azri_meta_attributes(&text, m, err);
 
-    if (rc == AZR_OK)
-        rc = azri_meta_attributes(&text, m, err);
     if (rc == AZR_OK)
         rc = azri_buf_terminate(&text, err);
     if (rc == AZR_OK) {
@@ -117,6 +114,16 @@ int azri_array_attributes(azr_array *a, char **out, azr_error *err)
         text.data = NULL;
     }
     azri_buf_dispose(&text);
+    return rc;
+}
+
+int azri_array_attributes(azr_array *a, char **out, azr_error *err)
+{
+    azri_meta *m = NULL;
+    int rc = load(a, &m, err);
+
+    if (rc == AZR_OK)
+        rc = azri_attributes_text(out, m, err);
     azri_meta_free(m);
     return rc;
 }

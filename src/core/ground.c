@@ -28,6 +28,7 @@ azri_ground *azri_array_ground(azr_array *a)
 {
     azri_ground *g;
 
+    a = a->base;
     azri_domain_hold(a->d);
     g = a->ground ? azri_ground_ref(a->ground) : NULL;
     azri_domain_release(a->d);
@@ -38,6 +39,7 @@ static void adopt(azr_array *a, azri_ground *g)
 {
     azri_ground *old;
 
+    a = a->base;
     azri_domain_hold(a->d);
     old = a->ground;
     a->ground = azri_ground_ref(g);
@@ -207,7 +209,7 @@ static int fail_gone(azr_array *a, azr_error *err)
 {
     int rc;
 
-    if (atomic_load(&a->unborn))
+    if (atomic_load(&a->base->unborn))
         return azri_fail(err, AZR_ENOTFOUND,
                          "no Zarr array at '%s': the transaction that makes it "
                          "has not been committed",

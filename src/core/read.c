@@ -28,6 +28,7 @@ typedef struct reader {
     bool planned;
     azr_memory dst;
     azri_coder *coders[AZRI_CODERS];
+    azri_tally tally;
     int width;
 } reader;
 
@@ -139,7 +140,7 @@ static int decode_piece(void *arg, uint64_t i, int worker, azr_error *err)
     int rc;
 
     if (item->done)
-        return AZR_OK;
+        return azri_tally_add(r->a, &r->tally, worker, err);
     rc = azri_view_open_item(r->v, i, err);
     if (rc < 0)
         return rc;
@@ -160,7 +161,7 @@ static int decode_piece(void *arg, uint64_t i, int worker, azr_error *err)
         return rc;
     item->done = true;
     azri_view_close_item(r->v, i);
-    return AZR_OK;
+    return azri_tally_add(r->a, &r->tally, worker, err);
 }
 
 static int decode_all(reader *r, azr_error *err)
@@ -169,6 +170,8 @@ static int decode_all(reader *r, azr_error *err)
     int rc;
 
     r->width = azri_array_width(r->a, r->g, n);
+    atomic_store(&r->tally.done, 0); /* again, if the last try was disturbed */
+    r->tally.total = n;
     rc = azri_coders_take(r->a, r->coders, r->width, err);
     if (rc < 0)
         return rc;
@@ -370,6 +373,9 @@ int azri_array_read(azr_array *a, const azr_selection *sel,
             break;
         rc = after_conflict(&r, tries + 1, err);
     }
+    if (rc == AZR_OK && hooks && hooks->shape_out)
+        memcpy(hooks->shape_out, r.g->meta->shape,
+               (size_t)r.g->meta->rank * sizeof *hooks->shape_out);
     if (rc == AZR_OK)
         AZRI_COUNT(reads, 1);
     azri_view_free(r.v);

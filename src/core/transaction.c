@@ -272,9 +272,10 @@ int azri_part_distinct(const azri_part *p, const azri_part *q, azr_error *err)
 
 int azri_part_new(azri_part **out, azr_txn *t, azr_array *a, azr_error *err)
 {
-    azri_part new = {.a = a};
+    azri_part new = {.a = a->base};
     int rc;
 
+    a = a->base; /* who shares with it may be closed before us */
     for (size_t k = 0; k < t->part_count; k++) {
         azri_part *p = t->parts[k];
 

@@ -44,6 +44,7 @@ typedef struct azri_part {
     bool shrinks;              /* `kept` is smaller than the shape of `g` */
     bool created;              /* nothing is stored, not even `g` */
     bool sets_zattrs;          /* format 2: the commit puts `zattrs` there */
+    bool knows_zattrs;         /* `zattrs` is what stood there, `zattrs_seen` */
     azri_staged_chunk *chunks; /* sorted by coordinates */
     size_t count, capacity;
     azri_staged_chunk *reading; /* whose identity the next read finds out */

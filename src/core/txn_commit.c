@@ -63,6 +63,27 @@ static int document_stands(const azri_part *p, bool *out, azr_error *err)
     return rc;
 }
 
+/* Format 2: the attributes, as of the same look. */
+static int zattrs_stand(const azri_part *p, bool *out, azr_error *err)
+{
+    azr_store *store = azri_domain_store(p->a->d);
+    azr_object o = AZR_OBJECT_INIT;
+    int rc;
+
+    if (!p->knows_zattrs)
+        return AZR_OK;
+    rc =
+        azri_view_open_document(p->view, AZRI_ENTRY_ZATTRS, ".zattrs", &o, err);
+    if (rc < 0 && rc != AZR_ENOTFOUND)
+        return rc;
+    *out =
+        (o.handle < 0) == (p->zattrs_seen.handle < 0) &&
+        (o.handle < 0 || memcmp(&o.id, &p->zattrs_seen.id, sizeof o.id) == 0);
+    if (o.handle >= 0)
+        store->ops->close(store, &o);
+    return AZR_OK;
+}
+
 /* AZR_ECONFLICT (no message): something has moved. */
 static int look_at_part(azri_part *p, azr_error *err)
 {
@@ -78,6 +99,8 @@ static int look_at_part(azri_part *p, azr_error *err)
         stands = stands && is_unmoved(p, i, azri_view_item_at(p->view, i));
     if (rc == AZR_OK && stands)
         rc = document_stands(p, &stands, err);
+    if (rc == AZR_OK && stands)
+        rc = zattrs_stand(p, &stands, err);
     return rc == AZR_OK && !stands ? AZR_ECONFLICT : rc;
 }
 
@@ -205,7 +228,7 @@ static int check_documents(const azri_part *p, bool *stands, azr_error *err)
         return rc;
     *stands = now == p->g;
     azri_ground_unref(now);
-    if (!p->sets_zattrs)
+    if (!p->knows_zattrs)
         return AZR_OK;
     rc = store->ops->identify(store, ".zattrs", &zattrs, err);
     if (rc == AZR_ENOTFOUND) {

@@ -206,26 +206,37 @@ static int begin_zattrs(azri_part *p, azr_error *err)
     azri_view *v = NULL;
     int rc;
 
-    if (p->sets_zattrs || p->created)
+    if (p->knows_zattrs || p->created)
         return AZR_OK;
     p->zattrs.nbytes = 0;
     close_zattrs(p);
     rc = azri_view_new(&v, p->a->d, &p->t->patience, err);
     if (rc == AZR_OK)
         rc = load_zattrs(p, v, err);
+    p->knows_zattrs = rc == AZR_OK;
     azri_view_free(v);
     return rc;
 }
 
-/* The document with the attribute, from the ones that the transaction sees. */
+/* The documents that the transaction sees. */
+static int parse_top(azri_meta **out, azri_part *p, azr_error *err)
+{
+    azri_span none = {NULL, 0};
+    int rc = p->a->format == 2 ? begin_zattrs(p, err) : AZR_OK;
+
+    if (rc < 0)
+        return rc;
+    return azri_ground_meta(
+        out, p->a, azri_part_top(p),
+        p->a->format == 2 ? azri_buf_span(&p->zattrs) : none, err);
+}
+
+/* The document with the attribute. */
 static int compose_attribute(azri_buf *out, azri_part *p, const char *name,
                              const char *json, azr_error *err)
 {
-    azri_span none = {NULL, 0};
     azri_meta *m = NULL;
-    int rc = azri_ground_meta(
-        &m, p->a, azri_part_top(p),
-        p->a->format == 2 ? azri_buf_span(&p->zattrs) : none, err);
+    int rc = parse_top(&m, p, err);
 
     if (rc == AZR_OK)
         rc = azri_meta_with_attribute(out, m, name, json, err);
@@ -238,10 +249,8 @@ static int set_attribute(azri_part *p, const char *name, const char *json,
 {
     azri_buf text = AZRI_BUF_INIT;
     azri_ground *g = NULL;
-    int rc = p->a->format == 2 ? begin_zattrs(p, err) : AZR_OK;
+    int rc = compose_attribute(&text, p, name, json, err);
 
-    if (rc == AZR_OK)
-        rc = compose_attribute(&text, p, name, json, err);
     if (rc == AZR_OK && p->a->format == 3) {
         rc = azri_ground_of_text(&g, p->a, azri_buf_span(&text), err);
         if (rc == AZR_OK)
@@ -255,6 +264,30 @@ static int set_attribute(azri_part *p, const char *name, const char *json,
     }
     azri_buf_dispose(&text);
     return rc;
+}
+
+static int read_attributes(char **out, azri_part *p, azr_error *err)
+{
+    azri_meta *m = NULL;
+    int rc = parse_top(&m, p, err);
+
+    if (rc == AZR_OK)
+        rc = azri_attributes_text(out, m, err);
+    azri_meta_free(m);
+    return rc;
+}
+
+int azri_transaction_attributes(azr_txn *t, azr_array *a, char **out,
+                                azr_error *err)
+{
+    azri_part *p;
+    int rc = azri_part_join(&p, t, a, err);
+
+    if (rc < 0)
+        return rc;
+    t->read_count++;
+    p->used_shape = true; /* of what stands in the documents */
+    return azri_part_verdict(p, read_attributes(out, p, err), err);
 }
 
 int azri_transaction_set_attribute(azr_txn *t, azr_array *a, const char *name,

@@ -310,8 +310,8 @@ static int renew_above(azri_upkeep *u, int dir, int format, uint64_t above,
 
 static int look_from(uint64_t *out, azr_array *a, azr_error *err)
 {
-    return azri_above_look(out, azri_domain_dir(a->d), 1, a->format, &a->above,
-                           a->d, err);
+    return azri_above_look(out, azri_domain_dir(a->d), 1, a->format,
+                           &a->base->above, a->d, err);
 }
 
 static int upkeep_new(azri_upkeep **out, size_t arrays, azr_error *err)
@@ -389,10 +389,10 @@ int azri_upkeep_begin(azri_upkeep **out, azr_array *const *arrays, size_t n,
         return rc;
     }
     for (size_t i = 0; u && i < n; i++) {
-        u->arrays[u->array_count++] = arrays[i];
-        arrays[i]->upkeep = u;
+        u->arrays[u->array_count++] = arrays[i]->base;
+        arrays[i]->base->upkeep = u;
         if (has_lost_one(u))
-            forget_above(arrays[i]);
+            forget_above(arrays[i]->base);
     }
     *out = u;
     return AZR_OK;
@@ -830,8 +830,8 @@ int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of, size_t n,
         return rc;
     }
     if (of->array) {
-        u->arrays[u->array_count++] = of->array;
-        of->array->upkeep = u;
+        u->arrays[u->array_count++] = of->array->base;
+        of->array->base->upkeep = u;
     }
     *out = u;
     return AZR_OK;

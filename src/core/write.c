@@ -18,6 +18,7 @@ typedef struct stager {
     const azri_plan *p;
     const azr_memory *src;
     azri_coder *coders[AZRI_CODERS];
+    azri_tally tally; /* of what is staged */
     const azri_seen
         *before; /* update: identities of the first read, per piece */
 } stager;
@@ -147,7 +148,7 @@ static int write_piece(const stager *s, azri_coder *coder, uint64_t i,
 
 static int stage_piece(void *arg, uint64_t i, int worker, azr_error *err)
 {
-    const stager *s = arg;
+    stager *s = arg;
     azri_plain *lock = NULL;
     azri_piece piece;
     int rc;
@@ -160,7 +161,7 @@ static int stage_piece(void *arg, uint64_t i, int worker, azr_error *err)
     }
     rc = write_piece(s, s->coders[worker], i, &piece, err);
     azri_plain_unlock(lock);
-    return rc;
+    return rc < 0 ? rc : azri_tally_add(s->a, &s->tally, worker, err);
 }
 
 static int run_pieces(stager *s, azri_pool_fn fn, azr_error *err)
@@ -169,6 +170,8 @@ static int run_pieces(stager *s, azri_pool_fn fn, azr_error *err)
     int width = azri_array_width(s->a, s->g, n);
     int rc = azri_coders_take(s->a, s->coders, width, err);
 
+    atomic_store(&s->tally.done, 0);
+    s->tally.total = n;
     if (rc < 0)
         return rc;
     rc = azri_pool_run(width, n, fn, s, err);

@@ -382,6 +382,29 @@ int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
     return AZR_OK;
 }
 
+int azri_domain_version(azri_domain *d, uint64_t *out, azr_error *err)
+{
+    azri_state *s;
+    bool has;
+    int rc = azri_domain_has_state(d, &has, err);
+
+    *out = 0;
+    if (rc < 0 || !has)
+        return rc;
+    s = azri_domain_state(d);
+    rc = azri_state_renew_counters(s, err);
+    if (rc == AZR_OK)
+        rc = azri_fate_check(d, s, err);
+    if (rc < 0)
+        return rc;
+    if (memcmp(s->map, &s->header, sizeof s->header) != 0)
+        return azri_domain_check(d, false, err); /* it knows what happened */
+    *out = atomic_load(&azri_state_changing(s)->meta);
+    for (uint16_t i = 0; i < AZRI_COUNTERS; i++)
+        *out += atomic_load(azri_state_counter(s, i));
+    return AZR_OK;
+}
+
 int azri_domain_check(azri_domain *d, bool for_writing, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);

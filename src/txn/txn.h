@@ -77,6 +77,11 @@ AZR_CHECKED int azri_domain_match(azri_domain *d, const azri_keying *k,
                                   azr_error *err);
 AZR_CHECKED int azri_domain_set_durability(azri_domain *d, int durability,
                                            azr_error *err);
+/* The sum of all counters: it grows after each commit's commit point, and before its
+ * transaction ends. 0 without a `state`, and of a snapshot. AZR_ENOTFOUND: the
+ * array is no more. */
+AZR_CHECKED int azri_domain_version(azri_domain *d, uint64_t *out,
+                                    azr_error *err);
 
 /* --------------------------------------------------------------- view --- */
 

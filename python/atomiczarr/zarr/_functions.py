@@ -15,6 +15,10 @@ from ._pipeline import _option
 
 def _native(z):
     """The package's own array of the directory of a zarr array."""
+    if _transaction.current():
+        raise unsupported(f"{z!r}: append, resize and attributes of zarr's "
+                          "arrays cannot take part in a transaction; do them "
+                          "before or after")
     if not isinstance(z.store, LocalStore):
         raise unsupported(f"{z.store!r} is a {type(z.store).__name__}: only "
                           "arrays in a LocalStore can be changed atomically")
@@ -50,8 +54,8 @@ def resize(z, shape) -> None:
 
 
 def update_attributes(z, attributes) -> None:
-    """``z.attrs.update(attributes)`` of a zarr array: each is one step that keeps
-    all others, and the shape, whatever this handle knows of them."""
+    """``z.attrs.update(attributes)`` of a zarr array: one step that keeps all
+    others, and the shape, whatever this handle knows of them."""
     _native(z).attrs.update(attributes)
     reload(z)
 

@@ -165,6 +165,21 @@ static void assert_attribute(azr_array *a, const char *expected)
     azr_free(text);
 }
 
+static void assert_txn_attribute(azr_txn *t, azr_array *a, const char *expected)
+{
+    char *text = NULL;
+    size_t n = 0;
+
+    OK(azr_txn_attributes(t, a, &text, &err));
+    for (size_t i = 0; text[i]; i++) {
+        if (text[i] != ' ' && text[i] != '\n')
+            text[n++] = text[i];
+    }
+    text[n] = '\0';
+    assert_string_equal(text, expected);
+    azr_free(text);
+}
+
 static bool is_there(const char *path)
 {
     azr_array *a = NULL;
@@ -205,6 +220,9 @@ static void check_inside(scene *s, azr_array *made)
     assert_int_equal(txn_value_at(s->t, s->time, -1), 10);
     assert_int_equal(txn_value_at(s->t, s->data, LENGTH + 2), 8);
     assert_int_equal(txn_value_at(s->t, s->data, 5), 5);
+    assert_txn_attribute(s->t, s->time, "{\"steps\":10}");
+    assert_txn_attribute(s->t, s->data, "{}");
+    assert_txn_attribute(s->t, made, "{\"unit\":\"m\",\"made\":true}");
     assert_int_equal(txn_value_at(s->t, made, 2), -1);
     assert_int_equal(txn_value_at(s->t, made, 6), 73);
     assert_int_equal(txn_value_at(s->t, made, 11), 74);
@@ -604,6 +622,74 @@ static void test_append_all(void **state)
     end_scene(&s);
 }
 
+/* Who has read attributes depends on them, whatever else he writes. */
+static void attributes_are_read(int format, bool write)
+{
+    azr_selection first = AZR_BOX(1, {0}, {1});
+    int32_t v = 77;
+    scene s;
+
+    begin_scene(&s, format);
+    OK(azr_array_attribute_set(s.other, "x", "1", &err));
+    assert_txn_attribute(s.t, s.data, "{\"x\":1}");
+    OK(azr_array_attribute_set(s.other, "x", "2", &err));
+    if (write)
+        OK(azr_txn_write(s.t, s.time, &first, &v, sizeof v, &err));
+    FAILS(azr_txn_commit(s.t, &err), AZR_ECONFLICT);
+    assert_int_equal(value_at(s.time, 0), 0);
+    azr_txn_free(s.t);
+    s.t = NULL;
+
+    OK(azr_txn_begin(&s.t, NULL, &err));
+    assert_txn_attribute(s.t, s.data, "{\"x\":2}");
+    OK(azr_txn_set_attribute(s.t, s.data, "y", "3", &err));
+    assert_txn_attribute(s.t, s.data, "{\"x\":2,\"y\":3}");
+    OK(azr_txn_write(s.t, s.time, &first, &v, sizeof v, &err));
+    OK(azr_txn_commit(s.t, &err));
+    assert_attribute(s.data, "{\"x\":2,\"y\":3}");
+    assert_int_equal(value_at(s.time, 0), 77);
+    end_scene(&s);
+}
+
+static void test_attributes_are_read(void **state)
+{
+    (void)state;
+    for (int format = 2; format <= 3; format++) {
+        attributes_are_read(format, false);
+        attributes_are_read(format, true);
+    }
+}
+
+/* Every second element, backwards. */
+static void test_memory_of_any_strides(void **state)
+{
+    azr_selection all = AZR_BOX(1, {0}, {LENGTH});
+    int32_t v[2 * LENGTH] = {0}, back[2 * LENGTH] = {0};
+    azr_memory m = {.struct_size = sizeof m,
+                    .rank = 1,
+                    .data = v,
+                    .nbytes = sizeof v,
+                    .offset = sizeof v - 2 * sizeof *v,
+                    .strides = {-2 * (int64_t)sizeof *v}};
+    scene s;
+
+    (void)state;
+    begin_scene(&s, 3);
+    for (int32_t i = 0; i < LENGTH; i++)
+        v[2 * i] = 100 + i;
+    OK(azr_txn_write_from(s.t, s.data, &all, &m, &err));
+    assert_int_equal(txn_value_at(s.t, s.data, 0), 100 + LENGTH - 1);
+    m.data = back;
+    OK(azr_txn_read_into(s.t, s.data, &all, &m, &err));
+    assert_memory_equal(back, v, sizeof v);
+    m.struct_size = 1;
+    FAILS(azr_txn_read_into(s.t, s.data, &all, &m, &err), AZR_EINVAL);
+    FAILS(azr_txn_write_from(s.t, s.data, &all, &m, &err), AZR_EINVAL);
+    OK(azr_txn_commit(s.t, &err));
+    assert_int_equal(value_at(s.data, LENGTH - 1), 100);
+    end_scene(&s);
+}
+
 static void test_append_all_refuses(void **state)
 {
     int32_t v[3] = {20, 21, 22};
@@ -650,6 +736,8 @@ int main(void)
         cmocka_unit_test(test_group_came_first),
         cmocka_unit_test(test_run_gets_through),
         cmocka_unit_test(test_created_by_the_dead),
+        cmocka_unit_test(test_attributes_are_read),
+        cmocka_unit_test(test_memory_of_any_strides),
         cmocka_unit_test(test_append_all),
         cmocka_unit_test(test_append_all_refuses),
     };
