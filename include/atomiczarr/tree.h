@@ -67,6 +67,22 @@ AZR_API AZR_CHECKED int azr_move(const char *from, const char *to,
                                  const azr_tree_options *options,
                                  azr_error *err);
 /**
+ * Put the array or group at `from`, with all that is below it, in the place of
+ * what is at `to`, on the same file system: one step for everybody who opens it
+ * by its path. `from` is something that was built for this, which nobody else
+ * uses. At `to` is a node, which goes as by azr_remove (open handles of it fail
+ * with AZR_ENOTFOUND, "was replaced"), an empty directory, or nothing. It waits for
+ * the writers of every array below. On an error `from` is as it was; who dies in
+ * the midst leaves `to` as it was or as it is to be, and no `from`.
+ *
+ * @return AZR_ENOTFOUND (no `from`), AZR_EEXISTS (a directory with something in it
+ *         that is no node), AZR_EUNSUPPORTED (FILESYSTEM: two file systems, or one
+ *         that cannot exchange two directories), else as azr_remove
+ */
+AZR_API AZR_CHECKED int azr_replace(const char *from, const char *to,
+                                    const azr_tree_options *options,
+                                    azr_error *err);
+/**
  * Remove what those who died while they removed or replaced something in the
  * directory `path` left there. `*removed_out` (NULL allowed): how many things.
  */

@@ -183,6 +183,8 @@ PyObject *azp_call_with(PyObject *m, PyObject *args);
  * closed; a snapshot that is closed meanwhile goes with the last leave. */
 int azp_snapshot_enter(PyObject *o);
 void azp_snapshot_leave(PyObject *o);
+PyObject *azp_tree_move(PyObject *m, PyObject *args);
+PyObject *azp_tree_replace(PyObject *m, PyObject *args);
 
 /* The transaction `o` with the right to use it, until azp_txn_give. NULL: not. */
 azp_txn *azp_txn_take(PyObject *o);

@@ -49,6 +49,19 @@ int azr_move(const char *from, const char *to, const azr_tree_options *options,
     return rc < 0 ? rc : azri_tree_move(from, to, &o, err);
 }
 
+int azr_replace(const char *from, const char *to,
+                const azr_tree_options *options, azr_error *err)
+{
+    azr_tree_options o;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(from);
+    NEED(to);
+    rc = take_options(&o, options, err);
+    return rc < 0 ? rc : azri_tree_replace(from, to, &o, err);
+}
+
 int azr_collect(const char *path, uint64_t *removed_out,
                 const azr_tree_options *options, azr_error *err)
 {

@@ -949,3 +949,70 @@ void azri_build_end(azri_build *b)
     azri_free(b->path);
     b->path = NULL;
 }
+
+static int fail_bring(const place *p, azr_error *err)
+{
+    if (errno == EXDEV)
+        return azri_fail_sub(err, AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
+                             "'%s' is on another file system than what it is "
+                             "to replace",
+                             p->path);
+    return azri_fail_errno(err, AZR_SUB_RENAME, errno, "rename '%s'", p->path);
+}
+
+/* Built somewhere else; from here on the maker of `b` is its maker: if he dies it
+ * is rubbish, and what is at its target stays. No lock of its arrays is taken:
+ * nobody else uses them. */
+static int bring(azri_build *b, const char *from, azr_error *err)
+{
+    int kind = AZR_NODE_NONE, format = 0;
+    place p = PLACE_INIT;
+    int rc = azri_node_at(&kind, &format, from, err);
+
+    if (rc == AZR_OK && !is_node(kind))
+        rc = azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                           "'%s' is no Zarr array or group", from);
+    if (rc == AZR_OK)
+        rc = place_open(&p, from, err);
+    if (rc == AZR_OK &&
+        azri_sys->renameat2(p.dir, p.name, b->bin.dir, BIN_NODE,
+                            RENAME_NOREPLACE) != 0)
+        rc = fail_bring(&p, err);
+    place_close(&p);
+    return rc;
+}
+
+/* Back under its name, so that who gets an error still has it. */
+static void bring_back(const azri_build *b, const char *from)
+{
+    if (b->bin.dir >= 0 &&
+        azri_sys->renameat2(b->bin.dir, BIN_NODE, AT_FDCWD, from,
+                            RENAME_NOREPLACE) != 0)
+        azri_log(AZR_LOG_WARNING, "'%s' could not be put back: %s", from,
+                 strerror(errno));
+}
+
+int azri_tree_replace(const char *from, const char *to,
+                      const azr_tree_options *o, azr_error *err)
+{
+    azr_open_options building = AZR_OPEN_OPTIONS_INIT;
+    azri_build b = AZRI_BUILD_INIT;
+    int rc;
+
+    building.timeout_ms = o->timeout_ms;
+    building.cancel = o->cancel;
+    if (o->flags & AZR_TREE_INSIST)
+        building.flags |= AZR_OPEN_INSIST;
+    if (o->flags & AZR_TREE_LEAVE_STALE)
+        building.flags |= AZR_OPEN_STALE_CONSOLIDATED;
+    rc = azri_build_begin(&b, to, &building, err);
+    if (rc == AZR_OK)
+        rc = bring(&b, from, err);
+    if (rc == AZR_OK) {
+        rc = azri_build_publish(&b, to, &building, err);
+        if (rc < 0)
+            bring_back(&b, from);
+    }
+    azri_build_end(&b);
+    return rc;
+}

@@ -17,6 +17,8 @@ AZR_CHECKED int azri_tree_remove(const char *path, const azr_tree_options *o,
                                  azr_error *err);
 AZR_CHECKED int azri_tree_move(const char *from, const char *to,
                                const azr_tree_options *o, azr_error *err);
+AZR_CHECKED int azri_tree_replace(const char *from, const char *to,
+                                  const azr_tree_options *o, azr_error *err);
 AZR_CHECKED int azri_tree_collect(const char *path, uint64_t *removed_out,
                                   const azr_tree_options *o, azr_error *err);
 

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LENGTH 12
@@ -520,6 +521,49 @@ static void test_replaced_group(void **state)
     azr_group_close(new);
 }
 
+static void test_what_was_built_takes_the_place(void **state)
+{
+    azr_array *old, *now = NULL;
+    azr_error err = AZR_ERROR_INIT;
+
+    (void)state;
+    azr_group_close(make_group("g", 0));
+    old = make("g/a", 1, 0);
+    azr_group_close(make_group("new", 0));
+    azr_array_close(make("new/a", 2, 0));
+    assert_int_equal(azr_replace(at("new"), at("g"), NULL, &err), AZR_OK);
+    assert_false(exists("new"));
+    assert_false(exists(".azr-trash"));
+    assert_gone(old, "was replaced");
+    assert_int_equal(open_array(&now, "g/a", AZR_OPEN_WRITE, &err), AZR_OK);
+    assert_int_equal(first_of(now), 2);
+    azr_array_close(now);
+    azr_array_close(old);
+    /* where nothing is, and below what has consolidated metadata */
+    assert_int_equal(azr_replace(at("g"), at("h"), NULL, &err), AZR_OK);
+    assert_true(exists("h/a/zarr.json"));
+    assert_false(exists("g"));
+}
+
+static void test_what_was_built_stays_if_it_is_refused(void **state)
+{
+    azr_error err = AZR_ERROR_INIT;
+
+    (void)state;
+    azr_array_close(make("new", 2, 0));
+    assert_int_equal(mkdir(at("d"), 0777), 0);
+    assert_int_equal(mkdir(at("d/mine"), 0777), 0);
+    assert_int_equal(azr_replace(at("new"), at("d"), NULL, &err), AZR_EEXISTS);
+    assert_true(exists("d/mine"));
+    assert_true(exists("new/zarr.json"));
+    assert_int_equal(azr_replace(at("none"), at("e"), NULL, &err),
+                     AZR_ENOTFOUND);
+    assert_int_equal(azr_replace(at("new"), "/proc/a", NULL, &err),
+                     AZR_EUNSUPPORTED);
+    assert_true(exists("new/zarr.json"));
+    assert_false(exists(".azr-trash"));
+}
+
 static void test_no_node_is_not_replaced(void **state)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
@@ -723,6 +767,8 @@ int main(void)
         T(test_moves_that_are_refused),
         T(test_replaced_array),
         T(test_replaced_group),
+        T(test_what_was_built_takes_the_place),
+        T(test_what_was_built_stays_if_it_is_refused),
         T(test_no_node_is_not_replaced),
         T(test_without_exchange),
         T(test_create_or_open),

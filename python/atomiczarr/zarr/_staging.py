@@ -1,0 +1,302 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Transactions over a store: many steps of zarr, or of xarray, as one commit.
+
+Two kinds of changes, each of which the library can make at one instant:
+
+- of arrays that are there: their chunks, shapes and attributes are in a
+  transaction of the library,
+- of one node, with all below it: what is made, or made anew, is built hidden
+  beside its place, and comes there by one rename (an exchange, if something is
+  there).
+
+Both in one transaction cannot be one instant, so that is refused.
+"""
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import threading
+import uuid
+
+from .. import _core, _transaction
+from ..errors import ExistsError, NotFoundError, unsupported
+from . import _documents, _pipeline
+from ._store import AtomicStore, HiddenStore, _list, put_document
+
+
+class StoreTransaction:
+    """What `transaction` gives: a context manager."""
+
+    def __init__(self, store, timeout=None):
+        if not isinstance(store, AtomicStore):
+            raise TypeError("transaction() needs an AtomicStore, not a "
+                            f"{type(store).__name__}")
+        self.store = store
+        self.running = None
+        self._inner = _transaction.Transaction(timeout)
+        self._outer = None
+        self._tree = None  # what is built hidden
+        self._documents = {}  # of arrays that are there, as they are to be
+        self._consolidate = set()
+
+    # ---------------------------------------------------------- begin, end ---
+
+    def __enter__(self):
+        self._outer = self.store._shared.transaction
+        if self._outer is not None:
+            if self._outer.running.thread != threading.get_ident():
+                raise RuntimeError(f"{self.store!r} is in a transaction of "
+                                   "another thread")
+            return self._outer
+        if _transaction._current.get() is not None:
+            raise RuntimeError("a transaction of a store must be the outer one")
+        self._inner.__enter__()
+        self.running = _transaction._current.get()
+        self.store._shared.transaction = self
+        return self
+
+    def __exit__(self, kind, value, traceback):
+        if self._outer is not None:
+            return  # the outer one decides
+        self.store._shared.transaction = None
+        try:
+            if kind is None:
+                self._check_one_instant()
+        except BaseException as e:
+            self._inner.__exit__(type(e), e, None)
+            self._discard()
+            raise
+        try:
+            # What was read is checked, what was written committed: if either
+            # fails nothing has happened, and what was built goes.
+            self._inner.__exit__(kind, value, traceback)
+            if kind is None and self._tree is not None:
+                self._tree.publish()
+        finally:
+            self._discard()
+        if kind is None:
+            for directory in self._consolidate:
+                _core.open_group(directory, _core.OPEN_WRITE,
+                                 _documents.timeout_ms()).consolidate()
+
+    def _discard(self):
+        if self._tree is not None:
+            self._tree.discard()
+
+    def _check_one_instant(self):
+        if self._tree is not None and self.running.core.wrote():
+            raise self._two_kinds(self._tree.path)
+
+    def _two_kinds(self, path):
+        return unsupported(
+            f"'{self.store._path(path)}': one transaction changes arrays that "
+            "are there, or creates, replaces or removes one node with what is "
+            "below it; both, or two such nodes, cannot come at one instant. "
+            "Use a transaction for each")
+
+    # -------------------------------------------------- what the store asks ---
+
+    def store_of(self, store, key):
+        """The store in which a key is: the hidden one, or `store` itself."""
+        tree = self._tree
+        if tree is None or not tree.holds(key):
+            return store
+        return tree.store.with_read_only(True) if store.read_only \
+            else tree.store
+
+    def document(self, store, key, directory, name):
+        if key in self._documents:
+            return self._documents[key]
+        return _documents.read(directory, name, store.read_only)
+
+    def put(self, store, key, name, data, change):
+        path = key.rpartition("/")[0]
+        hidden = self.store_of(store, key)
+        if hidden is not store:  # since the call began
+            return put_document(hidden._path(path), name, data, change)
+        directory = store._path(path)
+        document = _documents.parse(name, data)
+        kind = _documents.kind_of(directory)
+        if document is None:
+            raise unsupported(f"'{directory}/{name}' is no metadata of zarr's: "
+                              "it cannot be written in a transaction")
+        if kind == _documents.NOTHING:
+            return self._create(path, name, data, change)
+        if kind == _documents.ARRAY:
+            return self._change_array(key, directory, name, document, change)
+        return self._change_group(directory, name, document, change)
+
+    def remove(self, store, path):
+        directory = store._path(path)
+        if _documents.kind_of(directory) != _documents.NOTHING:
+            self._build(path, True)
+        elif os.path.isdir(directory) and os.listdir(directory):
+            raise unsupported(f"'{directory}' is no array or group: it cannot "
+                              "be removed in a transaction")
+
+    def listed(self, store, prefix, found):
+        tree = self._tree
+        if tree is None:
+            return found
+        found = [key for key in found if not tree.holds(key)]
+        if not prefix or tree.path.startswith(prefix + "/"):
+            found += _list(tree.store, tree.path)
+        return found
+
+    def listed_dir(self, store, prefix, names):
+        tree = self._tree
+        if tree is None or tree.path.rpartition("/")[0] != prefix:
+            return names
+        name = tree.path.rpartition("/")[2]
+        names = [n for n in names if n != name]
+        return names + [name] if os.path.isdir(tree.source) else names
+
+    # ------------------------------------------------------------- changes ---
+
+    def _create(self, path, name, data, change):
+        """A new node. Of those above it that are missing the topmost one is
+        what comes into place."""
+        names = path.split("/") if path else []
+        for k in range(len(names) + 1):
+            top = "/".join(names[:k])
+            directory = self.store._path(top)
+            if _documents.kind_of(directory) == _documents.NOTHING and (
+                    k == len(names) or not os.path.isdir(directory)
+                    or not os.listdir(directory)):
+                break
+        self._build(top, False)
+        return put_document(self._tree.store._path(path), name, data, change)
+
+    def _build(self, path, replacing):
+        if self._tree is not None or self.running.core.wrote():
+            raise self._two_kinds(path)
+        self._tree = _Tree(self.store, path, replacing)
+
+    def _change_array(self, key, directory, name, document, change):
+        if self._tree is not None:
+            raise self._two_kinds(self._tree.path)
+        before = self.document(self.store, key, directory, name)
+        _documents.change_array(directory, name, document, change, self.running)
+        now = _documents.parse(name, before) if before else {}
+        if name != ".zarray":
+            attributes = _documents.merged(
+                _documents.attributes_of(name, now), *_documents.differences(
+                    change, _documents.attributes_of(name, document)))
+            now = attributes if name == ".zattrs" else {
+                **now, "attributes": attributes}
+        if name != ".zattrs":
+            now["shape"] = document["shape"]
+        self._documents[key] = json.dumps(now).encode()
+
+    def _change_group(self, directory, name, document, change):
+        """Groups have no part in the library's transactions: what changes
+        nothing, and consolidation, which follows from the rest, goes."""
+        if name == ".zmetadata" or document.get("consolidated_metadata"):
+            self._consolidate.add(directory)
+            if name == ".zmetadata":
+                return
+        if name == ".zgroup":
+            return
+        g = _core.open_group(directory, 0, _documents.timeout_ms())
+        now = json.loads(g.attributes())
+        attributes = _documents.attributes_of(name, document)
+        if change is None:
+            if not document.get("consolidated_metadata") \
+                    and not _documents._same(attributes, now):
+                raise _documents.exists(directory)
+            return
+        new, gone = _documents.differences(change, attributes)
+        if not _documents._same(_documents.merged(now, new, gone), now):
+            raise unsupported(
+                f"'{directory}': attributes of a group that is there cannot "
+                "change in a transaction; change them before or after it")
+
+
+class _Tree:
+    """A node that is built hidden, beside its place: `top` mirrors the store."""
+
+    def __init__(self, store, path, replacing):
+        self.path, self.replacing = path, replacing
+        self.target = store._path(path)
+        above = os.path.dirname(self.target)
+        os.makedirs(above, exist_ok=True)
+        self.top = os.path.join(above, f".azr-new-{uuid.uuid4().hex}")
+        os.mkdir(self.top)
+        # held while this process lives: else it is rubbish, which others remove
+        self._lock = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.source = os.path.join(self.top, path) if path else self.top
+        self.store = HiddenStore(self.top)
+
+    def holds(self, key):
+        return not self.path or key == self.path \
+            or key.startswith(self.path + "/")
+
+    def publish(self):
+        """The one instant. Of a new node nobody else may have been faster."""
+        self._close_arrays()
+        self._unlock()
+        made = _documents.kind_of(self.source) != _documents.NOTHING
+        if not made:
+            if self.replacing:
+                _documents.remove(self.target)
+            return
+        if self.replacing:
+            return self._replace()
+        try:
+            return self._move()
+        except ExistsError:
+            pass
+        try:
+            os.rmdir(self.target)  # an empty one, such as the store's own
+        except OSError:
+            if _documents.kind_of(self.target) == _documents.NOTHING:
+                return self._replace()
+        try:
+            return self._move()
+        except ExistsError:
+            raise _documents.conflict(
+                f"'{self.target}' was created by another one meanwhile; "
+                "nothing was done") from None
+
+    def _replace(self):
+        _core.tree_replace(self.source, self.target, _documents.tree_flags(),
+                           _documents.timeout_ms())
+
+    def _move(self):
+        _core.tree_move(self.source, self.target, _documents.tree_flags(),
+                        _documents.timeout_ms())
+
+    def _close_arrays(self):
+        """Handles of what is hidden, whose path leads nowhere from now on."""
+        with _pipeline._places_lock:
+            for key in list(_pipeline._places):
+                if key[0].startswith(self.top):
+                    del _pipeline._places[key]
+
+    def _unlock(self):
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
+
+    def discard(self):
+        """What was not published goes; after that nothing is left anyway."""
+        self._close_arrays()
+        self._unlock()
+        try:
+            _documents.remove(self.top)
+        except NotFoundError:
+            pass
+
+
+def transaction(store, timeout=None) -> StoreTransaction:
+    """``with transaction(store): …``: all that is done through this store
+    inside, in this thread and in those that work for it, is one step: data,
+    shapes and attributes of arrays that are there; or one array or group that is
+    created, replaced or removed, with all that is below it.
+
+    Raises `ConflictError` if what was read has been changed by others, and then
+    nothing has happened.
+    """
+    return StoreTransaction(store, timeout)
