@@ -20,7 +20,7 @@ import threading
 import uuid
 
 from .. import _core, _transaction
-from ..errors import ExistsError, NotFoundError, unsupported
+from ..errors import ExistsError, unsupported
 from . import _documents, _pipeline
 from ._store import AtomicStore, HiddenStore, _list, put_document
 
@@ -108,7 +108,14 @@ class StoreTransaction:
     def document(self, store, key, directory, name):
         if key in self._documents:
             return self._documents[key]
-        return _documents.read(directory, name, store.read_only)
+        if self._documents and name == ".zmetadata":
+            return None  # it is renewed by the commit; till then it is stale
+        data = _documents.read(directory, name, store.read_only)
+        if self._documents and name == "zarr.json" and data is not None:
+            found = _documents.parse(name, data)
+            if found is not None and found.pop("consolidated_metadata", None):
+                return json.dumps(found).encode()
+        return data
 
     def put(self, store, key, name, data, change):
         path = key.rpartition("/")[0]
@@ -214,7 +221,7 @@ class StoreTransaction:
 
 
 class _Tree:
-    """A node that is built hidden, beside its place: `top` mirrors the store."""
+    """A node that is built hidden, beside its place, in a mirror of the store."""
 
     def __init__(self, store, path, replacing):
         self.path, self.replacing = path, replacing
@@ -226,8 +233,9 @@ class _Tree:
         # held while this process lives: else it is rubbish, which others remove
         self._lock = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
         fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self.source = os.path.join(self.top, path) if path else self.top
-        self.store = HiddenStore(self.top)
+        # not `top` itself, whose lock is held: making nodes takes such ones
+        self.store = HiddenStore(os.path.join(self.top, "built", "store"))
+        self.source = self.store._path(path)
 
     def holds(self, key):
         return not self.path or key == self.path \
@@ -284,10 +292,7 @@ class _Tree:
         """What was not published goes; after that nothing is left anyway."""
         self._close_arrays()
         self._unlock()
-        try:
-            _documents.remove(self.top)
-        except NotFoundError:
-            pass
+        _documents.unbuild(self.top)
 
 
 def transaction(store, timeout=None) -> StoreTransaction:
