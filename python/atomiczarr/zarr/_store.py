@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextvars
 import os
+import shutil
 import sys
 from contextlib import contextmanager
 
@@ -477,9 +478,18 @@ def _delete_dir(store, prefix):
         raise ValueError(f"delete_dir was passed a prefix={prefix!r} that is a "
                          "file")
     try:
-        return _documents.remove(path)
-    except NotFoundError:
-        return None
+        if _has_nodes(path):
+            return _documents.remove(path)
+        shutil.rmtree(path)  # nobody's array: plain files of a user's
+    except FileNotFoundError:
+        pass
+    return None
+
+
+def _has_nodes(path):
+    return any(not _documents.NAMES.isdisjoint(names)
+               and _documents.kind_of(directory) != _documents.NOTHING
+               for directory, _, names in os.walk(path))
 
 
 def _list(store, prefix):
