@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """AtomicStore as zarr-python's own published tests for stores see it."""
-import asyncio
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ zarr = pytest.importorskip("zarr", minversion="3")
 plugin = pytest.importorskip("atomiczarr.zarr")
 from zarr.core.buffer import cpu  # noqa: E402
 
-TORTURE = bool(os.environ.get("AZR_TORTURE"))
+LONG = bool(os.environ.get("AZR_TORTURE"))
 
 
 # ------------------------------------------------ zarr.testing.store.StoreTests ---
@@ -70,3 +70,144 @@ if StoreTests is not None:
             assert await store.is_empty("")
             (store.root / "foo/bar").mkdir(parents=True)
             assert await store.is_empty("")
+
+
+# ------------------------------------------- zarr.testing.stateful, strategies ---
+
+
+def settings(examples, steps=20):
+    """Few in the short form, which sees that they run at all."""
+    hypothesis = pytest.importorskip("hypothesis")
+    return hypothesis.settings(
+        max_examples=examples * (20 if LONG else 1), deadline=None,
+        stateful_step_count=steps, database=None,
+        suppress_health_check=list(hypothesis.HealthCheck),
+        # a fresh start each time is torture's
+        derandomize=not LONG)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name, examples", [
+    ("ZarrHierarchyStateMachine", 2), ("ZarrStoreStateMachine", 3)])
+def test_state_machine(tmp_path, name, examples):
+    found = pytest.importorskip("zarr.testing.stateful")
+    stateful = pytest.importorskip("hypothesis.stateful")
+    machine = getattr(found, name)
+    stateful.run_state_machine_as_test(
+        lambda: machine(plugin.AtomicStore(tmp_path)),
+        settings=settings(examples))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_arrays_of_any_kind(tmp_path):
+    """Of those that the library knows and those that are zarr's alone."""
+    strategies = pytest.importorskip("zarr.testing.strategies")
+    hypothesis = pytest.importorskip("hypothesis")
+    st = pytest.importorskip("hypothesis.strategies")
+    number = iter(range(10**9))
+
+    @settings(4)
+    @hypothesis.given(data=st.data())
+    def check(data):
+        store = plugin.AtomicStore(tmp_path / str(next(number)))
+        x = data.draw(strategies.numpy_arrays(
+            zarr_formats=st.sampled_from([2, 3])))
+        z = data.draw(strategies.arrays(stores=st.just(store),
+                                        arrays=st.just(x)))
+        np.testing.assert_array_equal(z[...], x)
+        there = zarr.open_array(plugin.AtomicStore(store.root), path=z.path)
+        np.testing.assert_array_equal(there[...], x)
+
+    check()
+
+
+# ------------------------------------------------------------- as a LocalStore ---
+
+
+def test_what_it_is(tmp_path):
+    store = plugin.AtomicStore(os.fspath(tmp_path))
+    assert isinstance(store, zarr.storage.LocalStore)
+    assert store == plugin.AtomicStore(tmp_path)
+    assert store != zarr.storage.LocalStore(tmp_path)
+    again = pickle.loads(pickle.dumps(store))
+    assert again == store and not again.read_only
+    with plugin.transaction(store):
+        with pytest.raises(RuntimeError, match="transaction"):
+            pickle.dumps(store)
+    with pytest.raises(TypeError, match="LocalStore"):
+        plugin.transaction(zarr.storage.LocalStore(tmp_path))
+
+
+def test_its_arrays_have_the_pipeline(tmp_path):
+    """Whatever is configured, and other stores' arrays keep theirs."""
+    store = plugin.AtomicStore(tmp_path)
+    z = zarr.create_array(store, name="a", shape=(8,), chunks=(3,), dtype="i4")
+    for z in (z, zarr.open_array(store, path="a"), zarr.open_group(store)["a"],
+              pickle.loads(pickle.dumps(z))):
+        assert isinstance(z._async_array.codec_pipeline,
+                          plugin.AtomicCodecPipeline)
+        z[2:7] = 5
+        assert z[:].tolist() == [0, 0, 5, 5, 5, 5, 5, 0]
+    z = zarr.open_array(zarr.storage.LocalStore(tmp_path), path="a")
+    assert not isinstance(z._async_array.codec_pipeline,
+                          plugin.AtomicCodecPipeline)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_chunks_by_their_keys(tmp_path, zarr_format):
+    """Each is a transaction of its own, in the library's care."""
+    store = plugin.AtomicStore(tmp_path)
+    z = zarr.create_array(store, name="a", shape=(8,), chunks=(4,), dtype="i4",
+                          compressors=None, zarr_format=zarr_format)
+    z[:] = 1
+    key = "a/1" if zarr_format == 2 else "a/c/1"
+    sync, buffer = zarr.core.sync.sync, cpu.Buffer.from_bytes
+    proto = cpu.buffer_prototype
+    assert sync(store.get(key, proto)).to_bytes() == b"\1\0\0\0" * 4
+    sync(store.set(key, buffer(b"\2\0\0\0" * 4)))
+    assert z[:].tolist() == [1] * 4 + [2] * 4
+    sync(store.delete(key))
+    assert z[:].tolist() == [1] * 4 + [0] * 4
+    assert sync(store.get(key, proto)) is None
+    with pytest.raises(ZeroDivisionError):
+        with plugin.transaction(store):
+            sync(store.set(key, buffer(b"\3\0\0\0" * 4)))
+            assert sync(store.get(key, proto)) is not None
+            assert z[4] == 3
+            1 / 0
+    assert z[:].tolist() == [1] * 4 + [0] * 4
+
+
+def test_what_is_the_library_s_own_is_hidden(tmp_path):
+    store = plugin.AtomicStore(tmp_path)
+    z = zarr.create_array(store, name="a", shape=(8,), chunks=(4,), dtype="i4")
+    z[:] = 1
+    assert (tmp_path / "a/.azr/state").exists()
+
+    async def seen():
+        return ({k async for k in store.list()},
+                {k async for k in store.list_dir("a")},
+                await store.exists("a/.azr/state"),
+                await store.get("a/.azr/state", cpu.buffer_prototype))
+
+    keys, names, there, data = zarr.core.sync.sync(seen())
+    assert keys == {"zarr.json", "a/zarr.json", "a/c/0", "a/c/1"}
+    assert names == {"zarr.json", "c"} and not there and data is None
+    with pytest.raises(ValueError, match="atomiczarr"):
+        zarr.core.sync.sync(store.set("a/.azr/state",
+                                      cpu.Buffer.from_bytes(b"")))
+
+
+def test_read_only(tmp_path):
+    zarr.create_array(plugin.AtomicStore(tmp_path), name="a", shape=(8,),
+                      chunks=(4,), dtype="i4")[:] = 1
+    store = plugin.AtomicStore(tmp_path, read_only=True)
+    z = zarr.open_array(store, path="a", mode="r")
+    assert z[:].tolist() == [1] * 8
+    for change in (lambda: z.append([1]), lambda: z.resize((2,)),
+                   lambda: z.attrs.update({"x": 1}),
+                   lambda: z.__setitem__(0, 1)):
+        with pytest.raises(ValueError, match="read-only"):
+            change()
+    with plugin.transaction(store):
+        assert z[:].tolist() == [1] * 8

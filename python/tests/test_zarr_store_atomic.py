@@ -249,12 +249,12 @@ def test_an_overwrite_that_fails_removes_nothing(tmp_path):
 def test_removal_and_consolidated_metadata(tmp_path):
     store = AtomicStore(tmp_path / "g")
     g = zarr.open_group(store, mode="w", zarr_format=2)
-    create(store)
-    create(store, "sub/b")
+    create(store, zarr_format=2)
+    create(store, "sub/b", zarr_format=2)
     zarr.consolidate_metadata(store, zarr_format=2)
     array(store).attrs["x"] = 1
     array(store).append([1])
-    create(store, "c")
+    create(store, "c", zarr_format=2)
     del g["sub"]
     seen = zarr.open_consolidated(store, zarr_format=2)
     assert sorted(k for k, _ in seen.members(max_depth=None)) == ["a", "c"]
@@ -560,10 +560,13 @@ def test_to_zarr_of_processes(tmp_path):
     codes = []
     t.start()
     while t.is_alive():
-        with transaction(store := AtomicStore(tmp_path, read_only=True)):
-            ds = xr.open_zarr(store, chunks=None, consolidated=False)
-            lengths = {len(ds[n].values) for n in ("v", "w", "time")}
-        assert len(lengths) == 1
+        try:
+            with transaction(store := AtomicStore(tmp_path, read_only=True)):
+                ds = xr.open_zarr(store, chunks=None, consolidated=False)
+                lengths = {len(ds[n].values) for n in ("v", "w", "time")}
+            assert len(lengths) == 1
+        except az.errors.ConflictError:
+            pass  # they appended between two of them
     t.join()
     assert codes == [0] * 3
     ds = xr.open_zarr(AtomicStore(tmp_path), chunks=None)

@@ -90,6 +90,17 @@ def read_file(path, start=0, stop=None):
         return None
 
 
+class _Opened:
+    """As `_Running.handle` takes it: it stays open until the transaction ends."""
+
+    __slots__ = ("_dir", "_key", "_h", "read_only")
+
+    def __init__(self, directory, flags):
+        self._dir, self._key = directory, os.path.realpath(directory)
+        self.read_only = not flags & _core.OPEN_WRITE
+        self._h = _core.open_array(directory, flags, 0, timeout_ms())
+
+
 def handle(directory, writing, running=None):
     """An open array, opaque if its codecs or its type are not the library's;
     in a transaction the one that it has."""
@@ -100,7 +111,8 @@ def handle(directory, writing, running=None):
         flags |= _core.OPEN_INSIST
     if running is None:
         return _core.open_array(directory, flags, 0, timeout_ms())
-    return running.handle(_pipeline._open(directory, flags))
+    found = running.handles.get(os.path.realpath(directory))
+    return running.handle(found or _Opened(directory, flags))
 
 
 def read(directory, name, read_only):

@@ -22,6 +22,9 @@ def _native(z):
     if not isinstance(z.store, LocalStore):
         raise unsupported(f"{z.store!r} is a {type(z.store).__name__}: only "
                           "arrays in a LocalStore can be changed atomically")
+    if getattr(getattr(z.store, "_shared", None), "transaction", None):
+        raise unsupported(f"{z.store!r} is in a transaction, of which this is "
+                          "no part: use the array's own methods")
     flags = _core.OPEN_INSIST if _option("insist", False) else 0
     timeout = _option("timeout", None)
     ms = (_transaction.default_timeout_ms() if timeout is None

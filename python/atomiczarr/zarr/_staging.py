@@ -34,7 +34,8 @@ class StoreTransaction:
                             f"{type(store).__name__}")
         self.store = store
         self.running = None
-        self._inner = _transaction.Transaction(timeout)
+        ms = _transaction.timeout_ms(timeout)
+        self._timeout_ms = _documents.timeout_ms() if ms is None else ms
         self._outer = None
         self._tree = None  # what is built hidden
         self._documents = {}  # of arrays that are there, as they are to be
@@ -51,42 +52,40 @@ class StoreTransaction:
             return self._outer
         if _transaction._current.get() is not None:
             raise RuntimeError("a transaction of a store must be the outer one")
-        self._inner.__enter__()
-        self.running = _transaction._current.get()
+        # Not the thread's, as az.transaction() is, but the store's: dask writes
+        # on threads that do not know who waits for them.
+        self.running = _transaction._Running(_core.begin(self._timeout_ms))
         self.store._shared.transaction = self
         return self
 
     def __exit__(self, kind, value, traceback):
         if self._outer is not None:
-            return  # the outer one decides
+            return None  # the outer one decides
         self.store._shared.transaction = None
         try:
-            if kind is None:
-                self._check_one_instant()
-        except BaseException as e:
-            self._inner.__exit__(type(e), e, None)
-            self._discard()
-            raise
-        try:
-            # What was read is checked, what was written committed: if either
-            # fails nothing has happened, and what was built goes.
-            self._inner.__exit__(kind, value, traceback)
-            if kind is None and self._tree is not None:
-                self._tree.publish()
+            if kind is not None:
+                return self.running.core.rollback()
+            return self._commit()
         finally:
             self._discard()
-        if kind is None:
-            for directory in self._consolidate:
-                _core.open_group(directory, _core.OPEN_WRITE,
-                                 _documents.timeout_ms()).consolidate()
+
+    def _commit(self):
+        core = self.running.core
+        if self._tree is not None and core.wrote():
+            core.rollback()
+            raise self._two_kinds(self._tree.path)
+        # What was read is checked, what was written committed: if either fails
+        # nothing has happened, and what was built goes.
+        core.commit()
+        if self._tree is not None:
+            self._tree.publish()
+        for directory in self._consolidate:
+            _core.open_group(directory, _core.OPEN_WRITE,
+                             _documents.timeout_ms()).consolidate()
 
     def _discard(self):
         if self._tree is not None:
             self._tree.discard()
-
-    def _check_one_instant(self):
-        if self._tree is not None and self.running.core.wrote():
-            raise self._two_kinds(self._tree.path)
 
     def _two_kinds(self, path):
         return unsupported(
