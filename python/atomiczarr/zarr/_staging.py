@@ -20,7 +20,8 @@ import threading
 import uuid
 
 from .. import _core, _transaction
-from ..errors import ExistsError, unsupported
+from ..errors import (ConflictError, ExistsError, NotFoundError,
+                      UnsupportedError, unsupported)
 from . import _documents, _pipeline
 from ._store import AtomicStore, HiddenStore, _list, put_document
 
@@ -37,6 +38,7 @@ class StoreTransaction:
         ms = _transaction.timeout_ms(timeout)
         self._timeout_ms = _documents.timeout_ms() if ms is None else ms
         self._outer = None
+        self._pid = os.getpid()
         self._tree = None  # what is built hidden
         self._documents = {}  # of arrays that are there, as they are to be
         self._consolidate = set()
@@ -63,11 +65,23 @@ class StoreTransaction:
             return None  # the outer one decides
         self.store._shared.transaction = None
         try:
-            if kind is not None:
-                return self.running.core.rollback()
-            return self._commit()
+            if kind is None:
+                return self._commit()
+            return self._give_up(value)
         finally:
             self._discard()
+
+    def _give_up(self, value):
+        """Reads of a transaction may disagree with each other until its end says
+        so: was that the cause of this exception?"""
+        core = self.running.core
+        if core.wrote() or not isinstance(value, Exception) \
+                or isinstance(value, ConflictError):
+            return core.rollback()
+        try:
+            return core.commit()
+        except ConflictError as e:
+            raise e from value
 
     def _commit(self):
         core = self.running.core
@@ -98,6 +112,9 @@ class StoreTransaction:
 
     def store_of(self, store, key):
         """The store in which a key is: the hidden one, or `store` itself."""
+        if self._pid != os.getpid():
+            raise RuntimeError(f"{store!r} is in a transaction of the process "
+                               "that this one was forked from")
         tree = self._tree
         if tree is None or not tree.holds(key):
             return store
@@ -110,11 +127,24 @@ class StoreTransaction:
         if self._documents and name == ".zmetadata":
             return None  # it is renewed by the commit; till then it is stale
         data = _documents.read(directory, name, store.read_only)
-        if self._documents and name == "zarr.json" and data is not None:
-            found = _documents.parse(name, data)
-            if found is not None and found.pop("consolidated_metadata", None):
-                return json.dumps(found).encode()
+        found = None if data is None else _documents.parse(name, data)
+        if found is None:
+            return data
+        if _documents.is_array(name, found):
+            self._depend(store, directory)
+        elif self._documents and found.pop("consolidated_metadata", None):
+            return json.dumps(found).encode()
         return data
+
+    def _depend(self, store, directory):
+        """The shape that is seen holds until the commit, or that fails."""
+        if not os.path.exists(f"{directory}/.azr/state"):
+            return  # nobody of ours has written there
+        try:
+            _documents.handle(directory, not store.read_only,
+                              self.running).shape(self.running.core)
+        except (NotFoundError, UnsupportedError):
+            pass
 
     def put(self, store, key, name, data, change):
         path = key.rpartition("/")[0]

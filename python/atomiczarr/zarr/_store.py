@@ -14,6 +14,7 @@ import contextvars
 import os
 import shutil
 import sys
+import time
 from contextlib import contextmanager
 
 from zarr.abc.store import (OffsetByteRequest, RangeByteRequest,
@@ -27,6 +28,7 @@ from ..errors import ConflictError, NotFoundError, UnsupportedError
 from . import _callers, _documents
 from ._pipeline import AtomicCodecPipeline, _off_the_loop
 
+_REPLACING = 30  # seconds from a deletion to the document that replaces it
 _APPENDS = 32  # tries of an append that goes by zarr's own codecs
 
 
@@ -366,7 +368,8 @@ def _put(store, key, data, exclusive, change, replacing):
         return None
     if transaction is not None:
         return transaction.put(store, key, name, data, change)
-    return put_document(directory, name, data, change, exclusive)
+    return put_document(directory, name, data, change, exclusive,
+                        _transaction._current.get())
 
 
 def put_document(directory, name, data, change, exclusive=False, running=None):
@@ -535,7 +538,8 @@ def _will_be_replaced(store, path):
     if not _is_overwriting() or _documents.kind_of(
             store._path(path)) == _documents.NOTHING:
         return False
-    _replaced.set((*_replaced.get(), _Replaced(store, path)))
+    _replaced.set((*[r for r in _replaced.get() if not r.is_over()],
+                   _Replaced(store, path)))
     return True
 
 
@@ -560,9 +564,15 @@ class _Replaced:
         self.root, self.path = os.path.abspath(store.root), path
         self.done = False
         self.attributes = None  # .zattrs, if they come before
+        self.since = time.monotonic()
+
+    def is_over(self):
+        """Also if the document has not come: its maker has failed, and what the
+        same task does later is another matter."""
+        return self.done or time.monotonic() - self.since > _REPLACING
 
     def holds(self, store, key):
-        return not self.done and os.path.abspath(store.root) == self.root and (
+        return not self.is_over() and os.path.abspath(store.root) == self.root and (
             not self.path or key == self.path
             or key.startswith(self.path + "/"))
 
