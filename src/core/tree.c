@@ -974,9 +974,8 @@ static int bring(azri_build *b, const char *from, azr_error *err)
                            "'%s' is no Zarr array or group", from);
     if (rc == AZR_OK)
         rc = place_open(&p, from, err);
-    if (rc == AZR_OK &&
-        azri_sys->renameat2(p.dir, p.name, b->bin.dir, BIN_NODE,
-                            RENAME_NOREPLACE) != 0)
+    if (rc == AZR_OK && azri_sys->renameat2(p.dir, p.name, b->bin.dir, BIN_NODE,
+                                            RENAME_NOREPLACE) != 0)
         rc = fail_bring(&p, err);
     place_close(&p);
     return rc;
@@ -985,9 +984,8 @@ static int bring(azri_build *b, const char *from, azr_error *err)
 /* Back under its name, so that who gets an error still has it. */
 static void bring_back(const azri_build *b, const char *from)
 {
-    if (b->bin.dir >= 0 &&
-        azri_sys->renameat2(b->bin.dir, BIN_NODE, AT_FDCWD, from,
-                            RENAME_NOREPLACE) != 0)
+    if (b->bin.dir >= 0 && azri_sys->renameat2(b->bin.dir, BIN_NODE, AT_FDCWD,
+                                               from, RENAME_NOREPLACE) != 0)
         azri_log(AZR_LOG_WARNING, "'%s' could not be put back: %s", from,
                  strerror(errno));
 }

@@ -29,9 +29,9 @@ static const char *const places[PLACES] = {"g",   "g/a", "g/b", "h",
                                            "h/a", "h/b", "x",   "y"};
 
 static const char *const verb_names[VERBS] = {
-    "remove array",  "remove group",  "replace array",
-    "replace group", "create hidden", "move array",
-    "move group",    "create group",  "set attribute",
+    "remove array",  "remove group",     "replace array", "replace group",
+    "create hidden", "replace by built", "move array",    "move group",
+    "create group",  "set attribute",
 };
 
 picture *g_seen;
@@ -247,6 +247,20 @@ int set_attribute(const char *root, const char *name, azr_error *err)
     return rc;
 }
 
+/* What is built stays if it has not come into place; then it is there for the
+ * next one. */
+static int replace_by_built(const char *root, const char *g,
+                            const azr_tree_options *o, azr_error *err)
+{
+    char built[256];
+    int rc = create_group(root, "built", "{\"b\":5}", 0, err);
+
+    path_of(built, root, "built");
+    if (rc == AZR_OK || rc == AZR_EEXISTS)
+        rc = azr_replace(built, g, o, err);
+    return rc;
+}
+
 static int run_verb(verb v, const char *root, azr_error *err)
 {
     azr_tree_options o = AZR_TREE_OPTIONS_INIT;
@@ -269,6 +283,8 @@ static int run_verb(verb v, const char *root, azr_error *err)
         return create_group(root, "g", "{\"r\":9}", AZR_CREATE_REPLACE, err);
     case REPLACE_NOTHING:
         return replace_array(root, "y", err);
+    case REPLACE_BUILT:
+        return replace_by_built(root, g, &o, err);
     case MOVE_ARRAY:
         return azr_move(x, y, &o, err);
     case MOVE_GROUP:
@@ -305,6 +321,7 @@ static bool is_taken(verb v, const char *place)
         return strcmp(place, "x") == 0;
     case REMOVE_GROUP:
     case REPLACE_GROUP:
+    case REPLACE_BUILT:
         return place[0] == 'g';
     case REPLACE_NOTHING:
     case MOVE_ARRAY:

@@ -17,6 +17,7 @@ typedef enum verb {
     REPLACE_ARRAY,
     REPLACE_GROUP,
     REPLACE_NOTHING,
+    REPLACE_BUILT,
     MOVE_ARRAY,
     MOVE_GROUP,
     CREATE_GROUP,

@@ -3,6 +3,7 @@
 what is meant instead of by the whole text."""
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -201,34 +202,49 @@ def _forget(path):
         pass
 
 
-def build(directory, documents):
-    """A hidden directory beside `directory` with these documents in it."""
-    above = os.path.dirname(directory)
-    os.makedirs(above, exist_ok=True)
-    hidden = os.path.join(above, f".azr-new-{uuid.uuid4().hex}")
-    os.mkdir(hidden)
-    for name, data in documents.items():
-        _write(os.path.join(hidden, name), data)
-    return hidden
+class Hidden:
+    """A directory beside what is to come into place from it; nobody sees it. Its
+    lock is held, else it would be rubbish of a dead maker, which others remove.
+    What is built is two levels below: making nodes takes locks like that one."""
 
+    def __init__(self, target):
+        above = os.path.dirname(target)
+        os.makedirs(above, exist_ok=True)
+        self.top = os.path.join(above, f".azr-new-{uuid.uuid4().hex}")
+        os.mkdir(self.top)
+        self._lock = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
+        fcntl.flock(self._lock, fcntl.LOCK_EX)
+        self.inside = os.path.join(self.top, "built")
+        os.mkdir(self.inside)
 
-def unbuild(hidden):
-    """What has not come into place, which nobody knows of."""
-    shutil.rmtree(hidden, ignore_errors=True)
+    def node(self, documents):
+        """A node with these documents."""
+        path = os.path.join(self.inside, "node")
+        os.mkdir(path)
+        for name, data in documents.items():
+            _write(os.path.join(path, name), data)
+        return path
+
+    def close(self):
+        """What has not come into place goes."""
+        shutil.rmtree(self.top, ignore_errors=True)
+        if self._lock >= 0:
+            os.close(self._lock)
+        self._lock = -1
 
 
 def create(directory, name, data):
     """The first document of a node, which makes it one: of two creators exactly
     one succeeds, and consolidated metadata above has it from then on."""
     if not os.path.lexists(directory):
-        hidden = build(directory, {name: data})
+        hidden = Hidden(directory)
         try:
-            return _core.tree_move(hidden, directory, tree_flags(),
-                                   timeout_ms())
+            return _core.tree_move(hidden.node({name: data}), directory,
+                                   tree_flags(), timeout_ms())
         except ExistsError:
             pass  # somebody has made the directory: below it, or the same node
         finally:
-            unbuild(hidden)
+            hidden.close()
     if kind_of(directory) != NOTHING:
         raise exists(directory)
     try:
@@ -250,11 +266,12 @@ def exists(directory):
 
 def replace(directory, documents):
     """A new node in the place of what is there, with all below it, in one step."""
-    hidden = build(directory, documents)
+    hidden = Hidden(directory)
     try:
-        _core.tree_replace(hidden, directory, tree_flags(), timeout_ms())
+        _core.tree_replace(hidden.node(documents), directory, tree_flags(),
+                           timeout_ms())
     finally:
-        unbuild(hidden)
+        hidden.close()
 
 
 def remove(directory):

@@ -13,11 +13,9 @@ Both in one transaction cannot be one instant, so that is refused.
 """
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import threading
-import uuid
 
 from .. import _core, _transaction
 from ..errors import (ConflictError, ExistsError, NotFoundError,
@@ -255,15 +253,8 @@ class _Tree:
     def __init__(self, store, path, replacing):
         self.path, self.replacing = path, replacing
         self.target = store._path(path)
-        above = os.path.dirname(self.target)
-        os.makedirs(above, exist_ok=True)
-        self.top = os.path.join(above, f".azr-new-{uuid.uuid4().hex}")
-        os.mkdir(self.top)
-        # held while this process lives: else it is rubbish, which others remove
-        self._lock = os.open(self.top, os.O_RDONLY | os.O_DIRECTORY)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        # not `top` itself, whose lock is held: making nodes takes such ones
-        self.store = HiddenStore(os.path.join(self.top, "built", "store"))
+        self._hidden = _documents.Hidden(self.target)
+        self.store = HiddenStore(os.path.join(self._hidden.inside, "store"))
         self.source = self.store._path(path)
 
     def holds(self, key):
@@ -273,7 +264,6 @@ class _Tree:
     def publish(self):
         """The one instant. Of a new node nobody else may have been faster."""
         self._close_arrays()
-        self._unlock()
         made = _documents.kind_of(self.source) != _documents.NOTHING
         if not made:
             if self.replacing:
@@ -309,19 +299,13 @@ class _Tree:
         """Handles of what is hidden, whose path leads nowhere from now on."""
         with _pipeline._places_lock:
             for key in list(_pipeline._places):
-                if key[0].startswith(self.top):
+                if key[0].startswith(self._hidden.top):
                     del _pipeline._places[key]
-
-    def _unlock(self):
-        if self._lock >= 0:
-            os.close(self._lock)
-        self._lock = -1
 
     def discard(self):
         """What was not published goes; after that nothing is left anyway."""
         self._close_arrays()
-        self._unlock()
-        _documents.unbuild(self.top)
+        self._hidden.close()
 
 
 def transaction(store, timeout=None) -> StoreTransaction:
