@@ -129,7 +129,10 @@ class StoreTransaction:
         if found is None:
             return data
         if _documents.is_array(name, found):
-            self._depend(store, directory)
+            shape = self._depend(store, directory)
+            if shape is not None and list(shape) != found["shape"]:
+                # resized since: what counts is what the commit looks at
+                return json.dumps({**found, "shape": list(shape)}).encode()
         elif self._documents and found.pop("consolidated_metadata", None):
             return json.dumps(found).encode()
         return data
@@ -137,12 +140,12 @@ class StoreTransaction:
     def _depend(self, store, directory):
         """The shape that is seen holds until the commit, or that fails."""
         if not os.path.exists(f"{directory}/.azr/state"):
-            return  # nobody of ours has written there
+            return None  # nobody of ours has written there
         try:
-            _documents.handle(directory, not store.read_only,
-                              self.running).shape(self.running.core)
+            return _documents.handle(directory, not store.read_only,
+                                     self.running).shape(self.running.core)
         except (NotFoundError, UnsupportedError):
-            pass
+            return None
 
     def put(self, store, key, name, data, change):
         path = key.rpartition("/")[0]

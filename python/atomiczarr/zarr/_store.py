@@ -26,7 +26,7 @@ from zarr.storage import LocalStore, StorePath
 from .. import _array, _core, _transaction
 from ..errors import ConflictError, NotFoundError, UnsupportedError
 from . import _callers, _documents
-from ._pipeline import AtomicCodecPipeline, _off_the_loop
+from ._pipeline import AtomicCodecPipeline, _off_the_loop, _option
 
 _REPLACING = 30  # seconds from a deletion to the document that replaces it
 _APPENDS = 32  # tries of an append that goes by zarr's own codecs
@@ -52,6 +52,8 @@ class AtomicStore(LocalStore):
 
     It pickles, and coordinates with the same directory in other processes.
     """
+
+    supports_partial_writes = False  # zarr 3.0 would write in place
 
     def __init__(self, root, *, read_only=False):
         super().__init__(os.fspath(root) if not isinstance(root, str) else root,
@@ -137,6 +139,9 @@ class AtomicStore(LocalStore):
             self, directory, name, value)
         await self._call(key, _put, value.to_bytes(), exclusive, change,
                          replacing)
+
+    async def set_partial_values(self, key_start_values):
+        raise NotImplementedError("a part of a chunk is not written by itself")
 
     async def delete(self, key):
         self._check_writable()
@@ -697,9 +702,9 @@ async def append_whole(array, original, data, axis):
 
 
 def _append(store, path, data, axis):
-    native = _array.Array(os.path.abspath(store.root), path, False,
-                          _documents.timeout_ms())
-    return native.append(data, axis)
+    flags = _core.OPEN_INSIST if _option("insist", False) else 0
+    return _array.Array(os.path.abspath(store.root), path, False,
+                        _documents.timeout_ms(), flags).append(data, axis)
 
 
 async def _append_by_zarr(array, original, data, axis):
