@@ -148,10 +148,10 @@ def _corrected(name, document, h):
     if name != ".zattrs":
         true["shape"] = list(h.shape(None))
     if name == ".zattrs":
-        true = json.loads(h.attributes())
+        true = json.loads(h.attributes(None))
     elif name == "zarr.json" and (document.get("attributes")
-                                  or h.attributes() != "{}"):
-        true["attributes"] = json.loads(h.attributes())
+                                  or h.attributes(None) != "{}"):
+        true["attributes"] = json.loads(h.attributes(None))
     return None if _same(true, document) else true
 
 
@@ -279,7 +279,7 @@ def replace(directory, documents):
 
 def remove(directory):
     """A node with all below it, in one step; or any directory."""
-    _core.tree_remove(directory, tree_flags(
+    _core.remove(directory, tree_flags(
         _core.TREE_RECURSIVE, _core.TREE_FORCE), timeout_ms())
 
 
@@ -336,11 +336,11 @@ def change_array(directory, name, document, change, running):
     def body(core):
         if shape is not None:
             _check_shape(directory, h, core, change.shape, shape)
-            _core.txn_resize(core, h, shape)
+            h.resize(shape, None, core)
         for k, v in new.items():
-            _core.txn_set_attribute(core, h, k, json_of(v))
+            h.attribute_set(k, json_of(v), None, core)
         for k in gone:
-            _core.txn_set_attribute(core, h, k, None)
+            h.attribute_set(k, None, None, core)
         return True
 
     if running is not None:
