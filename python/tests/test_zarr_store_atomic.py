@@ -202,6 +202,24 @@ def test_of_creators_one_wins_without(tmp_path):
     pytest.fail("zarr alone let one win: does this test see anything?")
 
 
+def open_one(number, gate, path):
+    store = AtomicStore(path)
+    gate.wait()
+    z = zarr.open_array(store, mode="a", path="a", shape=(12,), chunks=(4,),
+                        dtype="i4", fill_value=0, zarr_format=3)
+    z[2 * number:2 * number + 2] = number
+    g = zarr.open_group(store, mode="a", path="g", attributes={"by": number})
+    g.require_group("sub")
+    os._exit(0 if z.attrs.asdict() == {} else 3)
+
+
+def test_of_openers_all_have_the_same(tmp_path):
+    for k in range(10 if LONG else 2):
+        path = tmp_path / str(k)
+        assert together(6, open_one, path) == [0] * 6
+        assert array(AtomicStore(path))[:].tolist() == sorted([*range(6)] * 2)
+
+
 def replace_it(path, cls, stop):
     k = 0
     while not stop.is_set():

@@ -13,9 +13,11 @@ from __future__ import annotations
 import contextvars
 import functools
 
+from zarr.api import asynchronous
 from zarr.core.array import AsyncArray
 from zarr.core.attributes import Attributes
 from zarr.core.group import AsyncGroup
+from zarr.errors import ContainsArrayError, ContainsGroupError
 
 _change = contextvars.ContextVar("atomiczarr_change", default=None)
 
@@ -104,6 +106,30 @@ def _init(original):
     return __init__
 
 
+def _or_opened(place, name):
+    """Wrap a function that opens what is there, or else creates it: if another
+    one is faster it is there, and opened."""
+    original = getattr(place, name)
+
+    @functools.wraps(original)
+    async def method(*args, **kwargs):
+        try:
+            return await original(*args, **kwargs)
+        except (ContainsArrayError, ContainsGroupError):
+            store = args[0] if args else kwargs.get("store")
+            if not _may_open(store, kwargs.get("mode") or "a"):
+                raise
+        return await original(*args, **kwargs)
+
+    setattr(place, name, method)
+
+
+def _may_open(store, mode):
+    from ._store import AtomicStore
+    store = getattr(store, "store", store)  # of a group, or a StorePath
+    return mode == "a" and isinstance(store, AtomicStore)
+
+
 _noted(AsyncArray, "resize")
 _noted(AsyncArray, "update_attributes", lambda new_attributes: new_attributes)
 _noted(AsyncGroup, "update_attributes", lambda new_attributes: new_attributes)
@@ -112,3 +138,7 @@ _noted_attributes("__delitem__", lambda key: [key])
 _noted_attributes("put", lambda d: d)
 AsyncArray.append = _append(AsyncArray.append)
 AsyncArray.__init__ = _init(AsyncArray.__init__)
+for _name in ("open_array", "open_group"):
+    _or_opened(asynchronous, _name)
+for _name in ("require_array", "require_group"):
+    _or_opened(AsyncGroup, _name)
