@@ -8,8 +8,6 @@ import tempfile
 import numpy as np
 import pytest
 
-import atomiczarr as az
-
 zarr = pytest.importorskip("zarr", minversion="3")
 plugin = pytest.importorskip("atomiczarr.zarr")
 from zarr.core.buffer import cpu  # noqa: E402
@@ -26,7 +24,7 @@ def memory():
         yield pathlib.Path(path)
 
 
-# ------------------------------------------------ zarr.testing.store.StoreTests ---
+# -------------------------------------------- zarr.testing.store.StoreTests ---
 
 
 try:
@@ -83,7 +81,7 @@ if StoreTests is not None:
             assert await store.is_empty("")
 
 
-# ------------------------------------------- zarr.testing.stateful, strategies ---
+# ---------------------------------------- zarr.testing.stateful, strategies ---
 
 
 def settings(examples, steps=20):
@@ -136,7 +134,7 @@ def test_arrays_of_any_kind(memory):
     check()
 
 
-# ------------------------------------------------------------- as a LocalStore ---
+# ---------------------------------------------------------- as a LocalStore ---
 
 
 def test_what_it_is(tmp_path):

@@ -46,7 +46,7 @@ def together(n, fn, *args):
     return [p.exitcode for p in work]
 
 
-# ---------------------------------------------------------------- attributes ---
+# --------------------------------------------------------------- attributes ---
 
 
 @FORMATS
@@ -101,7 +101,7 @@ def test_attributes_of_processes_without(tmp_path):
     assert len(array(LocalStore(tmp_path)).attrs) < 32
 
 
-# -------------------------------------------------------------------- shapes ---
+# ------------------------------------------------------------------- shapes ---
 
 
 @FORMATS
@@ -174,7 +174,7 @@ def test_appends_of_processes_without(tmp_path):
     assert len(found) < 24
 
 
-# ------------------------------------------------------- creation, replacing ---
+# ------------------------------------------------------ creation, replacing ---
 
 
 def create_one(number, gate, cls, path):
@@ -279,7 +279,7 @@ def test_removal_and_consolidated_metadata(tmp_path):
     assert seen["a"].shape == (13,) and dict(seen["a"].attrs) == {"x": 1}
 
 
-# -------------------------------------------------------------- transactions ---
+# ------------------------------------------------------------- transactions ---
 
 
 @pytest.fixture
@@ -507,7 +507,7 @@ def test_a_killed_program_without(store):
     pytest.fail("zarr alone was never cut short: does this test see anything?")
 
 
-# -------------------------------------------------------------- whole programs ---
+# ----------------------------------------------------------- whole programs ---
 
 
 def dataset(xr, first, stop):

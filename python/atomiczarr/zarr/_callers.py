@@ -25,7 +25,7 @@ _change = contextvars.ContextVar("atomiczarr_change", default=None)
 class Change:
     """What an array or group knew before a change, and what is to change."""
 
-    __slots__ = ("path", "shape", "attributes", "touched", "chunks", "dtype")
+    __slots__ = ("path", "shape", "attributes", "touched")
 
     def __init__(self, node, touched=()):
         metadata = node.metadata

@@ -229,7 +229,7 @@ class HiddenStore(AtomicStore):
     """What a transaction builds, before it comes into place."""
 
 
-# ----------------------------------------------------------------- keys, chunks ---
+# ------------------------------------------------------------- keys, chunks ---
 
 
 def _array_above(path):
@@ -298,7 +298,7 @@ def _one_chunk(fn):
     return found[0]
 
 
-# ------------------------------------------------------------------ operations ---
+# --------------------------------------------------------------- operations ---
 
 
 def _range(byte_range):
@@ -577,9 +577,10 @@ class _Replaced:
         return self.done or time.monotonic() - self.since > _REPLACING
 
     def holds(self, store, key):
-        return not self.is_over() and os.path.abspath(store.root) == self.root and (
-            not self.path or key == self.path
-            or key.startswith(self.path + "/"))
+        if self.is_over() or os.path.abspath(store.root) != self.root:
+            return False
+        return not self.path or key == self.path \
+            or key.startswith(self.path + "/")
 
 
 def _being_replaced(store, key):
@@ -620,7 +621,7 @@ def _cut_by_resize(store, key):
             and (not change.path or key.startswith(change.path + "/")))
 
 
-# -------------------------------------------------------------------- arrays ---
+# ------------------------------------------------------------------- arrays ---
 
 
 class StorePipeline(AtomicCodecPipeline):
