@@ -502,7 +502,7 @@ def test_a_killed_program_without(store):
             if not is_whole(killed(LocalStore(store.root), "half",
                                    0.1 + 0.037 * k)):
                 return
-        except ValueError:  # half a chunk: zarr 3.0 writes them in place
+        except (ValueError, RuntimeError):  # half a chunk: zarr 3.0
             return
     pytest.fail("zarr alone was never cut short: does this test see anything?")
 
