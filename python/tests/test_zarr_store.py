@@ -191,6 +191,21 @@ def test_chunks_by_their_keys(tmp_path, zarr_format):
     assert z[:].tolist() == [1] * 4 + [0] * 4
 
 
+def test_chunks_of_length_zero(tmp_path):
+    """zarr makes them for arrays without elements; for the library they are
+    damaged."""
+    zarr.create_array(plugin.AtomicStore(tmp_path), name="a", shape=(0, 4),
+                      chunks=(1, 4), dtype="i4")
+    path = tmp_path / "a/zarr.json"
+    path.write_text(path.read_text().replace("1,", "0,"))
+    one, two = [zarr.open_array(plugin.AtomicStore(tmp_path), path="a")
+                for _ in range(2)]
+    one.attrs["x"] = 1
+    two.attrs["y"] = 2
+    assert dict(zarr.open_array(plugin.AtomicStore(tmp_path),
+                                path="a").attrs) == {"x": 1, "y": 2}
+
+
 def test_what_is_the_library_s_own_is_hidden(tmp_path):
     store = plugin.AtomicStore(tmp_path)
     z = zarr.create_array(store, name="a", shape=(8,), chunks=(4,), dtype="i4")

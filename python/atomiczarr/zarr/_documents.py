@@ -12,7 +12,7 @@ import uuid
 from zarr.errors import ContainsArrayError, ContainsGroupError
 
 from .. import _core, _transaction
-from ..errors import (ConflictError, ExistsError, NotFoundError,
+from ..errors import (ConflictError, CorruptError, ExistsError, NotFoundError,
                       UnsupportedError, make)
 from . import _pipeline
 
@@ -132,7 +132,7 @@ def read(directory, name, read_only):
             # opened for writing it finishes what the dead have left
             h = handle(directory, k > 1 and not read_only)
             true = _corrected(name, document, h)
-        except (NotFoundError, UnsupportedError):
+        except (CorruptError, NotFoundError, UnsupportedError):
             return data
         if true is None:
             return data
@@ -330,8 +330,13 @@ def change_array(directory, name, document, change, running):
     if shape == tuple(change.shape):
         shape = None
     if shape is None and not new and not gone:
-        return
-    h = handle(directory, True, running)
+        return None
+    try:
+        h = handle(directory, True, running)
+    except CorruptError:
+        if running is not None:
+            raise
+        return _change_text(directory, name, change, shape, new, gone)
 
     def body(core):
         if shape is not None:
@@ -344,9 +349,30 @@ def change_array(directory, name, document, change, running):
         return True
 
     if running is not None:
-        body(running.core)
-    else:
-        _core.run(_again(body), timeout_ms())
+        return body(running.core)
+    return _core.run(_again(body), timeout_ms())
+
+
+def _change_text(directory, name, change, shape, new, gone):
+    """The same for a document that the library takes for damaged and zarr does
+    not, as of an array with chunks of length 0, which has no elements: under the
+    lock of its directory."""
+    lock = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        path = os.path.join(directory, name)
+        now = parse(name, read_file(path) or b"{}")
+        if shape is not None:
+            if tuple(now["shape"]) != tuple(change.shape):
+                raise conflict(f"'{directory}' was resized by another one")
+            now["shape"] = list(shape)
+        if name == ".zattrs":
+            now = merged(now, new, gone)
+        elif name == "zarr.json":
+            now["attributes"] = merged(attributes_of(name, now), new, gone)
+        put(path, json.dumps(now).encode())
+    finally:
+        os.close(lock)
 
 
 def _again(body):

@@ -18,7 +18,7 @@ import os
 import threading
 
 from .. import _core, _transaction
-from ..errors import (ConflictError, ExistsError, NotFoundError,
+from ..errors import (ConflictError, CorruptError, ExistsError, NotFoundError,
                       UnsupportedError, unsupported)
 from . import _documents, _pipeline
 from ._store import AtomicStore, HiddenStore, _list, put_document
@@ -144,7 +144,7 @@ class StoreTransaction:
         try:
             return _documents.handle(directory, not store.read_only,
                                      self.running).shape(self.running.core)
-        except (NotFoundError, UnsupportedError):
+        except (CorruptError, NotFoundError, UnsupportedError):
             return None
 
     def put(self, store, key, name, data, change):

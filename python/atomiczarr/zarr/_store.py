@@ -24,7 +24,8 @@ from zarr.core.buffer import Buffer, default_buffer_prototype
 from zarr.storage import LocalStore, StorePath
 
 from .. import _array, _core, _transaction
-from ..errors import ConflictError, NotFoundError, UnsupportedError
+from ..errors import (ConflictError, CorruptError, NotFoundError,
+                      UnsupportedError)
 from . import _callers, _documents
 from ._pipeline import AtomicCodecPipeline, _off_the_loop, _option
 
@@ -277,7 +278,7 @@ def _chunk(path, writing, running):
     try:
         h = _documents.handle(directory, writing or running is not None,
                               running)
-    except (NotFoundError, UnsupportedError):
+    except (CorruptError, NotFoundError, UnsupportedError):
         return None
     coordinates = _coordinates(h, directory, path)
     return None if coordinates is None else (h, coordinates)
