@@ -33,6 +33,7 @@ from zarr.registry import register_pipeline
 from zarr.storage import LocalStore, StorePath
 
 from .. import _array, _core, _transaction
+from . import _opaque
 from .._selection import Box, Points
 from .._values import DTYPES
 from ..errors import UnsupportedError, make, unsupported
@@ -102,10 +103,16 @@ class AtomicCodecPipeline(CodecPipeline):
         batch = list(batch_info)
         if not _ours(batch):
             return await self._stock.read(batch, out, drop_axes)
+        drop_axes = tuple(drop_axes)
         try:
-            return await _off_the_loop(_read, batch, out, tuple(drop_axes))
+            found = await _off_the_loop(
+                _read, batch, out, drop_axes,
+                _opaque.Codecs(self._stock, asyncio.get_running_loop()))
         except _Other:
             return await self._stock.read(batch, out, drop_axes)
+        if isinstance(found, _opaque.Chunks):  # a snapshot, to be decoded
+            return await self._stock.read(found.batch(batch), out, drop_axes)
+        return found
 
     async def write(self, batch_info, value, drop_axes=()):
         batch = list(batch_info)
@@ -114,7 +121,9 @@ class AtomicCodecPipeline(CodecPipeline):
         if not _ours(batch):
             return await self._stock.write(batch, value, drop_axes)
         try:
-            return await _off_the_loop(_write, batch, value, tuple(drop_axes))
+            return await _off_the_loop(
+                _write, batch, value, tuple(drop_axes),
+                _opaque.Codecs(self._stock, asyncio.get_running_loop()))
         except _Other:
             return await self._stock.write(batch, value, drop_axes)
 
@@ -221,7 +230,7 @@ class _Place:
     """An array's directory, open. `_Running.handle` takes it as an `Array`."""
 
     __slots__ = ("_dir", "_key", "_h", "read_only", "signature", "chunks",
-                 "dtype", "separator", "lead", "rank")
+                 "dtype", "separator", "lead", "rank", "opaque")
 
     def __init__(self, directory, flags):
         self._dir = directory
@@ -235,7 +244,8 @@ class _Place:
         info = self._h.info()
         self.chunks = info["chunks"]
         self.rank = len(self.chunks)
-        self.dtype = DTYPES[info["dtype"]]
+        self.opaque = info["opaque"]  # why C cannot code it; "": it can
+        self.dtype = None if self.opaque else DTYPES[info["dtype"]]
         self.separator = info["separator"]
         self.lead = 1 if info["key_encoding"] == "d" else 0
 
@@ -316,7 +326,7 @@ def _place(batch, writing):
     directory, array = _directory(os.path.abspath(store.root), first,
                                   len(spec.shape))
     running = _transaction._current.get()
-    flags = 0
+    flags = _core.OPEN_OPAQUE
     if not store.read_only and (writing or running is not None):
         flags |= _core.OPEN_WRITE
     if _option("insist", False):
@@ -325,6 +335,10 @@ def _place(batch, writing):
         flags |= _core.OPEN_WRITE_EMPTY
     try:
         place = _open(directory, flags)
+        if place.opaque and place.read_only and not store.read_only and \
+                os.access(f"{directory}/.azr/state", os.W_OK):
+            # who is disturbed too often has to be able to take locks
+            place = _open(directory, flags | _core.OPEN_WRITE)
     except UnsupportedError as e:
         _refused(e, directory)
     if tuple(place.chunks) != tuple(spec.shape):
@@ -477,11 +491,13 @@ def _squeezed(values, drop_axes):
     return values.squeeze(axis=drop_axes) if drop_axes else values
 
 
-def _read(batch, out, drop_axes):
+def _read(batch, out, drop_axes, codecs):
     if not batch:
         return ()
     place, coords = _place(batch, False)
     operation = _Operation(place)
+    if place.opaque:
+        return _opaque.read(operation, batch, coords, out, drop_axes, codecs)
     joined = None if drop_axes else _join(batch, coords, place.chunks)
     if joined is not None:
         _read_box(operation, *joined, out, batch[0][1])
@@ -545,9 +561,12 @@ def _statuses(batch):
 # ----------------------------------------------------------------- writing ---
 
 
-def _write(batch, value, drop_axes):
+def _write(batch, value, drop_axes, codecs):
     place, coords = _place(batch, True)
     operation = _Operation(place)
+    if place.opaque:
+        _opaque.write(operation, batch, coords, value, drop_axes, codecs)
+        return
     values = np.asarray(value.as_numpy_array())
     if values.dtype != place.dtype:
         values = values.astype(place.dtype)
