@@ -27,13 +27,15 @@ _IN_PARTS = 2     # so many times; then they are read whole, at one look
 
 
 class Codecs:
-    """zarr's own pipeline and the loop that it runs on."""
+    """zarr's own pipeline, the loop that it runs on, and threads for what it
+    waits for: those of zarr, which codecs need, must not fill with waits."""
 
-    __slots__ = ("stock", "loop")
+    __slots__ = ("stock", "loop", "threads")
 
-    def __init__(self, stock, loop):
+    def __init__(self, stock, loop, threads):
         self.stock = stock
         self.loop = loop
+        self.threads = threads
 
     def run(self, coroutine):
         """Its result, for a thread that is not the loop's."""
@@ -69,7 +71,9 @@ class _Chunk:
         return prototype.buffer.from_bytes(_cut(self.data, byte_range))
 
     def set_sync(self, value):
-        self.data = memoryview(value.as_numpy_array()).cast("B")
+        data = np.ascontiguousarray(value.as_numpy_array())
+        # without bytes there is nothing to cast
+        self.data = memoryview(data).cast("B") if data.size else b""
         self.changed = True
 
     def delete_sync(self):
@@ -94,9 +98,10 @@ class _Parts:
     """A stored chunk of which parts are read when they are asked for, inside the
     transaction that will tell whether they are of one object."""
 
-    __slots__ = ("core", "h", "index", "lock")
+    __slots__ = ("core", "h", "index", "lock", "codecs")
 
-    def __init__(self, core, h, index, lock):
+    def __init__(self, core, h, index, lock, codecs):
+        self.codecs = codecs
         self.core = core
         self.h = h
         self.index = index
@@ -114,7 +119,8 @@ class _Parts:
             offset = byte_range.offset
         elif isinstance(byte_range, SuffixByteRequest):
             offset, most = -byte_range.suffix, byte_range.suffix
-        data = await asyncio.to_thread(self._fetch, offset, most)
+        data = await self.codecs.loop.run_in_executor(
+            self.codecs.threads, self._fetch, offset, most)
         if data is None:
             return None
         return (prototype or default_buffer_prototype()).buffer.from_bytes(data)
@@ -222,7 +228,8 @@ def read(operation, batch, coords, out, drop_axes, codecs):
         if not large:
             return chunks
         for k in large:
-            chunks.list[k] = _Parts(core, operation.h, tuple(coords[k]), lock)
+            chunks.list[k] = _Parts(core, operation.h, tuple(coords[k]), lock,
+                                     codecs)
         return codecs.run(codecs.stock.read(chunks.batch(batch), out,
                                             drop_axes))
 

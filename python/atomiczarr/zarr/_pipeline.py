@@ -99,15 +99,18 @@ class AtomicCodecPipeline(CodecPipeline):
     async def encode(self, chunk_arrays_and_specs):
         return await self._stock.encode(chunk_arrays_and_specs)
 
+    def _codecs(self):
+        return _opaque.Codecs(self._stock, asyncio.get_running_loop(),
+                              _pool("part"))
+
     async def read(self, batch_info, out, drop_axes=()):
         batch = list(batch_info)
         if not _ours(batch):
             return await self._stock.read(batch, out, drop_axes)
         drop_axes = tuple(drop_axes)
         try:
-            found = await _off_the_loop(
-                _read, batch, out, drop_axes,
-                _opaque.Codecs(self._stock, asyncio.get_running_loop()))
+            found = await _off_the_loop(_read, batch, out, drop_axes,
+                                        self._codecs())
         except _Other:
             return await self._stock.read(batch, out, drop_axes)
         if isinstance(found, _opaque.Chunks):  # a snapshot, to be decoded
@@ -121,9 +124,8 @@ class AtomicCodecPipeline(CodecPipeline):
         if not _ours(batch):
             return await self._stock.write(batch, value, drop_axes)
         try:
-            return await _off_the_loop(
-                _write, batch, value, tuple(drop_axes),
-                _opaque.Codecs(self._stock, asyncio.get_running_loop()))
+            return await _off_the_loop(_write, batch, value, tuple(drop_axes),
+                                       self._codecs())
         except _Other:
             return await self._stock.write(batch, value, drop_axes)
 
