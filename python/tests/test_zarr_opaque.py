@@ -147,7 +147,8 @@ def make(path, kind, name):
     with zarr.config.set({"codec_pipeline.path": name}):
         try:
             return zarr.create_array(path, **o)
-        except (TypeError, ValueError, NotImplementedError, ImportError) as e:
+        except (TypeError, ValueError, KeyError, NotImplementedError,
+                ImportError) as e:
             pytest.skip(f"this zarr creates no such array: {e}"[:200])
 
 
@@ -169,7 +170,8 @@ def values_for(z, rng, shape):
 
 def both(z, y, call):
     """Done to both. What zarr's own pipeline cannot do (3.1 some orthogonal
-    selections of shards) fails with ours alike, and changes nothing."""
+    selections of shards, 3.0 parts of shards in shards) fails with ours alike, and
+    changes nothing."""
     before = files(y.store.root)
     try:
         found = call(y)
@@ -234,15 +236,31 @@ def test_the_same_as_zarr(tmp_path, kind):
         assert np.asarray(a).dtype == np.asarray(b).dtype
         np.testing.assert_array_equal(a, b)
 
-    same(z[...], y[...])  # nothing but the fill value
+    def agree(read):
+        found = both(z, y, read)
+        if found is not None:
+            same(*found)
+
+    def whole(x):
+        return x[...]
+
+    agree(whole)  # nothing but the fill value
+    done = 0
     for name, s in SELECTIONS:
-        shape = np.shape(getattr(y, f"get_{name}_selection")(s))
+        def get(x):
+            return getattr(x, f"get_{name}_selection")(s)
+
+        found = both(z, y, get)
+        if found is None:
+            continue
+        shape = np.shape(found[1])
         value = values_for(z, rng, shape)
         both(z, y, lambda x: getattr(x, f"set_{name}_selection")(
             s, value if shape else value[()]))
-        same(z[...], y[...])
-        same(getattr(z, f"get_{name}_selection")(s),
-             getattr(y, f"get_{name}_selection")(s))
+        agree(whole)
+        agree(get)
+        done += 1
+    assert done >= 2
     ours, theirs = files(tmp_path / "ours"), files(tmp_path / "theirs")
     assert ours.keys() == theirs.keys()
     assert [k for k in ours if ours[k] != theirs[k]] == []
