@@ -33,6 +33,7 @@ from zarr.registry import register_pipeline
 from zarr.storage import LocalStore, StorePath
 
 from .. import _array, _core, _transaction
+from . import _opaque
 from .._selection import Box, Points
 from .._values import DTYPES
 from ..errors import UnsupportedError, make, unsupported
@@ -98,14 +99,23 @@ class AtomicCodecPipeline(CodecPipeline):
     async def encode(self, chunk_arrays_and_specs):
         return await self._stock.encode(chunk_arrays_and_specs)
 
+    def _codecs(self):
+        return _opaque.Codecs(self._stock, asyncio.get_running_loop(),
+                              _pool("part"))
+
     async def read(self, batch_info, out, drop_axes=()):
         batch = list(batch_info)
         if not _ours(batch):
             return await self._stock.read(batch, out, drop_axes)
+        drop_axes = tuple(drop_axes)
         try:
-            return await _off_the_loop(_read, batch, out, tuple(drop_axes))
+            found = await _off_the_loop(_read, batch, out, drop_axes,
+                                        self._codecs())
         except _Other:
             return await self._stock.read(batch, out, drop_axes)
+        if isinstance(found, _opaque.Chunks):  # a snapshot, to be decoded
+            return await self._stock.read(found.batch(batch), out, drop_axes)
+        return found
 
     async def write(self, batch_info, value, drop_axes=()):
         batch = list(batch_info)
@@ -114,7 +124,8 @@ class AtomicCodecPipeline(CodecPipeline):
         if not _ours(batch):
             return await self._stock.write(batch, value, drop_axes)
         try:
-            return await _off_the_loop(_write, batch, value, tuple(drop_axes))
+            return await _off_the_loop(_write, batch, value, tuple(drop_axes),
+                                       self._codecs())
         except _Other:
             return await self._stock.write(batch, value, drop_axes)
 
@@ -221,7 +232,7 @@ class _Place:
     """An array's directory, open. `_Running.handle` takes it as an `Array`."""
 
     __slots__ = ("_dir", "_key", "_h", "read_only", "signature", "chunks",
-                 "dtype", "separator", "lead", "rank")
+                 "dtype", "separator", "lead", "rank", "opaque")
 
     def __init__(self, directory, flags):
         self._dir = directory
@@ -235,7 +246,8 @@ class _Place:
         info = self._h.info()
         self.chunks = info["chunks"]
         self.rank = len(self.chunks)
-        self.dtype = DTYPES[info["dtype"]]
+        self.opaque = info["opaque"]  # why C cannot code it; "": it can
+        self.dtype = None if self.opaque else DTYPES[info["dtype"]]
         self.separator = info["separator"]
         self.lead = 1 if info["key_encoding"] == "d" else 0
 
@@ -316,7 +328,7 @@ def _place(batch, writing):
     directory, array = _directory(os.path.abspath(store.root), first,
                                   len(spec.shape))
     running = _transaction._current.get()
-    flags = 0
+    flags = _core.OPEN_OPAQUE
     if not store.read_only and (writing or running is not None):
         flags |= _core.OPEN_WRITE
     if _option("insist", False):
@@ -325,6 +337,10 @@ def _place(batch, writing):
         flags |= _core.OPEN_WRITE_EMPTY
     try:
         place = _open(directory, flags)
+        if place.opaque and place.read_only and not store.read_only and \
+                os.access(f"{directory}/.azr/state", os.W_OK):
+            # who is disturbed too often has to be able to take locks
+            place = _open(directory, flags | _core.OPEN_WRITE)
     except UnsupportedError as e:
         _refused(e, directory)
     if tuple(place.chunks) != tuple(spec.shape):
@@ -363,56 +379,80 @@ def _tuple(selection):
     return selection if isinstance(selection, tuple) else (selection,)
 
 
-def _parts(item, coords, chunks):
-    """A chunk's part of a box: for each dimension the first element, the step,
-    the count and the place in the result (None: it is not in it). None if the
-    selection is of another kind."""
-    selection, into = _tuple(item[2]), iter(_tuple(item[3]))
-    if len(selection) != len(chunks):
-        return None
-    parts = []
-    for s, c, n in zip(selection, coords, chunks):
-        if isinstance(s, slice):
-            first, stop, step = s.indices(n)
-            at = next(into, None)
-            if step < 1 or not isinstance(at, slice) \
-                    or at.step not in (None, 1) or at.start is None:
-                return None
-            parts.append((c * n + first, step, len(range(first, stop, step)),
-                          at.start))
-        elif isinstance(s, (int, np.integer)) and not isinstance(s, bool):
-            parts.append((c * n + int(s), 1, 1, None))
-        else:
+def _part(s, at, c, n):
+    """What chunk `c` of length `n` gives to a box, in one dimension: the element
+    of the array that stands at 0 of the result (it may lie before the array), the
+    step, the place in the result, and the end there. `at` None: the dimension is
+    not in the result. None: the selection is of another kind."""
+    if isinstance(s, slice):
+        first, stop, step = s.indices(n)
+        if step < 1 or not isinstance(at, slice) \
+                or at.step not in (None, 1) or at.start is None:
             return None
-    return parts if next(into, None) is None else None
+        place = at.start
+        return (c * n + first - step * place, step, place,
+                place + len(range(first, stop, step)))
+    return c * n + int(s), 1, 0, 1
+
+
+def _is_number(s):
+    return isinstance(s, (int, np.integer)) and not isinstance(s, bool)
 
 
 def _join(batch, coords, chunks):
     """All chunks' parts as (one box, where it stands in the result), or None."""
-    base, low, high, size = None, [], [], 0
+    rank = len(chunks)
+    seen = [{} for _ in chunks]  # coordinate: (selection, place, part)
+    size = 0
     for item, c in zip(batch, coords):
-        parts = _parts(item, c, chunks)
-        if parts is None:
+        selection, into = _tuple(item[2]), _tuple(item[3])
+        if len(selection) != rank:
             return None
-        # what the element at 0 of the result would be, and its step
-        here = [(first - step * (at or 0), step, at is not None)
-                for first, step, _, at in parts]
-        places = [at or 0 for _, _, _, at in parts]
-        ends = [a + n for a, (_, _, n, _) in zip(places, parts)]
-        if base is None:
-            base, low, high = here, places, ends
-        elif here != base:
+        k, count = 0, 1
+        for d in range(rank):
+            s, at = selection[d], None
+            if isinstance(s, slice):
+                if k == len(into):
+                    return None
+                at = into[k]
+                k += 1
+            elif not _is_number(s):
+                return None
+            known = seen[d].get(c[d])
+            if known is None:
+                part = _part(s, at, c[d], chunks[d])
+                if part is None:
+                    return None
+                seen[d][c[d]] = known = s, at, part
+            elif known[0] is not s and known[0] != s or \
+                    known[1] is not at and known[1] != at:
+                return None
+            count *= known[2][3] - known[2][2]
+        if k != len(into):
             return None
-        low = list(map(min, low, places))
-        high = list(map(max, high, ends))
-        size += math.prod([n for _, _, n, _ in parts])
-    count = tuple([b - a for a, b in zip(low, high)])
+        size += count
+    return _box(seen, batch[0], size)
+
+
+def _box(seen, item, size):
+    """The box of all these parts, if they are of one and fill it: those of
+    different chunks have no element in common."""
+    start, count, steps, into = [], [], [], []
+    for d in seen:
+        parts = [part for _, _, part in d.values()]
+        base, step = parts[0][:2]
+        if any([p[0] != base or p[1] != step for p in parts]):
+            return None
+        low = min([p[2] for p in parts])
+        start.append(base + step * low)
+        count.append(max([p[3] for p in parts]) - low)
+        steps.append(step)
+        into.append(slice(low, low + count[-1]))
     if size != math.prod(count):
         return None
-    start = tuple([b + step * a for (b, step, _), a in zip(base, low)])
-    keep = [k for _, _, k in base]
-    into = tuple([slice(a, b) for a, b, k in zip(low, high, keep) if k])
-    return (Box(start, count, tuple([b[1] for b in base]), None, keep, True),
+    keep = [isinstance(s, slice) for s in _tuple(item[2])]
+    into = tuple([s for s, k in zip(into, keep) if k])
+    return (Box(tuple(start), tuple(count), tuple(steps), None, keep, True),
             into + (Ellipsis,))
 
 
@@ -477,11 +517,13 @@ def _squeezed(values, drop_axes):
     return values.squeeze(axis=drop_axes) if drop_axes else values
 
 
-def _read(batch, out, drop_axes):
+def _read(batch, out, drop_axes, codecs):
     if not batch:
         return ()
     place, coords = _place(batch, False)
     operation = _Operation(place)
+    if place.opaque:
+        return _opaque.read(operation, batch, coords, out, drop_axes, codecs)
     joined = None if drop_axes else _join(batch, coords, place.chunks)
     if joined is not None:
         _read_box(operation, *joined, out, batch[0][1])
@@ -545,9 +587,12 @@ def _statuses(batch):
 # ----------------------------------------------------------------- writing ---
 
 
-def _write(batch, value, drop_axes):
+def _write(batch, value, drop_axes, codecs):
     place, coords = _place(batch, True)
     operation = _Operation(place)
+    if place.opaque:
+        _opaque.write(operation, batch, coords, value, drop_axes, codecs)
+        return
     values = np.asarray(value.as_numpy_array())
     if values.dtype != place.dtype:
         values = values.astype(place.dtype)
