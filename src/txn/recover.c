@@ -214,9 +214,9 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     return AZR_OK;
 }
 
-static bool is_strict(azri_domain *d, uint32_t i)
+static bool is_strict(azri_domain *d, uint32_t i, uint64_t word)
 {
-    return azri_row_of_this_boot(azri_domain_state(d), i) ||
+    return azri_row_of_this_boot(azri_domain_state(d), i, word) ||
            azri_domain_durability(d) == AZR_DURABILITY_POWER;
 }
 
@@ -229,6 +229,17 @@ static int fail_record_gone(uint32_t i, azr_error *err)
                          i);
 }
 
+/* [F-again] `power`: the parts of a COMMITTED row were on the disk before its word
+ * could be; others stand in it only after it was cleared, and what it renamed was on
+ * the disk before that. */
+static bool is_over(azri_domain *d, uint32_t i, uint64_t word, int rc)
+{
+    return rc == AZR_ECORRUPT && AZRI_GUARD(TAKEN_AGAIN) &&
+           azri_word_state(word) == AZRI_COMMITTED &&
+           azri_domain_durability(d) == AZR_DURABILITY_POWER &&
+           azri_row_taken_again(azri_domain_state(d), i, word);
+}
+
 /* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
 static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
                       azr_recovery *count, azr_error *err)
@@ -236,7 +247,7 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
     uint64_t id = azri_word_id(word);
     azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
-    bool strict = is_strict(d, i);
+    bool strict = is_strict(d, i, word);
     int rc = azri_intent_read(&in, d, i, word, true, &why);
 
     if (rc == AZR_OK)
@@ -244,7 +255,7 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
     else if (rc == AZR_ENOTFOUND && strict &&
              azri_word_state(word) == AZRI_PREPARED)
         rc = fail_record_gone(i, &why);
-    else if (rc == AZR_ENOTFOUND && strict) {
+    else if (strict && (rc == AZR_ENOTFOUND || is_over(d, i, word, rc))) {
         /* the record goes last: it was finished */
         clear_row(d, i, id);
         count->finished++;
@@ -646,7 +657,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (rc == AZR_OK)
         rc = azri_intent_ref(&home, &in, 0, &why);
     azri_intent_dispose(&in);
-    if (rc == AZR_ECORRUPT && !is_strict(d, i)) {
+    if (rc == AZR_ECORRUPT && !is_strict(d, i, word)) {
         give_up(d, i, azri_word_id(word), count, &why);
         return AZR_OK;
     }

@@ -171,7 +171,7 @@ static const uint8_t *floor_sector(const cut *c, const disk_event *e)
     return copy;
 }
 
-static const uint8_t *garbage(void)
+static const uint8_t *garbage_sector(void)
 {
     static uint8_t g[DISK_SECTOR];
 
@@ -209,10 +209,10 @@ static void add_version(cut *c, uint32_t k)
 
     if (p->count == 1 && e->kind == DISK_DATA) {
         p->bytes[0] = floor_sector(c, e);
-        if (is_virgin(c, e)) {
+        if (c->garbage && is_virgin(c, e)) {
             disk_event g = *e;
 
-            g.bytes = garbage();
+            g.bytes = garbage_sector();
             version_add(p, &g, k);
         }
     } else if (p->count == 1) {
@@ -235,9 +235,10 @@ static void add_names(cut *c, uint32_t k)
     p->count = 2;
 }
 
-void cut_make(cut *c, const disk_log *log, uint32_t at)
+void cut_make(cut *c, const disk_log *log, uint32_t at, bool garbage)
 {
     memset(c, 0, sizeof *c);
+    c->garbage = garbage;
     c->log = log;
     c->at = at;
     c->part = disk_take(CUT_PARTS * sizeof *c->part);

@@ -35,13 +35,15 @@ typedef struct cut {
     bool *synced;        /* per event */
     disk_content *floor; /* per inode: what was synced of it */
     uint32_t inodes, names;
+    bool garbage;
     double states; /* how many there are */
 } cut;
 
 /* A choice: a version for each part. */
 typedef uint8_t cut_choice[CUT_PARTS];
 
-void cut_make(cut *c, const disk_log *log, uint32_t at);
+/* garbage: what was never written on the disk may read as such. */
+void cut_make(cut *c, const disk_log *log, uint32_t at, bool garbage);
 disk_image cut_image(const cut *c, const uint8_t *choice);
 /* What is lost, for people. */
 void cut_text(char *out, size_t nbytes, const cut *c, const uint8_t *choice);
