@@ -229,13 +229,14 @@ static int fail_record_gone(uint32_t i, azr_error *err)
                          i);
 }
 
-/* [F-again] `power`: the parts of a COMMITTED row were on the disk before its word
+/* [F-again] `power`: the parts of a COMMITTED or PREPARED row were on the disk before its word
  * could be; others stand in it only after it was cleared, and what it renamed was on
  * the disk before that. */
 static bool is_over(azri_domain *d, uint32_t i, uint64_t word, int rc)
 {
     return rc == AZR_ECORRUPT && AZRI_GUARD(TAKEN_AGAIN) &&
-           azri_word_state(word) == AZRI_COMMITTED &&
+           (azri_word_state(word) == AZRI_COMMITTED ||
+            azri_word_state(word) == AZRI_PREPARED) &&
            azri_domain_durability(d) == AZR_DURABILITY_POWER &&
            azri_row_taken_again(azri_domain_state(d), i, word);
 }
@@ -278,6 +279,25 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
 
 /* -------------------------------------------------------- several arrays --- */
 
+/* A PREPARED or COMMITTED row of a committed transaction, whose parts do not match
+ * its word. */
+static int finish_torn(azri_domain *o, uint32_t row, uint64_t word, int rc,
+                       azr_error *why, azr_recovery *count, azr_error *err)
+{
+    if (is_over(o, row, word, rc)) {
+        clear_row(o, row, azri_word_id(word));
+        count->finished++;
+        return AZR_OK;
+    }
+    if (rc == AZR_ECORRUPT && !is_strict(o, row, word)) {
+        give_up(o, row, azri_word_id(word), count, why);
+        return AZR_OK;
+    }
+    if (err && err->code == 0)
+        *err = *why;
+    return rc;
+}
+
 static int check_home(const azri_intent *in, const azri_domain *o, uint32_t row,
                       azri_domain *home, uint32_t home_row, azr_error *err)
 {
@@ -302,17 +322,24 @@ static int tell_other(azri_domain *o, uint32_t row, uint64_t id,
                       azri_domain *home, uint32_t home_row, azr_recovery *count,
                       azr_error *err)
 {
+    const uint64_t word = azri_word(id, AZRI_PREPARED);
     _Atomic uint64_t *p = azri_state_word(azri_domain_state(o), row);
+    azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
     int rc;
 
     (void)count;
-    if (atomic_load(p) != azri_word(id, AZRI_PREPARED))
+    if (atomic_load(p) != word)
         return AZR_OK;
     /* a record that is gone would pass for a finished one from then on */
-    rc = azri_intent_read(&in, o, row, azri_word(id, AZRI_PREPARED), true, err);
+    rc = azri_intent_read(&in, o, row, word, true, &why);
     if (rc == AZR_ENOTFOUND)
-        rc = fail_record_gone(row, err);
+        rc = fail_record_gone(row, &why);
+    if (rc == AZR_ECORRUPT &&
+        (is_over(o, row, word, rc) || !is_strict(o, row, word)))
+        return AZR_OK; /* finish_other clears it, or gives it up */
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
     if (rc == AZR_OK)
         rc = check_home(&in, o, row, home, home_row, err);
     azri_intent_dispose(&in);
@@ -328,6 +355,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
 {
     const azri_state *s = azri_domain_state(o);
     uint64_t word = atomic_load(azri_state_word(s, row)), home_word;
+    azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
     int rc;
 
@@ -340,9 +368,9 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
         azri_ignore(roll_back(o, row, word, count));
         return AZR_OK;
     }
-    rc = azri_intent_read(&in, o, row, word, false, err);
-    if (rc < 0)
-        return rc;
+    rc = azri_intent_read(&in, o, row, word, false, &why);
+    if (rc < 0) /* as if it were met alone */
+        return finish_torn(o, row, word, rc, &why, count, err);
     rc = check_home(&in, o, row, home, home_row, err);
     if (rc < 0)
         return rc;

@@ -112,7 +112,8 @@ static void look_for_debris(const char *path, bool is_dir, size_t nbytes,
     if (is_dir && !strstr(path, ".azr-trash") && !strstr(path, "/snap/"))
         return;
     if (!is_in(path, ".azr/tx/") && !strstr(path, ".azr-trash") &&
-        !strstr(path, "/snap/") && !strstr(base, ".renew"))
+        !strstr(path, "/snap/") &&
+        (!strstr(base, ".renew") || strstr(base, ".partial")))
         return;
     if (d->found++ == 0)
         (void)snprintf(d->first, sizeof d->first, "%.150s", path);
