@@ -2,6 +2,8 @@
 /* Registers, images, the live disk and its log. */
 #include "power/disk_local.h"
 
+#include "os/file.h"
+
 #include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -568,11 +570,7 @@ void disk_unmap(const void *p)
 
 static disk_site g_sites[DISK_SITES];
 static uint32_t g_site_count;
-static int32_t g_site_removed = -1;
-
-#ifdef AZRI_SABOTAGE
-extern _Thread_local const char *azri_sync_site;
-#endif
+static disk_site g_removed;
 
 uint32_t disk_site_count(void)
 {
@@ -584,27 +582,47 @@ const disk_site *disk_site_at(uint32_t i)
     return &g_sites[i];
 }
 
-void disk_site_remove(int32_t i)
+void disk_site_remove(const disk_site *site)
 {
-    g_site_removed = i;
+    memset(&g_removed, 0, sizeof g_removed);
+    if (site)
+        g_removed = *site;
+}
+
+void disk_sites_forget(void)
+{
+    g_site_count = 0;
+}
+
+/* file:function, and which one of that function. */
+static void site_text(disk_site *out)
+{
+#ifdef AZRI_SABOTAGE
+    const char *file = strstr(azri_sync_asked.file, "src/");
+    const char *function = azri_sync_asked.function;
+
+    out->line = azri_sync_asked.line;
+    (void)snprintf(out->name, sizeof out->name, "%s:%s", file ? file : "?",
+                   function);
+#else
+    out->line = 0;
+    (void)snprintf(out->name, sizeof out->name, "sync");
+#endif
 }
 
 static int32_t site_of_this_call(void)
 {
-#ifdef AZRI_SABOTAGE
-    const char *name = azri_sync_site;
-#else
-    const char *name = "";
-#endif
+    disk_site site = {.line = 0};
     uint32_t i = 0;
 
-    while (i < g_site_count && strcmp(g_sites[i].name, name) != 0)
+    site_text(&site);
+    while (i < g_site_count && (g_sites[i].line != site.line ||
+                                strcmp(g_sites[i].name, site.name) != 0))
         i++;
     if (i == g_site_count) {
         if (g_site_count == DISK_SITES)
             die("too many places of syncs");
-        (void)snprintf(g_sites[i].name, sizeof g_sites[i].name, "%s", name);
-        g_site_count++;
+        g_sites[g_site_count++] = site;
     }
     g_sites[i].calls++;
     return (int32_t)i;
@@ -617,7 +635,8 @@ void disk_sync(int32_t i)
     if (!g_log.on)
         return;
     catch_up_all();
-    if (site == g_site_removed)
+    if (g_removed.name[0] && g_removed.line == g_sites[site].line &&
+        strcmp(g_removed.name, g_sites[site].name) == 0)
         return;
     event_new(DISK_SYNC, g_sites[site].name)->inode = i;
     event_end();

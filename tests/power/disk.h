@@ -143,12 +143,16 @@ void disk_log_stop_at(uint32_t count, void *to);
 #define DISK_SITES 64u
 
 typedef struct disk_site {
-    char name[96];
-    uint64_t calls;
+    char name[88];
+    int line;
+    uint32_t calls;
 } disk_site;
 
+/* That were asked for since they were forgotten. */
 uint32_t disk_site_count(void);
 const disk_site *disk_site_at(uint32_t i);
-void disk_site_remove(int32_t i); /* this one does nothing; -1: all work */
+void disk_sites_forget(void);
+void disk_site_remove(
+    const disk_site *site); /* it does nothing; NULL: all work */
 
 #endif
