@@ -322,24 +322,17 @@ static int tell_other(azri_domain *o, uint32_t row, uint64_t id,
                       azri_domain *home, uint32_t home_row, azr_recovery *count,
                       azr_error *err)
 {
-    const uint64_t word = azri_word(id, AZRI_PREPARED);
     _Atomic uint64_t *p = azri_state_word(azri_domain_state(o), row);
-    azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
     int rc;
 
     (void)count;
-    if (atomic_load(p) != word)
+    if (atomic_load(p) != azri_word(id, AZRI_PREPARED))
         return AZR_OK;
     /* a record that is gone would pass for a finished one from then on */
-    rc = azri_intent_read(&in, o, row, word, true, &why);
+    rc = azri_intent_read(&in, o, row, azri_word(id, AZRI_PREPARED), true, err);
     if (rc == AZR_ENOTFOUND)
-        rc = fail_record_gone(row, &why);
-    if (rc == AZR_ECORRUPT &&
-        (is_over(o, row, word, rc) || !is_strict(o, row, word)))
-        return AZR_OK; /* finish_other clears it, or gives it up */
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+        rc = fail_record_gone(row, err);
     if (rc == AZR_OK)
         rc = check_home(&in, o, row, home, home_row, err);
     azri_intent_dispose(&in);
@@ -430,7 +423,7 @@ static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
 {
     int rc = AZR_OK;
 
-    if (!azri_row_of_this_boot(azri_domain_state(d), i))
+    if (!azri_row_of_this_boot(azri_domain_state(d), i, in->word))
         return AZR_OK;
     for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
         rc = at_reference(d, i, in, k, tell_other, count, err);
@@ -448,7 +441,7 @@ static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
 static bool is_told(const azri_domain *d, uint32_t i, const azri_intent *in)
 {
     return azri_word_is_told(in->word) &&
-           azri_row_of_this_boot(atomic_load(&d->state), i);
+           azri_row_of_this_boot(atomic_load(&d->state), i, in->word);
 }
 
 /* [F-others] A home row is cleared last: before it those of the same transaction
