@@ -155,18 +155,22 @@ done:
 
 #ifdef AZRI_SABOTAGE
 _Thread_local azri_sync_site azri_sync_asked;
+#    undef azri_fsync_fd
+#    undef azri_fdatasync_fd
+#    undef azri_fsync_dir
+#    undef azri_fsync_dir_after
 #endif
 
 /* A failed sync is never repeated: the kernel reports an error once and then
  * claims success for pages that it has dropped. */
-int(azri_fsync_fd)(int fd, const char *name, azr_error *err)
+int azri_fsync_fd(int fd, const char *name, azr_error *err)
 {
     if (azri_sys->fsync(fd) != 0 && AZRI_GUARD(SYNC_ERROR))
         return azri_fail_errno(err, AZR_SUB_SYNC, errno, "fsync '%s'", name);
     return AZR_OK;
 }
 
-int(azri_fdatasync_fd)(int fd, const char *name, azr_error *err)
+int azri_fdatasync_fd(int fd, const char *name, azr_error *err)
 {
     if (azri_sys->fdatasync(fd) != 0 && AZRI_GUARD(SYNC_ERROR))
         return azri_fail_errno(err, AZR_SUB_SYNC, errno, "fdatasync '%s'",
@@ -174,7 +178,7 @@ int(azri_fdatasync_fd)(int fd, const char *name, azr_error *err)
     return AZR_OK;
 }
 
-int(azri_fsync_dir)(int dir, const char *path, azr_error *err)
+int azri_fsync_dir(int dir, const char *path, azr_error *err)
 {
     int fd = -1;
     int rc = azri_open_at(&fd, dir, path, O_RDONLY | O_DIRECTORY, 0, err);
@@ -183,7 +187,7 @@ int(azri_fsync_dir)(int dir, const char *path, azr_error *err)
         return azri_fail_errno(err, AZR_SUB_OPEN, ENOENT, "open '%s'", path);
     if (rc < 0)
         return rc;
-    rc = (azri_fsync_fd)(fd, path, err);
+    rc = azri_fsync_fd(fd, path, err);
     azri_close(fd);
     return rc;
 }

@@ -88,6 +88,8 @@ extern _Thread_local azri_sync_site azri_sync_asked;
         (AZRI_SYNC_HERE, azri_fdatasync_fd(fd, name, err))
 #    define azri_fsync_dir(dir, path, err)                                     \
         (AZRI_SYNC_HERE, azri_fsync_dir(dir, path, err))
+#    define azri_fsync_dir_after(dir, what, err)                               \
+        (AZRI_SYNC_HERE, azri_fsync_dir_after(dir, what, err))
 #    define azri_syncfs(fd) (AZRI_SYNC_HERE, azri_sys->syncfs(fd))
 #else
 #    define azri_syncfs(fd) (azri_sys->syncfs(fd))

@@ -20,17 +20,17 @@
 
 #define ACTS_MAX 64u
 
-static trial_plan g_plan = {
-    {512, 600, 300, 0},
-    {64, 40, 40, 0},
-    23,
-    40,
+static const trial_plan g_plan = {
+    {256, 200, 60, 0},
+    {16, 8, 8, 0},
+    97,
+    12,
 };
 static const trial_plan g_short = {
-    {4, 4, 0, 0},
-    {2, 0, 0, 0},
+    {1, 0, 0, 0},
+    {1, 0, 0, 0},
     1000,
-    40,
+    6,
 };
 
 /* Syncs that no act of these can miss, and why they are there all the same. */
