@@ -2,6 +2,7 @@
 #include "power/act.h"
 
 #include "core/array.h"
+#include "os/file.h"
 #include "power/disk.h"
 #include "txn/txn.h"
 
@@ -484,8 +485,34 @@ static bool step_durability(const act *a, stage *s, int step)
     (void)a;
     if (step != 0)
         return scene_write(s->a[0], 2, 9, 4000);
+    disk_log_commits(0);
+    if (!scene_write(s->a[0], 10, 19, 6000))
+        return false;
     rc = azr_array_set_durability(s->a[0], AZR_DURABILITY_POWER, &err);
     return rc < 0 ? act_failed("set durability", rc, &err) : true;
+}
+
+/* The header of `state` is gone. */
+static bool make_damaged(const act *a, bool power)
+{
+    static const char nothing[64] = {0};
+    azr_error err = AZR_ERROR_INIT;
+    int fd = -1;
+    bool ok = make_plain(a, power) &&
+              azri_open_at(&fd, AT_FDCWD, "/d/a/.azr/state", O_RDWR, 0, &err) ==
+                  AZR_OK &&
+              azri_pwrite_full(fd, nothing, sizeof nothing, 0, "state", &err) ==
+                  AZR_OK;
+
+    azri_close(fd);
+    return ok || complain("damage it");
+}
+
+static bool step_mend(const act *a, stage *s, int step)
+{
+    (void)a;
+    (void)step;
+    return scene_open(&s->a[0], act_places[0], AZR_OPEN_WRITE);
 }
 
 /* ---------------------------------------------------------------- table --- */
@@ -539,8 +566,12 @@ static const act table[] = {
      ACT_DOCUMENTS | ACT_CREATES},
     {"create in a transaction", OP_COUNT, V3, 2, 1, make_but_last,
      begin_but_last, step_create_in, ACT_DOCUMENTS | ACT_CREATES},
+    {"create in a transaction, v2", OP_COUNT, V2, 2, 1, make_but_last,
+     begin_but_last, step_create_in, ACT_DOCUMENTS | ACT_CREATES},
+    {"build state anew", OP_COUNT, V3, 1, 1, make_damaged, begin_nothing,
+     step_mend, ACT_DAMAGED},
     {"durability", OP_COUNT, V3, 1, 2, make_unsynced, begin_open,
-     step_durability, 0},
+     step_durability, ACT_UNSYNCED},
     {"remove", OP_COUNT, V3, 1, 1, make_plain, begin_nothing, step_remove,
      ACT_DOCUMENTS | ACT_TRASH},
     {"move", OP_COUNT, V3, 3, 2, make_one_in_group, begin_nothing, step_move,

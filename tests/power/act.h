@@ -30,6 +30,9 @@ typedef struct stage {
 #define ACT_CONSOLIDATED 8u  /* the group's copies must agree in the end */
 #define ACT_TRASH        16u /* what was taken away may be left in part */
 
+#define ACT_UNSYNCED 32u /* until the first step is over nothing is promised */
+#define ACT_DAMAGED  64u /* no reader, until a writer has mended it */
+
 typedef struct act {
     const char *name;
     op o; /* of scene.h; its default is OP_COUNT */

@@ -630,12 +630,14 @@ static int32_t site_of_this_call(void)
 
 void disk_sync(int32_t i)
 {
-    int32_t site = site_of_this_call();
+    int32_t site;
 
     if (!g_log.on)
         return;
+    site = site_of_this_call();
     catch_up_all();
-    if (g_removed.name[0] && g_removed.line == g_sites[site].line &&
+    if (g_removed.name[0] &&
+        (g_removed.line < 0 || g_removed.line == g_sites[site].line) &&
         strcmp(g_removed.name, g_sites[site].name) == 0)
         return;
     event_new(DISK_SYNC, g_sites[site].name)->inode = i;

@@ -152,7 +152,7 @@ typedef struct disk_site {
 uint32_t disk_site_count(void);
 const disk_site *disk_site_at(uint32_t i);
 void disk_sites_forget(void);
-void disk_site_remove(
-    const disk_site *site); /* it does nothing; NULL: all work */
+/* It does nothing; of line -1, none of its function does. NULL: all work. */
+void disk_site_remove(const disk_site *site);
 
 #endif

@@ -4,7 +4,9 @@
  * after it; every disk that it may leave is read, written and verified.
  *
  *   power-sweep --quick|--default|--torture [--act NAME] [--seed N] [--jobs N]
- *               [--ledger FILE]
+ *               [--ledger FILE] [--minutes N]
+ *
+ * --minutes: no act is begun after so many; the ledger tells how many were.
  */
 #include "power/trial.h"
 
@@ -14,14 +16,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 static const trial_plan plans[] = {
     {{64, 64, 32, 0}, {0, 0, 0, 0}, 0, 4},
-    {{1024, 400, 400, 0}, {16, 0, 8, 0}, 37, 24},
-    {{65536, 20000, 20000, 0}, {64, 32, 64, 0}, 11, 400},
+    {{512, 300, 300, 0}, {16, 0, 8, 0}, 997, 8},
+    {{8192, 4000, 4000, 0}, {64, 32, 32, 0}, 997, 12},
 };
 
 typedef struct result {
@@ -45,6 +48,8 @@ static struct {
     trial_plan own;
     const char *only, *ledger, *tier;
     unsigned at_once;
+    unsigned minutes; /* no act is begun after so many; 0: all are */
+    unsigned acts;
     uint64_t seed;
     job list[JOBS_MAX];
     unsigned n;
@@ -131,16 +136,49 @@ static void add_jobs(void)
     }
 }
 
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    (void)timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
 static void run_jobs(void)
 {
+    double begun = seconds_now();
     unsigned started = 0;
 
+    g.acts = g.n;
     for (unsigned i = 0; i < g.n; i++) {
         while (started < g.n && started < i + g.at_once)
             start(&g.list[started++]);
         finish(&g.list[i]);
+        if (g.minutes > 0 && seconds_now() - begun > 60.0 * g.minutes)
+            g.n = started;
         say(&g.list[i]);
     }
+}
+
+/* Which source, on what. */
+static void write_place(FILE *f)
+{
+    static const char git[] =
+        "git -C '" AZR_TEST_SOURCE_DIR "' rev-parse --short HEAD 2>/dev/null";
+    char commit[64] = "unknown";
+    struct utsname host;
+    FILE *p = popen(git, "r");
+
+    if (p) {
+        if (fgets(commit, sizeof commit, p))
+            commit[strcspn(commit, "\n")] = '\0';
+        (void)pclose(p);
+    }
+    (void)fprintf(f, "# commit\t%s\n", commit);
+    if (uname(&host) == 0)
+        (void)fprintf(f, "# machine\t%ld processors, %s %s, %s\n",
+                      sysconf(_SC_NPROCESSORS_ONLN), host.sysname, host.release,
+                      host.machine);
 }
 
 static bool write_ledger(double seconds)
@@ -149,8 +187,11 @@ static bool write_ledger(double seconds)
 
     if (!f)
         return false;
-    (void)fprintf(f, "# tier\t%s\n# seed\t%" PRIu64 "\n# seconds\t%.0f\n",
-                  g.tier, g.seed, seconds);
+    (void)fprintf(f,
+                  "# tier\t%s\n# seed\t%" PRIu64
+                  "\n# seconds\t%.0f\n# acts\t%u of %u\n",
+                  g.tier, g.seed, seconds, g.n, g.acts);
+    write_place(f);
     (void)fprintf(f, "act\tdurability\tcuts\tsyncs\tstates\tdistinct\tagain\t"
                      "refused\tlost\tmixed\tfailed\n");
     for (unsigned i = 0; i < g.n; i++) {
@@ -185,6 +226,8 @@ static bool parse(int argc, char **argv)
             g.only = value, i++;
         else if (strcmp(argv[i], "--seed") == 0)
             g.seed = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--minutes") == 0)
+            g.minutes = (unsigned)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--jobs") == 0)
             g.at_once = (unsigned)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--ledger") == 0)
@@ -204,7 +247,6 @@ int main(int argc, char **argv)
 {
     trial_count sum;
     unsigned failed = 0;
-    struct timespec a, b;
     double seconds;
 
     memset(&sum, 0, sizeof sum);
@@ -212,11 +254,10 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "power-sweep: see the head of sweep.c\n");
         return 2;
     }
-    (void)timespec_get(&a, TIME_UTC);
+    seconds = seconds_now();
     add_jobs();
     run_jobs();
-    (void)timespec_get(&b, TIME_UTC);
-    seconds = (double)(b.tv_sec - a.tv_sec);
+    seconds = seconds_now() - seconds;
     for (unsigned i = 0; i < g.n; i++) {
         failed += !g.list[i].r.ok;
         sum.states += g.list[i].r.count.states;

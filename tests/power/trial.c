@@ -276,7 +276,7 @@ static bool writers_after(const trial *t, const view *was, unsigned turn)
     }
     if (!is_clean(t, was, &d))
         return false;
-    if (d.lost > 0)
+    if (d.lost > 0 && !(t->a->flags & ACT_DAMAGED))
         return complain("something went to .azr/lost");
     return true;
 }
@@ -303,7 +303,11 @@ static bool check_power(const trial *t, const disk_image *disk, uint64_t hash,
 {
     disk_load(disk);
     disk_boot(t->level == 1 ? SECOND_BOOT : THIRD_BOOT);
-    if (!readers_after(t, v) || !writers_after(t, v, (unsigned)(hash % 3)))
+    if (t->a->flags & ACT_DAMAGED)
+        *v = t->views[t->from];
+    else if (!readers_after(t, v))
+        return false;
+    if (!writers_after(t, v, (unsigned)(hash % 3)))
         return false;
     if (disk_open_count() != 0)
         return complain("%" PRIu32 " descriptors stay open", disk_open_count());
@@ -496,6 +500,7 @@ static bool try_state(const cut *c, const uint8_t *choice, void *arg)
         ok = t->power ? check_power(t, &disk, hash, &v)
                       : check_process(t, &disk);
         if (ok && t->power && t->level == 1 && t->plan->seconds > 0 &&
+            !(t->a->flags & ACT_DAMAGED) &&
             t->count->distinct % t->plan->seconds == 0) {
             disk_registers_restore(registers);
             ok = go_on(t, &disk, &v);
@@ -529,7 +534,8 @@ static bool cut_all(trial *t, const cut_plan *plan)
             t->from = t->log.events[k - 1].mark;
         if (k < t->log.count && t->log.events[k].kind == DISK_SYNC)
             t->count->syncs++;
-        if (!is_cut_point(t, k))
+        if (!is_cut_point(t, k) ||
+            (t->level == 1 && t->from == 0 && (t->a->flags & ACT_UNSYNCED)))
             continue;
         for (t->to = t->from; t->to < last && t->begun[t->to] < k; t->to++)
             ;
@@ -553,7 +559,8 @@ static bool record(trial *t, const disk_image *base)
     s.power = t->power;
     disk_load(base);
     disk_boot(FIRST_BOOT);
-    ok = act_look(&t->views[0], t->a) && t->a->begin(t->a, &s);
+    ok = ((t->a->flags & ACT_DAMAGED) || act_look(&t->views[0], t->a)) &&
+         t->a->begin(t->a, &s);
     disk_log_begin();
     for (int i = 0; i < t->a->steps && ok; i++) {
         t->begun[i] = disk_log_count();
@@ -565,6 +572,8 @@ static bool record(trial *t, const disk_image *base)
     }
     t->log = disk_log_end();
     t->to = (uint32_t)t->a->steps;
+    if (t->a->flags & ACT_DAMAGED)
+        t->views[0] = t->views[1];
     act_end(&s);
     return ok;
 }
