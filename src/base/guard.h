@@ -48,7 +48,8 @@ typedef enum azri_guard {
     AZRI_GUARD_DOC, /* a transaction changes documents under DOC exclusive */
     AZRI_GUARD_META_EXCLUSIVE, /* and cuts off chunks under META exclusive */
     AZRI_GUARD_SHRINK_FIRST,   /* and then the document goes first */
-    AZRI_GUARD_FIND_IN_ROW /* an array that is created is found in its row */
+    AZRI_GUARD_FIND_IN_ROW, /* an array that is created is found in its row */
+    AZRI_GUARD_TAKEN_AGAIN /* a committed row with the next one's parts is over */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

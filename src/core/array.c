@@ -258,20 +258,27 @@ static int find_format(azr_array *a, azr_error *err)
     return AZR_OK;
 }
 
+/* Before it is open: may we, and can we, finish what the dead left? */
+static bool may_finish(azr_array *a)
+{
+    const unsigned flags = a->options.flags;
+    bool has = false;
+
+    return (flags & AZR_OPEN_WRITE) && !(flags & AZR_OPEN_NO_RECOVERY) &&
+           a->options.sync == AZR_SYNC_FULL &&
+           azri_domain_has_state(a->d, &has, NULL) == AZR_OK && has &&
+           azri_domain_has_rows(a->d);
+}
+
 /* Who writes may find an array that a dead owner was about to make: sealed, and not
  * for readers yet. */
 static int find_or_finish(azr_array *a, azr_error *err)
 {
-    const unsigned flags = a->options.flags;
     azr_error why = AZR_ERROR_INIT;
     azr_recovery count = {0};
-    bool has = false;
     int rc = find_format(a, &why);
 
-    if (rc == AZR_ENOTFOUND && (flags & AZR_OPEN_WRITE) &&
-        !(flags & AZR_OPEN_NO_RECOVERY) && a->options.sync == AZR_SYNC_FULL &&
-        azri_domain_has_state(a->d, &has, NULL) == AZR_OK && has &&
-        azri_domain_has_rows(a->d)) {
+    if (rc == AZR_ENOTFOUND && may_finish(a)) {
         rc = azri_domain_recover(a->d, &count, err);
         return rc < 0 ? rc : find_format(a, err);
     }
@@ -306,6 +313,23 @@ static int first_ground(azr_array *a, azr_error *err)
                            azri_domain_path(a->d));
     }
     azri_view_free(v);
+    return rc;
+}
+
+/* … but a row, or its record, that a restart without `power` left in pieces stands
+ * in a reader's way; who writes gives it up first. */
+static int ground_or_finish(azr_array *a, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT, other = AZR_ERROR_INIT;
+    azr_recovery count = {0};
+    int rc = first_ground(a, &why);
+
+    if (rc == AZR_ECORRUPT &&
+        (why.sub == AZR_SUB_STATE || why.sub == AZR_SUB_RECORD) &&
+        may_finish(a) && azri_domain_recover(a->d, &count, &other) == AZR_OK)
+        return first_ground(a, err);
+    if (rc < 0 && err)
+        *err = why;
     return rc;
 }
 
@@ -377,7 +401,7 @@ static int try_open(azr_array **out, const char *path,
     if (rc == AZR_OK)
         rc = find_or_finish(a, err);
     if (rc == AZR_OK)
-        rc = first_ground(a, err);
+        rc = ground_or_finish(a, err);
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
         rc = make_ready(a, AZR_DURABILITY_PROCESS, err);
     if (rc < 0) {

@@ -151,7 +151,7 @@ static int appear(const copier *c, const char *to, azr_error *err)
     azri_upkeep *above = NULL;
     int rc;
 
-    if (c->power && azri_sys->syncfs(c->node) != 0)
+    if (c->power && azri_syncfs(c->node) != 0)
         return azri_fail_errno(err, AZR_SUB_SYNC, errno, "syncfs '%s'", to);
     if (azri_canceled(c->patience.cancel))
         return azri_fail(err, AZR_ECANCELED, "canceled");

@@ -255,13 +255,18 @@ static int create_in(const azr_group *g, const azri_buf *text,
     return rc;
 }
 
+/* Its own name is synced, whoever made it: what is created below, and synced, must
+ * not go with it. */
 static int make_directory(azr_group *g, azr_error *err)
 {
+    int rc;
+
     if (azri_sys->mkdirat(AT_FDCWD, g->path, 0777) != 0 && errno != EEXIST)
         return azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'",
                                g->path);
-    return azri_open_at(&g->dir, AT_FDCWD, g->path, O_RDONLY | O_DIRECTORY, 0,
-                        err);
+    rc = azri_open_at(&g->dir, AT_FDCWD, g->path, O_RDONLY | O_DIRECTORY, 0,
+                      err);
+    return rc < 0 ? rc : azri_fsync_dir(g->dir, "..", err);
 }
 
 /* AZR_ECONFLICT (no message): somebody took the directory away. */

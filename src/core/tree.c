@@ -516,7 +516,9 @@ static int rename_away(const node *n, const azri_bin *b, azr_error *err)
                            n->at.path);
 }
 
-/* Before a file goes: else a power loss could leave half a node in its place. */
+/* Before a file goes: else a power loss could leave half a node in its place. And
+ * before `state` says so for good: else it could leave a whole one that nobody can
+ * open. Until then the mark says: look where the directory stands. */
 static int sync_names(const azri_bin *b, int parent, const char *path,
                       azr_error *err)
 {
@@ -544,8 +546,9 @@ static int take_away(node *n, azri_bin *b, azr_error *err)
         grips_spare(&n->arrays);
         return rc;
     }
+    rc = sync_names(b, n->at.dir, n->at.path, err);
     grips_condemn(&n->arrays, false);
-    return sync_names(b, n->at.dir, n->at.path, err);
+    return rc;
 }
 
 /* What the dead left in the directory; their locks are tried under its own. */
@@ -822,7 +825,7 @@ static int come_into_place(const azri_bin *b, node *n, azr_error *err)
         if (azri_sys->renameat2(b->dir, BIN_NODE, p->dir, p->name,
                                 RENAME_NOREPLACE) != 0)
             return errno == EEXIST ? AZR_ECONFLICT : fail_exchange(p, err);
-        return AZR_OK;
+        return sync_names(b, p->dir, p->path, err);
     }
     grips_doubt(&n->arrays, true);
     if (exchange(b, p) != 0) {
@@ -830,8 +833,9 @@ static int come_into_place(const azri_bin *b, node *n, azr_error *err)
         grips_spare(&n->arrays);
         return rc;
     }
+    rc = sync_names(b, p->dir, p->path, err);
     grips_condemn(&n->arrays, true);
-    return AZR_OK;
+    return rc;
 }
 
 static bool is_node(int kind)
@@ -932,8 +936,6 @@ int azri_build_publish(azri_build *b, const char *path,
             rc = azri_fail(err, rc, "'%s' is replaced by others all the time",
                            path);
     }
-    if (rc == AZR_OK)
-        rc = sync_names(&b->bin, n.at.dir, path, err);
     node_dispose(&n);
     return rc;
 }

@@ -153,6 +153,14 @@ done:
     return rc;
 }
 
+#ifdef AZRI_SABOTAGE
+_Thread_local azri_sync_site azri_sync_asked;
+#    undef azri_fsync_fd
+#    undef azri_fdatasync_fd
+#    undef azri_fsync_dir
+#    undef azri_fsync_dir_after
+#endif
+
 /* A failed sync is never repeated: the kernel reports an error once and then
  * claims success for pages that it has dropped. */
 int azri_fsync_fd(int fd, const char *name, azr_error *err)

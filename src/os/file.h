@@ -72,4 +72,27 @@ AZR_CHECKED int azri_path_of(int dir, char out[4096]);
 
 AZR_CHECKED int azri_random(void *out, size_t n, azr_error *err);
 
+#ifdef AZRI_SABOTAGE
+/* Which sync of the library is being asked for, so that a test can take away that
+ * one: "src/txn/commit.c:prepare_row". */
+typedef struct azri_sync_site {
+    const char *file, *function;
+    int line;
+} azri_sync_site;
+extern _Thread_local azri_sync_site azri_sync_asked;
+#    define AZRI_SYNC_HERE                                                     \
+        (azri_sync_asked = (azri_sync_site){__FILE__, __func__, __LINE__})
+#    define azri_fsync_fd(fd, name, err)                                       \
+        (AZRI_SYNC_HERE, azri_fsync_fd(fd, name, err))
+#    define azri_fdatasync_fd(fd, name, err)                                   \
+        (AZRI_SYNC_HERE, azri_fdatasync_fd(fd, name, err))
+#    define azri_fsync_dir(dir, path, err)                                     \
+        (AZRI_SYNC_HERE, azri_fsync_dir(dir, path, err))
+#    define azri_fsync_dir_after(dir, what, err)                               \
+        (AZRI_SYNC_HERE, azri_fsync_dir_after(dir, what, err))
+#    define azri_syncfs(fd) (AZRI_SYNC_HERE, azri_sys->syncfs(fd))
+#else
+#    define azri_syncfs(fd) (azri_sys->syncfs(fd))
+#endif
+
 #endif

@@ -287,7 +287,8 @@ int azri_domain_create(azri_domain **out, const char *path, unsigned flags,
     made = azri_sys->mkdirat(AT_FDCWD, path, 0777) == 0;
     if (!made && errno != EEXIST)
         rc = azri_fail_errno(err, AZR_SUB_MKDIR, errno, "mkdir '%s'", path);
-    if (made && durability == AZR_DURABILITY_POWER)
+    /* whoever made it: a creator may have died before he had synced its name */
+    if (rc == AZR_OK && durability == AZR_DURABILITY_POWER)
         rc = sync_name_of(path, err);
     if (rc == AZR_OK)
         rc = open_directory(d, err);

@@ -175,14 +175,33 @@ bad:
                          (unsigned long long)azri_word_id(in->word), k);
 }
 
-bool azri_row_of_this_boot(const azri_state *s, uint32_t i)
+bool azri_row_of_this_boot(const azri_state *s, uint32_t i, uint64_t word)
 {
     azri_who who;
     uint8_t boot[16];
 
     azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load(azri_state_word(s, i)) != word)
+        return true; /* somebody is at work in it */
     azri_boot_id(boot);
-    return memcmp(who.boot, boot, sizeof boot) == 0;
+    return who.id == azri_word_id(word) &&
+           memcmp(who.boot, boot, sizeof boot) == 0;
+}
+
+bool azri_row_taken_again(const azri_state *s, uint32_t i, uint64_t word)
+{
+    uint64_t id = azri_word_id(word);
+    azri_what what;
+    azri_who who;
+
+    azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
+    azri_part_get(&what, &azri_state_row(s, i)->what, sizeof what);
+    if (azri_who_valid(&who) && who.id != id)
+        return true;
+    /* or the power went while the one after that was signing */
+    return what.crc == azri_crc32c(0, &what, offsetof(azri_what, crc)) &&
+           what.id != id;
 }
 
 static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)

@@ -145,6 +145,18 @@ static int refuse_unfinished(const rebuild *r, azr_error *err)
     return rc;
 }
 
+/* Are there as many rows as it says? After a restart without `power` the number may
+ * have reached the disk, and the size of the file not. */
+static bool has_room(int fd, const struct stat *st)
+{
+    uint64_t rows = 0;
+
+    return azri_pread_full(fd, &rows, sizeof rows, AZRI_CHANGING_AT,
+                           ".azr/state", NULL) == AZR_OK &&
+           rows >= 1 && rows <= AZRI_WORDS &&
+           (uint64_t)st->st_size >= AZRI_ROWS_AT + rows * AZRI_ROW_NBYTES;
+}
+
 /* *done: somebody else was first. */
 static int look_again(rebuild *r, bool *done, azr_error *err)
 {
@@ -166,7 +178,7 @@ static int look_again(rebuild *r, bool *done, azr_error *err)
         r->has_id = r->may && azri_state_header_valid(&h);
         memcpy(r->id, h.array_id, sizeof r->id);
         if (azri_state_header_valid(&h)) /* [B-recheck] another was first */
-            *done = !r->may || fits(&h, &r->grid->keying);
+            *done = r->may ? fits(&h, &r->grid->keying) : has_room(r->fd, &st);
     }
     if (!r->may || *done)
         return AZR_OK;
@@ -194,7 +206,7 @@ static int rebuild_locked(rebuild *r, uint32_t *lost_out, azr_error *err)
                  "transactions stand in .azr/lost",
                  r->d->path,
                  r->may ? "was of an array that is gone"
-                        : "had no valid header");
+                        : "had no valid header, or not its size");
     return rc;
 }
 

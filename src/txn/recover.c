@@ -214,9 +214,9 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     return AZR_OK;
 }
 
-static bool is_strict(azri_domain *d, uint32_t i)
+static bool is_strict(azri_domain *d, uint32_t i, uint64_t word)
 {
-    return azri_row_of_this_boot(azri_domain_state(d), i) ||
+    return azri_row_of_this_boot(azri_domain_state(d), i, word) ||
            azri_domain_durability(d) == AZR_DURABILITY_POWER;
 }
 
@@ -229,6 +229,18 @@ static int fail_record_gone(uint32_t i, azr_error *err)
                          i);
 }
 
+/* [F-again] `power`: the parts of a COMMITTED or PREPARED row were on the disk before its word
+ * could be; others stand in it only after it was cleared, and what it renamed was on
+ * the disk before that. */
+static bool is_over(azri_domain *d, uint32_t i, uint64_t word, int rc)
+{
+    return rc == AZR_ECORRUPT && AZRI_GUARD(TAKEN_AGAIN) &&
+           (azri_word_state(word) == AZRI_COMMITTED ||
+            azri_word_state(word) == AZRI_PREPARED) &&
+           azri_domain_durability(d) == AZR_DURABILITY_POWER &&
+           azri_row_taken_again(azri_domain_state(d), i, word);
+}
+
 /* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
 static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
                       azr_recovery *count, azr_error *err)
@@ -236,7 +248,7 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
     uint64_t id = azri_word_id(word);
     azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
-    bool strict = is_strict(d, i);
+    bool strict = is_strict(d, i, word);
     int rc = azri_intent_read(&in, d, i, word, true, &why);
 
     if (rc == AZR_OK)
@@ -244,7 +256,7 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
     else if (rc == AZR_ENOTFOUND && strict &&
              azri_word_state(word) == AZRI_PREPARED)
         rc = fail_record_gone(i, &why);
-    else if (rc == AZR_ENOTFOUND && strict) {
+    else if (strict && (rc == AZR_ENOTFOUND || is_over(d, i, word, rc))) {
         /* the record goes last: it was finished */
         clear_row(d, i, id);
         count->finished++;
@@ -266,6 +278,25 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
 }
 
 /* -------------------------------------------------------- several arrays --- */
+
+/* A PREPARED or COMMITTED row of a committed transaction, whose parts do not match
+ * its word. */
+static int finish_torn(azri_domain *o, uint32_t row, uint64_t word, int rc,
+                       azr_error *why, azr_recovery *count, azr_error *err)
+{
+    if (is_over(o, row, word, rc)) {
+        clear_row(o, row, azri_word_id(word));
+        count->finished++;
+        return AZR_OK;
+    }
+    if (rc == AZR_ECORRUPT && !is_strict(o, row, word)) {
+        give_up(o, row, azri_word_id(word), count, why);
+        return AZR_OK;
+    }
+    if (err && err->code == 0)
+        *err = *why;
+    return rc;
+}
 
 static int check_home(const azri_intent *in, const azri_domain *o, uint32_t row,
                       azri_domain *home, uint32_t home_row, azr_error *err)
@@ -317,6 +348,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
 {
     const azri_state *s = azri_domain_state(o);
     uint64_t word = atomic_load(azri_state_word(s, row)), home_word;
+    azr_error why = AZR_ERROR_INIT;
     azri_intent in = {0};
     int rc;
 
@@ -329,9 +361,9 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
         azri_ignore(roll_back(o, row, word, count));
         return AZR_OK;
     }
-    rc = azri_intent_read(&in, o, row, word, false, err);
-    if (rc < 0)
-        return rc;
+    rc = azri_intent_read(&in, o, row, word, false, &why);
+    if (rc < 0) /* as if it were met alone */
+        return finish_torn(o, row, word, rc, &why, count, err);
     rc = check_home(&in, o, row, home, home_row, err);
     if (rc < 0)
         return rc;
@@ -391,7 +423,7 @@ static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
 {
     int rc = AZR_OK;
 
-    if (!azri_row_of_this_boot(azri_domain_state(d), i))
+    if (!azri_row_of_this_boot(azri_domain_state(d), i, in->word))
         return AZR_OK;
     for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
         rc = at_reference(d, i, in, k, tell_other, count, err);
@@ -409,7 +441,7 @@ static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
 static bool is_told(const azri_domain *d, uint32_t i, const azri_intent *in)
 {
     return azri_word_is_told(in->word) &&
-           azri_row_of_this_boot(atomic_load(&d->state), i);
+           azri_row_of_this_boot(atomic_load(&d->state), i, in->word);
 }
 
 /* [F-others] A home row is cleared last: before it those of the same transaction
@@ -646,7 +678,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (rc == AZR_OK)
         rc = azri_intent_ref(&home, &in, 0, &why);
     azri_intent_dispose(&in);
-    if (rc == AZR_ECORRUPT && !is_strict(d, i)) {
+    if (rc == AZR_ECORRUPT && !is_strict(d, i, word)) {
         give_up(d, i, azri_word_id(word), count, &why);
         return AZR_OK;
     }

@@ -219,8 +219,8 @@ int azri_home_ask(azri_home *out, azri_domain *d, const azri_intent *in,
         if (azri_word_state(word) == AZRI_COMMITTED)
             *out = AZRI_HOME_YES;
         else if (azri_word_state(word) == AZRI_SEALED)
-            *out = azri_row_of_this_boot(s, r.row) ? AZRI_HOME_SEALED
-                                                   : AZRI_HOME_YES;
+            *out = azri_row_of_this_boot(s, r.row, word) ? AZRI_HOME_SEALED
+                                                         : AZRI_HOME_YES;
     }
     if (!AZRI_GUARD(HOME_NO))
         *out = AZRI_HOME_YES;

@@ -195,7 +195,7 @@ int azri_domain_set_durability(azri_domain *d, int durability, azr_error *err)
     if (rc == AZR_OK)
         rc = no_other_row(d, t->row, err);
     if (rc == AZR_OK && durability == AZR_DURABILITY_POWER &&
-        azri_sys->syncfs(d->dir) != 0)
+        azri_syncfs(d->dir) != 0)
         rc = azri_fail_errno(err, AZR_SUB_SYNC, errno, "syncfs '%s'", d->path);
     if (rc == AZR_OK) {
         azri_sys->store64("durability", &azri_state_changing(s)->durability,

@@ -256,8 +256,13 @@ typedef struct azri_ref {
 } azri_ref;
 AZR_CHECKED int azri_intent_ref(azri_ref *out, const azri_intent *in,
                                 uint32_t k, azr_error *err);
-/* Was the owner of row i at work since this host was started? */
-bool azri_row_of_this_boot(const azri_state *s, uint32_t i);
+/* Was the owner of row i, whose word is or was `word`, at work since this host was
+ * started? No, if the row names another owner: he had said who he is before. */
+bool azri_row_of_this_boot(const azri_state *s, uint32_t i, uint64_t word);
+/* Is the word of row i, as it is read after a power loss, older than what stands in
+ * the row? Then the row was cleared, and taken by the next one, before the power
+ * went: its clearing did not reach the disk, the new parts did. */
+bool azri_row_taken_again(const azri_state *s, uint32_t i, uint64_t word);
 void azri_who_seal(azri_who *who);
 bool azri_who_valid(const azri_who *who);
 /* The owner as text, for messages. */

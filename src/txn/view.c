@@ -261,9 +261,9 @@ static bool counters_stand(const azri_view *v, const azri_state *s)
 
 /* ---------------------------------------------------------------- rows --- */
 
-static bool of_another_boot(const azri_state *s, uint32_t i)
+static bool of_another_boot(const azri_state *s, uint32_t i, uint64_t word)
 {
-    return !azri_row_of_this_boot(s, i);
+    return !azri_row_of_this_boot(s, i, word);
 }
 
 /* A committed row counts; so does a SEALED one of another boot: its renames may
@@ -273,7 +273,7 @@ static bool counts(const azri_state *s, uint32_t i, uint64_t word)
     uint32_t state = azri_word_state(word);
 
     return state == AZRI_COMMITTED ||
-           (state == AZRI_SEALED && of_another_boot(s, i));
+           (state == AZRI_SEALED && of_another_boot(s, i, word));
 }
 
 /*
@@ -357,20 +357,24 @@ static bool record_is_gone(azri_view *v, uint32_t i, uint64_t word)
 }
 
 /* Parts that do not match their word: a power loss tore the row before anything was
- * promised. A record that does not is another matter. */
+ * promised, or after all of it was done. A record that does not is another matter. */
 static bool is_torn(azri_view *v, uint32_t i, uint64_t word)
 {
     uint32_t state = azri_word_state(word);
     azri_intent in;
+    bool over; /* done, cleared, and taken by the next one */
 
-    if (state != AZRI_SEALED && state != AZRI_PREPARED)
+    over = state == AZRI_COMMITTED &&
+           azri_domain_durability(v->d) == AZR_DURABILITY_POWER &&
+           azri_row_taken_again(azri_domain_state(v->d), i, word);
+    if (state != AZRI_SEALED && state != AZRI_PREPARED && !over)
         return false;
     if (azri_intent_read(&in, v->d, i, word, false, NULL) == AZR_ECORRUPT)
         return true;
     /* a restart without `power` lost its record: it will be given up */
     return state == AZRI_PREPARED &&
            azri_domain_durability(v->d) != AZR_DURABILITY_POWER &&
-           !azri_row_of_this_boot(azri_domain_state(v->d), i) &&
+           !azri_row_of_this_boot(azri_domain_state(v->d), i, word) &&
            record_is_gone(v, i, word);
 }
 
@@ -385,7 +389,7 @@ static int read_row(azri_view *v, const azri_state *s, uint32_t i,
 
     *out = false;
     if ((rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND) && is_torn(v, i, word)) {
-        azri_error_reset(err); /* never committed */
+        azri_error_reset(err); /* never committed, or over */
         return AZR_OK;
     }
     if (rc == AZR_ENOTFOUND && state != AZRI_PREPARED) {
@@ -434,7 +438,7 @@ static int take_note(azri_view *v, const azri_state *s, uint32_t i,
             return AZR_ENOMEM;
         r->row = i;
         r->pending = pending;
-        r->watched = pending || (is_still(v) && of_another_boot(s, i));
+        r->watched = pending || (is_still(v) && of_another_boot(s, i, word));
         rc = read_row(v, s, i, word, r, &noted, err);
         if (rc == AZR_ECONFLICT)
             continue;

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * power-sweep: the power goes at every point of every act, and of what comes
+ * after it; every disk that it may leave is read, written and verified.
+ *
+ *   power-sweep --quick|--default|--torture [--act NAME] [--seed N] [--jobs N]
+ *               [--ledger FILE] [--minutes N]
+ *
+ * --minutes: no act is begun after so many; the ledger tells how many were.
+ */
+#include "power/trial.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+static const trial_plan plans[] = {
+    {{64, 64, 32, 0}, {0, 0, 0, 0}, 0, 4},
+    {{512, 300, 300, 0}, {16, 0, 8, 0}, 997, 8},
+    {{8192, 4000, 4000, 0}, {64, 32, 32, 0}, 997, 12},
+};
+
+typedef struct result {
+    trial_count count;
+    bool ok;
+    char message[1024], where[2048];
+} result;
+
+typedef struct job {
+    const act *a;
+    bool power;
+    pid_t pid;
+    int from;
+    result r;
+} job;
+
+#define JOBS_MAX 128
+
+static struct {
+    const trial_plan *plan;
+    trial_plan own;
+    const char *only, *ledger, *tier;
+    unsigned at_once;
+    unsigned minutes; /* no act is begun after so many; 0: all are */
+    unsigned acts;
+    uint64_t seed;
+    job list[JOBS_MAX];
+    unsigned n;
+} g;
+
+static void run_child(const job *j, int to)
+{
+    result r;
+
+    memset(&r, 0, sizeof r);
+    (void)alarm(3600);
+    r.ok = trial_run(j->a, j->power, g.plan, &r.count, r.where);
+    (void)snprintf(r.message, sizeof r.message, "%.1000s", scene_error());
+    _exit(write(to, &r, sizeof r) == (ssize_t)sizeof r ? 0 : 2);
+}
+
+static void start(job *j)
+{
+    int ends[2];
+
+    if (pipe(ends) != 0) {
+        perror("pipe");
+        exit(2);
+    }
+    (void)fflush(NULL);
+    j->pid = fork();
+    if (j->pid == 0) {
+        (void)close(ends[0]);
+        run_child(j, ends[1]);
+    }
+    (void)close(ends[1]);
+    j->from = ends[0];
+}
+
+static void finish(job *j)
+{
+    int status = 0;
+    size_t got = 0;
+    ssize_t n = 1;
+
+    while (n > 0 && got < sizeof j->r) {
+        n = read(j->from, (char *)&j->r + got, sizeof j->r - got);
+        got += n > 0 ? (size_t)n : 0;
+    }
+    (void)close(j->from);
+    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (got == sizeof j->r)
+        return;
+    memset(&j->r, 0, sizeof j->r);
+    (void)snprintf(j->r.message, sizeof j->r.message, "it died: status %d",
+                   status);
+}
+
+static void say(const job *j)
+{
+    const trial_count *c = &j->r.count;
+
+    (void)printf("%-24s %-7s %5" PRIu64 " cuts %9" PRIu64 " states %8" PRIu64
+                 " distinct %8" PRIu64 " again",
+                 j->a->name, j->power ? "power" : "process", c->cuts, c->states,
+                 c->distinct, c->again);
+    if (!j->power)
+        (void)printf(" %6" PRIu64 " refused %6" PRIu64 " lost %6" PRIu64
+                     " mixed",
+                     c->refused, c->lost, c->mixed);
+    (void)printf("%s\n", j->r.ok ? "" : "  FAILED");
+    if (!j->r.ok)
+        (void)printf("    %s\n    %s\n", j->r.message, j->r.where);
+    (void)fflush(stdout);
+}
+
+static void add_jobs(void)
+{
+    const act *a;
+
+    for (unsigned i = 0; (a = act_at(i)); i++) {
+        for (int power = 1; power >= 0; power--) {
+            if (g.only && strcmp(g.only, a->name) != 0)
+                continue;
+            if (g.n < JOBS_MAX)
+                g.list[g.n++] = (job){.a = a, .power = power == 1};
+        }
+    }
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    (void)timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void run_jobs(void)
+{
+    double begun = seconds_now();
+    unsigned started = 0;
+
+    g.acts = g.n;
+    for (unsigned i = 0; i < g.n; i++) {
+        while (started < g.n && started < i + g.at_once)
+            start(&g.list[started++]);
+        finish(&g.list[i]);
+        if (g.minutes > 0 && seconds_now() - begun > 60.0 * g.minutes)
+            g.n = started;
+        say(&g.list[i]);
+    }
+}
+
+/* Which source, on what. */
+static void write_place(FILE *f)
+{
+    static const char git[] =
+        "git -C '" AZR_TEST_SOURCE_DIR "' rev-parse --short HEAD 2>/dev/null";
+    char commit[64] = "unknown";
+    struct utsname host;
+    FILE *p = popen(git, "r");
+
+    if (p) {
+        if (fgets(commit, sizeof commit, p))
+            commit[strcspn(commit, "\n")] = '\0';
+        (void)pclose(p);
+    }
+    (void)fprintf(f, "# commit\t%s\n", commit);
+    if (uname(&host) == 0)
+        (void)fprintf(f, "# machine\t%ld processors, %s %s, %s\n",
+                      sysconf(_SC_NPROCESSORS_ONLN), host.sysname, host.release,
+                      host.machine);
+}
+
+static bool write_ledger(double seconds)
+{
+    FILE *f = fopen(g.ledger, "w");
+
+    if (!f)
+        return false;
+    (void)fprintf(f,
+                  "# tier\t%s\n# seed\t%" PRIu64
+                  "\n# seconds\t%.0f\n# acts\t%u of %u\n",
+                  g.tier, g.seed, seconds, g.n, g.acts);
+    write_place(f);
+    (void)fprintf(f, "act\tdurability\tcuts\tsyncs\tstates\tdistinct\tagain\t"
+                     "refused\tlost\tmixed\tfailed\n");
+    for (unsigned i = 0; i < g.n; i++) {
+        const trial_count *c = &g.list[i].r.count;
+
+        (void)fprintf(f,
+                      "%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+                      "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+                      "\t%d\n",
+                      g.list[i].a->name, g.list[i].power ? "power" : "process",
+                      c->cuts, c->syncs, c->states, c->distinct, c->again,
+                      c->refused, c->lost, c->mixed, !g.list[i].r.ok);
+    }
+    return fclose(f) == 0;
+}
+
+static bool parse(int argc, char **argv)
+{
+    int tier = 1;
+
+    g.at_once = 2;
+    for (int i = 1; i < argc; i++) {
+        const char *value = i + 1 < argc ? argv[i + 1] : "";
+
+        if (strcmp(argv[i], "--quick") == 0)
+            tier = 0;
+        else if (strcmp(argv[i], "--default") == 0)
+            tier = 1;
+        else if (strcmp(argv[i], "--torture") == 0)
+            tier = 2;
+        else if (strcmp(argv[i], "--act") == 0)
+            g.only = value, i++;
+        else if (strcmp(argv[i], "--seed") == 0)
+            g.seed = strtoull(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--minutes") == 0)
+            g.minutes = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--jobs") == 0)
+            g.at_once = (unsigned)strtoul(value, NULL, 10), i++;
+        else if (strcmp(argv[i], "--ledger") == 0)
+            g.ledger = value, i++;
+        else
+            return false;
+    }
+    g.tier = tier == 0 ? "quick" : tier == 1 ? "default" : "torture";
+    g.own = plans[tier];
+    g.own.first.seed = g.seed;
+    g.own.second.seed = g.seed + 1;
+    g.plan = &g.own;
+    return g.at_once > 0;
+}
+
+int main(int argc, char **argv)
+{
+    trial_count sum;
+    unsigned failed = 0;
+    double seconds;
+
+    memset(&sum, 0, sizeof sum);
+    if (!parse(argc, argv)) {
+        (void)fprintf(stderr, "power-sweep: see the head of sweep.c\n");
+        return 2;
+    }
+    seconds = seconds_now();
+    add_jobs();
+    run_jobs();
+    seconds = seconds_now() - seconds;
+    for (unsigned i = 0; i < g.n; i++) {
+        failed += !g.list[i].r.ok;
+        sum.states += g.list[i].r.count.states;
+        sum.distinct += g.list[i].r.count.distinct;
+    }
+    (void)printf("%" PRIu64 " states, %" PRIu64 " distinct, seed %" PRIu64
+                 ", %.0f s; %u of %u failed\n",
+                 sum.states, sum.distinct, g.seed, seconds, failed, g.n);
+    if (g.ledger && !write_ledger(seconds))
+        failed++;
+    return failed == 0 && g.n > 0 ? 0 : 1;
+}
