@@ -146,8 +146,10 @@ static void splice(azri_span text, const char *name)
     bool had = azri_json_find(text, name, &found), same = false;
 
     if (fuzz_status(azri_json_splice(&with, text, name, value, &err), &err) !=
-        AZR_OK)
+        AZR_OK) {
+        azri_buf_dispose(&with);
         return;
+    }
     require(azri_json_check(azri_buf_span(&with), "with", AZR_ECORRUPT,
                             &err) == AZR_OK);
     require(azri_json_find(azri_buf_span(&with), name, &found));
