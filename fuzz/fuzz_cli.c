@@ -24,6 +24,7 @@
 #define SOURCE_NAME "values.raw"
 
 static char g_home[SCRATCH_PATH]; /* where commands run */
+static int g_begun_in = -1; /* libFuzzer knows its files from there */
 static FILE *g_out, *g_err;
 
 /* -------------------------------------------------------------- the words --- */
@@ -175,6 +176,9 @@ static void begin(void)
     g_err = tmpfile();
     require(g_out && g_err);
     azr_set_memory_cap(4 * MEMORY);
+    azr_set_threads(1);
+    g_begun_in = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    require(g_begun_in >= 0);
 }
 
 /* ---------------------------------------------------------------- running --- */
@@ -208,6 +212,7 @@ static int run(struct cli *cli, command *c)
     memset(cli, 0, sizeof *cli);
     cli->timeout_ms = 0;
     cli->memory = MEMORY;
+    cli->threads = 1;
     require(azr_cancel_new(&cli->cancel) == AZR_OK);
     feed(c);
     rewind(g_out);
@@ -330,5 +335,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
     require(scratch_descriptors() <= descriptors + 1); /* standard input */
     require(azri_heap_nbytes() == heap);
     judge_scene(data, nbytes);
+    require(fchdir(g_begun_in) == 0);
     return 0;
 }

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -757,6 +758,8 @@ void hist_run_group(void *arg)
     pthread_t threads[8];
     azr_array *a;
 
+    /* nobody would wake whom the nemesis has stopped */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     install_hooks();
     g_alone = g->threads == 1;
     a = open_in_time(g->flags);

@@ -20,7 +20,7 @@
 static const char *const names[NEMESIS_KINDS] = {"stop", "fork", "files",
                                                  "memory", "full"};
 /* One in so many: calls for the first, operations for the others. */
-static const unsigned one_in[NEMESIS_KINDS] = {500, 40, 40, 40, 40};
+static const unsigned one_in[NEMESIS_KINDS] = {10000, 100, 40, 40, 40};
 
 static struct rlimit g_files;
 static int g_filler = -1;
