@@ -19,7 +19,7 @@
     "{\"name\":\"default\"},\"fill_value\":0,\"codecs\":[" codecs "]}"
 #define V2(order, filters, compressor)                                         \
     "{\"zarr_format\":2,\"shape\":[60,40],\"chunks\":[60,40],"                 \
-    "\"dtype\":\">i2\",\"fill_value\":0,\"order\":\"" order                     \
+    "\"dtype\":\">i2\",\"fill_value\":0,\"order\":\"" order                    \
     "\",\"filters\":" filters ",\"compressor\":" compressor "}"
 #define BYTES "{\"name\":\"bytes\",\"configuration\":{\"endian\":\"big\"}},"
 #define TRANSPOSE                                                              \
@@ -89,7 +89,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         begin();
     chain = g_chains[data[0] % COUNT];
     if (stored.nbytes > azri_chain_stored_max(chain))
-        return 0; /* refused before it is read */
+        return 0;                     /* refused before it is read */
     chunk = azri_alloc(CHUNK_NBYTES); /* a byte more is seen by ASan */
     require(chunk != NULL);
     rc = azri_chain_decode(chain, g_coder, stored, chunk, CHUNK_NBYTES, &err);

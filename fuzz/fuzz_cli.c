@@ -24,7 +24,7 @@
 #define SOURCE_NAME "values.raw"
 
 static char g_home[SCRATCH_PATH]; /* where commands run */
-static int g_begun_in = -1; /* libFuzzer knows its files from there */
+static int g_begun_in = -1;       /* libFuzzer knows its files from there */
 static FILE *g_out, *g_err;
 
 /* -------------------------------------------------------------- the words --- */
@@ -72,9 +72,9 @@ static bool stays_inside(const uint8_t *data, size_t nbytes)
 
         if (first)
             option = data[i] == '-';
-        if (data[i] == '/' && (first || option || (!isalnum(data[i - 1]) &&
-                                                   data[i - 1] != '.' &&
-                                                   data[i - 1] != '_')))
+        if (data[i] == '/' && (first || option ||
+                               (!isalnum(data[i - 1]) && data[i - 1] != '.' &&
+                                data[i - 1] != '_')))
             return false;
         ups += i > 0 && data[i] == '.' && data[i - 1] == '.';
     }
@@ -247,8 +247,8 @@ static size_t gather(FILE *from, char *out)
 static void require_lines(const char *text)
 {
     for (; *text; text++)
-        require(*text == '\n' || ((unsigned char)*text >= 0x20 &&
-                                  *text != 0x7f));
+        require(*text == '\n' ||
+                ((unsigned char)*text >= 0x20 && *text != 0x7f));
 }
 
 static void judge_output(const struct cli *cli, const command *c, int code)

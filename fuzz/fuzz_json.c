@@ -24,8 +24,8 @@ static void same_string(struct json_object *tree, azri_span value)
     require(azri_json_unquote(&text, value, &err) == AZR_OK);
     require(json_object_is_type(tree, json_type_string));
     require((size_t)json_object_get_string_len(tree) == text.nbytes);
-    require(text.nbytes == 0 || memcmp(json_object_get_string(tree), text.data,
-                                       text.nbytes) == 0);
+    require(text.nbytes == 0 ||
+            memcmp(json_object_get_string(tree), text.data, text.nbytes) == 0);
     if (text.nbytes > 0) {
         require(azri_json_quote(&quoted, (const char *)text.data, text.nbytes,
                                 &err) == AZR_OK);
@@ -81,8 +81,8 @@ static void same_object(struct json_object *tree, azri_span value)
         require(azri_json_unquote(&name, item.name, &err) == AZR_OK);
         require(azri_buf_terminate(&name, &err) == AZR_OK);
         require(azri_json_same(item.name, (const char *)name.data));
-        require(json_object_object_get_ex(tree, (const char *)name.data,
-                                          &member));
+        require(
+            json_object_object_get_ex(tree, (const char *)name.data, &member));
         require(azri_json_find(value, (const char *)name.data, &last));
         if (last.data == item.value.data) { /* the last of its name */
             same_value(member, last);
@@ -150,8 +150,8 @@ static void splice(azri_span text, const char *name)
         azri_buf_dispose(&with);
         return;
     }
-    require(azri_json_check(azri_buf_span(&with), "with", AZR_ECORRUPT,
-                            &err) == AZR_OK);
+    require(azri_json_check(azri_buf_span(&with), "with", AZR_ECORRUPT, &err) ==
+            AZR_OK);
     require(azri_json_find(azri_buf_span(&with), name, &found));
     require(found.nbytes == 3 && memcmp(found.data, "[7]", 3) == 0);
     require(azri_json_splice(&without, azri_buf_span(&with), name, none,
@@ -160,8 +160,8 @@ static void splice(azri_span text, const char *name)
                             &err) == AZR_OK);
     require(!azri_json_find(azri_buf_span(&without), name, &found));
     if (!had) {
-        require(azri_documents_agree(&same, text, azri_buf_span(&without),
-                                     true, &err) == AZR_OK);
+        require(azri_documents_agree(&same, text, azri_buf_span(&without), true,
+                                     &err) == AZR_OK);
         require(same);
     }
     azri_buf_dispose(&with);

@@ -8,8 +8,8 @@
 #include "codec/chain.h"
 #include "fuzz.h"
 
-#define HEAP_NBYTES      ((uint64_t)64 << 20)
-#define SMALL_NBYTES     ((size_t)1 << 16)
+#define HEAP_NBYTES       ((uint64_t)64 << 20)
+#define SMALL_NBYTES      ((size_t)1 << 16)
 #define ATTRIBUTE_OF_OURS "fuzzed"
 
 static bool all_nan(const azri_dtype *type, const uint8_t *p)
@@ -28,8 +28,7 @@ static bool all_nan(const azri_dtype *type, const uint8_t *p)
             memcpy(&d, p + 8 * i, 8);
         else if (nbytes == 4)
             memcpy(&f, p + 4 * i, 4);
-        some |= d != d || f != f ||
-                (nbytes == 2 && (p[1] & 0x7c) == 0x7c);
+        some |= d != d || f != f || (nbytes == 2 && (p[1] & 0x7c) == 0x7c);
     }
     return some;
 }
@@ -88,9 +87,8 @@ static void check_chain(const azri_meta *m)
     require(chunk && back && azri_coder_new(&coder, &err) == AZR_OK);
     for (size_t i = 0; i < m->chunk_nbytes; i++)
         chunk[i] = (uint8_t)(i * i >> 3);
-    require(azri_chain_encode(chain, coder,
-                              (azri_span){chunk, m->chunk_nbytes}, &stored,
-                              &err) == AZR_OK);
+    require(azri_chain_encode(chain, coder, (azri_span){chunk, m->chunk_nbytes},
+                              &stored, &err) == AZR_OK);
     require(stored.nbytes <= azri_chain_stored_max(chain));
     require(azri_chain_decode(chain, coder, stored, back, m->chunk_nbytes,
                               &err) == AZR_OK);
@@ -107,8 +105,8 @@ static void require_same(const azri_meta *a, const azri_meta *b)
     require(a->rank == b->rank && a->dtype == b->dtype);
     require(a->has_fill == b->has_fill && a->order == b->order);
     require(memcmp(a->fill, b->fill, sizeof a->fill) == 0);
-    require(memcmp(a->chunk, b->chunk, sizeof a->chunk[0] *
-                                           (size_t)a->rank) == 0);
+    require(memcmp(a->chunk, b->chunk, sizeof a->chunk[0] * (size_t)a->rank) ==
+            0);
     require(a->codec_count == b->codec_count);
     for (size_t i = 0; i < a->codec_count; i++) {
         require(strcmp(a->codecs[i].name, b->codecs[i].name) == 0);
@@ -129,8 +127,7 @@ static void change_shape(const azri_meta *m)
     rc = fuzz_status(azri_meta_with_shape(&text, m, shape, &err), &err);
     if (rc == AZR_OK) {
         require(azri_meta_parse(&changed, m->zarr_format, azri_buf_span(&text),
-                                azri_buf_span(&m->attributes),
-                                &err) == AZR_OK);
+                                azri_buf_span(&m->attributes), &err) == AZR_OK);
         require(memcmp(changed->shape, shape,
                        sizeof shape[0] * (size_t)m->rank) == 0);
         require_same(m, changed);
@@ -147,23 +144,22 @@ static void change_attribute(const azri_meta *m)
     azri_span v3, value;
 
     require(azri_meta_attributes(&list, m, &err) == AZR_OK);
-    require(azri_json_check(azri_buf_span(&list), "list", AZR_ECORRUPT,
-                            &err) == AZR_OK);
+    require(azri_json_check(azri_buf_span(&list), "list", AZR_ECORRUPT, &err) ==
+            AZR_OK);
     list.nbytes = 0;
-    if (fuzz_status(azri_meta_with_attribute(&text, m, ATTRIBUTE_OF_OURS,
-                                             "[1]", &err),
-                    &err) == AZR_OK) {
+    if (fuzz_status(
+            azri_meta_with_attribute(&text, m, ATTRIBUTE_OF_OURS, "[1]", &err),
+            &err) == AZR_OK) {
         v3 = m->zarr_format == 3 ? azri_buf_span(&text)
                                  : azri_buf_span(&m->text);
         require(azri_meta_parse(&changed, m->zarr_format, v3,
-                                m->zarr_format == 3
-                                    ? (azri_span){NULL, 0}
-                                    : azri_buf_span(&text),
+                                m->zarr_format == 3 ? (azri_span){NULL, 0}
+                                                    : azri_buf_span(&text),
                                 &err) == AZR_OK);
         require_same(m, changed);
         require(azri_meta_attributes(&list, changed, &err) == AZR_OK);
-        require(azri_json_find(azri_buf_span(&list), ATTRIBUTE_OF_OURS,
-                               &value));
+        require(
+            azri_json_find(azri_buf_span(&list), ATTRIBUTE_OF_OURS, &value));
         require(value.nbytes == 3 && memcmp(value.data, "[1]", 3) == 0);
     }
     azri_meta_free(changed);

@@ -54,8 +54,8 @@ static void codecs_text(int format, int dtype, const char *text)
 {
     azri_buf out = AZRI_BUF_INIT;
     azr_error err = AZR_ERROR_INIT;
-    int rc = azri_codec_names_to_json(&out, format, azri_dtype_get(dtype),
-                                      text, &err);
+    int rc = azri_codec_names_to_json(&out, format, azri_dtype_get(dtype), text,
+                                      &err);
 
     if (fuzz_status(rc, &err) == AZR_OK)
         require(azri_json_check(azri_buf_span(&out), "codecs", AZR_EINVAL,

@@ -20,7 +20,7 @@
 static const char *const names[NEMESIS_KINDS] = {"stop", "fork", "files",
                                                  "memory", "full"};
 /* One in so many: calls for the first, operations for the others. */
-static const unsigned one_in[NEMESIS_KINDS] = {10000, 100, 40, 40, 40};
+static const unsigned one_in[NEMESIS_KINDS] = {10000, 100, 40, 40, 200};
 
 static struct rlimit g_files;
 static int g_filler = -1;
@@ -56,6 +56,12 @@ bool nemesis_small_disk(const char *dir)
     return unshare(CLONE_NEWNS) == 0 &&
            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
            mount("azr-stress", dir, "tmpfs", 0, DISK_OPTIONS) == 0;
+}
+
+void nemesis_end_disk(const nemesis *n)
+{
+    if (n->kinds >> NEMESIS_FULL & 1)
+        (void)umount2(n->dir, MNT_DETACH);
 }
 
 static bool draws(const nemesis *n, nemesis_kind kind, uint64_t *seed)

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 typedef enum nemesis_kind {
-    NEMESIS_STOP,   /* SIGSTOP in the midst of a commit or a lock, later SIGCONT */
+    NEMESIS_STOP, /* SIGSTOP in the midst of a commit or a lock, later SIGCONT */
     NEMESIS_FORK,   /* fork() while other threads are at work */
     NEMESIS_FILES,  /* no descriptor is free, or few */
     NEMESIS_MEMORY, /* the heap may grow by little */
@@ -34,6 +34,7 @@ bool nemesis_parse(unsigned *out, const char *list);
 const char *nemesis_name(nemesis_kind kind);
 /* Before workers: a small disk at `dir`, unseen by others. False: may not. */
 bool nemesis_small_disk(const char *dir);
+void nemesis_end_disk(const nemesis *n);
 
 /* Perhaps stop this process here. Its parent sends SIGCONT. */
 void nemesis_stop(nemesis *n, uint64_t *seed);

@@ -3,10 +3,10 @@
 #include "base/error.h"
 #include "base/text.h"
 
+#include <cmocka.h>
+#include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <setjmp.h>
-#include <cmocka.h>
 #include <string.h>
 
 static void test_control_characters_become_marks(void **state)
@@ -14,8 +14,10 @@ static void test_control_characters_become_marks(void **state)
     azr_error err = AZR_ERROR_INIT;
 
     (void)state;
-    (void)azri_fail(&err, AZR_EINVAL, "a%cb%cc%cd\xC2\x9B" "e", 0x7f, '\n',
-                    0x1b);
+    (void)azri_fail(&err, AZR_EINVAL,
+                    "a%cb%cc%cd\xC2\x9B"
+                    "e",
+                    0x7f, '\n', 0x1b);
     assert_string_equal(err.message, "a?b?c?d??e");
 }
 
@@ -24,10 +26,10 @@ static void test_only_utf8_is_kept(void **state)
     azr_error err = AZR_ERROR_INIT;
 
     (void)state;
-    (void)azri_fail(&err, AZR_EINVAL, "%s", "\xC3\xA9 \xFF \xE2\x82 \xED\xA0"
+    (void)azri_fail(&err, AZR_EINVAL, "%s",
+                    "\xC3\xA9 \xFF \xE2\x82 \xED\xA0"
                     "\x80 \xF0\x9F\x98\x80");
-    assert_string_equal(err.message,
-                        "\xC3\xA9 ? ?? ??? \xF0\x9F\x98\x80");
+    assert_string_equal(err.message, "\xC3\xA9 ? ?? ??? \xF0\x9F\x98\x80");
 }
 
 /* Cut in the midst of a character. */
