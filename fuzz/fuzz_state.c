@@ -479,6 +479,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         if (be_writer()) {
             int rc = open_array(&a, AZR_OPEN_WRITE);
 
+            if (rc != AZR_OK && rc != AZR_ECORRUPT && rc != AZR_ENOTFOUND)
+                (void)fprintf(stderr, "opened again: %d\n", rc);
             require(rc == AZR_OK || rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND);
             azr_array_close(a);
         }

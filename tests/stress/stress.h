@@ -24,7 +24,8 @@ typedef struct stress_args {
     unsigned scale;
     const char *only;
     const char *sabotage;
-    const char *nemesis; /* faults to work under, of who knows them; NULL: none */
+    const char
+        *nemesis; /* faults to work under, of who knows them; NULL: none */
     bool torture;
 } stress_args;
 
