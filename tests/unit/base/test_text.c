@@ -3,11 +3,12 @@
 #include "base/error.h"
 #include "base/text.h"
 
-#include <cmocka.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <string.h>
+
+#include <cmocka.h>
 
 static void test_control_characters_become_marks(void **state)
 {
