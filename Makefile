@@ -19,6 +19,11 @@ quick:
 torture:
 	./check --torture
 
+# Slices of tests that add lines to docs/reliability/ledger.tsv.
+MINUTES = 30
+soak: all
+	scripts/soak $(MINUTES)
+
 format:
 	scripts/format --fix
 
@@ -28,4 +33,4 @@ install: all
 clean:
 	rm -rf build
 
-.PHONY: all demo check quick torture format install clean
+.PHONY: all demo check quick torture soak format install clean

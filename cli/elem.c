@@ -107,6 +107,8 @@ static void real_json(char out[ELEM_TEXT_MAX], double v, int dtype)
         (void)snprintf(out, ELEM_TEXT_MAX, "\"NaN\"");
     else if (isinf(v))
         (void)snprintf(out, ELEM_TEXT_MAX, "\"%sInfinity\"", v < 0 ? "-" : "");
+    else if (v >= 0 && v <= 0 && signbit(v))
+        (void)snprintf(out, ELEM_TEXT_MAX, "-0.0"); /* -0 is an integer: 0 */
     else
         real_text(out, v, dtype);
 }

@@ -139,28 +139,48 @@ function(azr_programs dir)
 endfunction()
 
 # fuzz/fuzz_NAME.c defines LLVMFuzzerTestOneInput. Without libFuzzer a driver of
-# ours feeds it fuzz/corpus/NAME/ and deterministic mutations of it: a test.
+# ours feeds it fuzz/corpus/NAME/, fuzz/found/NAME/ and deterministic mutations of
+# them: a test.
 function(azr_fuzz_targets)
+    # The command as a library, for targets that call it.
+    if(AZR_CLI_SOURCES)
+        add_library(azr_cli_fuzz OBJECT EXCLUDE_FROM_ALL ${AZR_CLI_SOURCES})
+        target_compile_definitions(azr_cli_fuzz PRIVATE main=azr_cli_main)
+        target_include_directories(azr_cli_fuzz PRIVATE
+            ${PROJECT_SOURCE_DIR}/include)
+        target_link_libraries(azr_cli_fuzz PRIVATE azr_flags)
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/fuzz_*.c)
     foreach(source IN LISTS sources)
         cmake_path(GET source STEM stem)
         string(REGEX REPLACE "^fuzz_" "" name ${stem})
-        set(corpus ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
+        set(inputs ${PROJECT_SOURCE_DIR}/fuzz/corpus/${name})
+        if(EXISTS ${PROJECT_SOURCE_DIR}/fuzz/found/${name})
+            list(APPEND inputs ${PROJECT_SOURCE_DIR}/fuzz/found/${name})
+        endif()
         if(AZR_FUZZ)
             add_executable(${stem} ${source})
             target_link_options(${stem} PRIVATE -fsanitize=fuzzer)
         else()
             add_executable(${stem} ${source}
                 ${PROJECT_SOURCE_DIR}/fuzz/standalone.c)
-            add_test(NAME fuzz-${name} COMMAND ${stem} --mutate=2000 ${corpus})
+            add_test(NAME fuzz-${name} COMMAND ${stem} --mutate=1000 ${inputs})
             azr_test_properties(fuzz-${name} ${PROJECT_SOURCE_DIR}/fuzz
                 default 300)
+            set(many 200000)
+            if(name MATCHES "^(cli|state)$") # each of them makes arrays
+                set(many 20000)
+            endif()
             add_test(NAME fuzz-${name}-torture
-                COMMAND ${stem} --mutate=200000 --seed=2 ${corpus})
+                COMMAND ${stem} --mutate=${many} --seed=2 ${inputs})
             azr_test_properties(fuzz-${name}-torture
                 ${PROJECT_SOURCE_DIR}/fuzz torture 1800)
         endif()
-        target_include_directories(${stem} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+        if(name MATCHES "^(cli|text)$")
+            target_sources(${stem} PRIVATE $<TARGET_OBJECTS:azr_cli_fuzz>)
+        endif()
+        target_include_directories(${stem} PRIVATE
+            ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)
         target_link_libraries(${stem} PRIVATE atomiczarr_static azr_flags
             azr_warnings PkgConfig::AZR_DEPS Threads::Threads m)
         set_target_properties(${stem} PROPERTIES

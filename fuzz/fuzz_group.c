@@ -4,19 +4,9 @@
  * Zarr (even: 2), the rest is the document. Whatever it holds: an error, or
  * values; what we make of it can be read again, and equals itself.
  */
+#include "fuzz.h"
 #include "model/consolidated.h"
 #include "model/node.h"
-
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes);
-
-static void require(int ok)
-{
-    if (!ok)
-        abort();
-}
 
 static void change(const azri_node *n)
 {

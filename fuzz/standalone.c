@@ -5,19 +5,22 @@
  *
  *   fuzz_NAME [--mutate=COUNT] [--seed=N] [FILE|DIRECTORY]…
  *
- * A fault ends the program as it would any other (build it with sanitizers);
- * the input that did it stands in `crash-input` of the working directory.
+ * A fault ends the program as it would any other (build it with sanitizers), and
+ * so does a minute without an end; the input that did it stands in `crash-input`
+ * of the working directory. A target's own mutator is used half of the time.
  */
-#include <dirent.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
+#include "fuzz.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+#include <dirent.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#pragma weak LLVMFuzzerInitialize
+#pragma weak LLVMFuzzerCustomMutator
 
 #define INPUT_MAX (1u << 20)
+#define HANG_S    60
 
 struct input {
     uint8_t *data;
@@ -124,7 +127,9 @@ static void run(const uint8_t *data, size_t size)
         give_up("crash-input");
     if (size)
         memcpy(exact, data, size);
+    (void)alarm(HANG_S);
     (void)LLVMFuzzerTestOneInput(exact, size);
+    (void)alarm(0);
     free(exact);
 }
 
@@ -169,6 +174,13 @@ static size_t mutate_once(uint8_t *data, size_t size)
     }
 }
 
+size_t LLVMFuzzerMutate(uint8_t *data, size_t nbytes, size_t max_nbytes)
+{
+    size_t changed = mutate_once(data, nbytes);
+
+    return changed < max_nbytes ? changed : max_nbytes;
+}
+
 static void run_mutation(uint8_t *scratch)
 {
     const struct input *in = &inputs[below(input_count)];
@@ -178,6 +190,9 @@ static void run_mutation(uint8_t *scratch)
         memcpy(scratch, in->data, size);
     while (times-- > 0)
         size = mutate_once(scratch, size);
+    if (LLVMFuzzerCustomMutator && below(2) == 0)
+        size = LLVMFuzzerCustomMutator(scratch, size, INPUT_MAX,
+                                       (unsigned)next_random());
     run(scratch, size);
 }
 
@@ -185,14 +200,17 @@ int main(int argc, char **argv)
 {
     unsigned long long mutations = 0;
     uint8_t *scratch = get_memory(NULL, INPUT_MAX);
+    uint64_t seed = 1;
+    time_t begun = time(NULL);
 
-    random_state = 1;
+    if (LLVMFuzzerInitialize)
+        (void)LLVMFuzzerInitialize(&argc, &argv);
     add_input(NULL, 0);
     for (int i = 1; i < argc; i++) {
         if (strncmp(argv[i], "--mutate=", 9) == 0)
             mutations = strtoull(argv[i] + 9, NULL, 10);
         else if (strncmp(argv[i], "--seed=", 7) == 0)
-            random_state = strtoull(argv[i] + 7, NULL, 10);
+            seed = strtoull(argv[i] + 7, NULL, 10);
         else
             add_path(argv[i]);
     }
@@ -200,12 +218,15 @@ int main(int argc, char **argv)
         fprintf(stderr, "no inputs\n");
         return 2;
     }
+    random_state = seed;
     for (size_t i = 0; i < input_count; i++)
         run(inputs[i].data, inputs[i].size);
     for (unsigned long long n = 0; n < mutations; n++)
         run_mutation(scratch);
     (void)remove("crash-input");
-    printf("%zu inputs, %llu mutations\n", input_count, mutations);
+    printf("seed %llu, %zu inputs, %llu mutations, %llu executions, %.0f s\n",
+           (unsigned long long)seed, input_count, mutations,
+           input_count + mutations, difftime(time(NULL), begun));
 
     for (size_t i = 0; i < input_count; i++)
         free(inputs[i].data);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/error.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,15 +33,6 @@ void azri_error_begin(azr_error **err, azr_error *instead)
     azri_error_reset(*err);
 }
 
-/* Newlines in names would break "one line": they become '?'. */
-static void keep_one_line(char *text)
-{
-    for (; *text; text++) {
-        if ((unsigned char)*text < 0x20)
-            *text = '?';
-    }
-}
-
 AZRI_PRINTF(5, 0)
 static void fill(azr_error *err, int code, int sub, int sys_errno,
                  const char *fmt, va_list ap)
@@ -54,7 +47,7 @@ static void fill(azr_error *err, int code, int sub, int sys_errno,
     n = vsnprintf(err->message, sizeof err->message, fmt, ap);
     if (n < 0)
         err->message[0] = '\0';
-    keep_one_line(err->message);
+    azri_one_line(err->message);
 }
 
 int azri_fail(azr_error *err, int code, const char *fmt, ...)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/log.h"
 
+#include "base/text.h"
+
 #include <stdatomic.h>
 #include <stdio.h>
 
@@ -31,5 +33,6 @@ void azri_log(int level, const char *fmt, ...)
     if (vsnprintf(line, sizeof line, fmt, ap) < 0)
         line[0] = '\0';
     va_end(ap);
+    azri_one_line(line);
     fn(level, line, atomic_load(&g_log_arg));
 }

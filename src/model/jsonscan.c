@@ -34,27 +34,6 @@ void azri_scan_space(azri_scanner *s)
     }
 }
 
-size_t azri_utf8_length(const uint8_t *p, size_t nbytes)
-{
-    static const uint32_t least[5] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t c = p[0];
-    size_t n = c < 0x80 ? 1 : c < 0xC0 ? 0 : c < 0xE0 ? 2 : c < 0xF0 ? 3 : 4;
-
-    if (n < 2 || c > 0xF4)
-        return n == 1;
-    if (n > nbytes)
-        return 0;
-    c &= 0x7FU >> n;
-    for (size_t i = 1; i < n; i++) {
-        if ((p[i] & 0xC0) != 0x80)
-            return 0;
-        c = c << 6 | (p[i] & 0x3FU);
-    }
-    if (c < least[n] || c > 0x10FFFF || (c >= 0xD800 && c <= 0xDFFF))
-        return 0;
-    return n;
-}
-
 static int hex_value(int c)
 {
     if (is_digit(c))

@@ -3,6 +3,7 @@
 #ifndef AZRI_MODEL_JSONSCAN_H
 #define AZRI_MODEL_JSONSCAN_H
 
+#include "base/text.h"
 #include "model/jsontext.h"
 
 typedef struct azri_scanner {
@@ -22,7 +23,5 @@ bool azri_scan_document(azri_scanner *s);
 /* Say what a scan that failed has found. */
 int azri_scan_fail(const azri_scanner *s, const char *what, int code,
                    azr_error *err);
-/* Bytes of the UTF-8 character at p (nbytes >= 1); 0: not valid. */
-size_t azri_utf8_length(const uint8_t *p, size_t nbytes);
 
 #endif

@@ -243,10 +243,15 @@ static int order(const azri_entry *e, unsigned kind, const uint64_t *coords,
 /* Entries of hostile rows must not name a key twice or out of order: bisecting
  * and "renamed exactly once" rest on it. Documents are never deleted. */
 static const char *fault_of(const azri_entry *e, const azri_entry *before,
-                            unsigned rank)
+                            const azri_keying *keying)
 {
+    unsigned rank = keying->rank;
+
     if (e->head.kind > AZRI_ENTRY_ZATTRS)
         return "is of an unknown kind";
+    if (e->head.kind != AZRI_ENTRY_CHUNK &&
+        (e->head.kind == AZRI_ENTRY_V3) != (keying->zarr_format == 3))
+        return "is a document of another format";
     if ((e->head.flags & ~AZRI_ENTRY_DELETED) != 0 ||
         (e->head.flags != 0 && e->head.kind != AZRI_ENTRY_CHUNK))
         return "has flags that it cannot have";
@@ -269,7 +274,7 @@ static int check_entries(const azri_intent *in, const azri_state *s,
         const char *fault;
 
         azri_entry_get(e, s, in->entries, i);
-        fault = fault_of(e, i > 0 ? &list[(i + 1) % 2] : NULL, s->keying.rank);
+        fault = fault_of(e, i > 0 ? &list[(i + 1) % 2] : NULL, &s->keying);
         if (fault)
             return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_RECORD,
                                  "transaction %014llx: object %llu %s",

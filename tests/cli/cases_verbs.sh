@@ -65,6 +65,9 @@ is 0 "$azr" info v2.zarr --json
 json fill_value '"NaN"'
 is 0 "$azr" info v2.zarr --json
 json byte_order '"big"'
+is 0 "$azr" create negative.zarr --shape 3 --dtype f4 --fill -0.0
+is 0 "$azr" info negative.zarr --json
+finds '"fill_value": -0.0,'
 is 0 "$azr" attrs v2.zarr --json
 json attributes '{"a":[1,2]}'
 is 0 "$azr" create scalar.zarr --shape '' --dtype f4

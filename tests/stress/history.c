@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 
 /* ---------------------------------------------------------------- parent --- */
 
@@ -62,6 +63,15 @@ static group *group_of(group *groups, size_t n, pid_t pid)
     return NULL;
 }
 
+/* Others have a while to meet whom the nemesis has stopped. */
+static void go_on_later(pid_t pid)
+{
+    struct timespec t = {0, 500000};
+
+    (void)nanosleep(&t, NULL);
+    (void)kill(pid, SIGCONT);
+}
+
 /* Whoever is killed is begun anew, until the work is done. */
 static void run_groups(group *groups, size_t n)
 {
@@ -71,11 +81,15 @@ static void run_groups(group *groups, size_t n)
         groups[i].pid = stress_spawn(hist_run_group, &groups[i]);
     while (alive > 0) {
         int status;
-        pid_t pid = wait(&status);
+        pid_t pid = waitpid(-1, &status, WUNTRACED);
         group *g = group_of(groups, n, pid);
 
         if (!g)
             continue;
+        if (WIFSTOPPED(status)) {
+            go_on_later(pid);
+            continue;
+        }
         if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
             g->pid = stress_spawn(hist_run_group, g);
             continue;
@@ -206,6 +220,7 @@ static int check_gates(const history *h)
     uint64_t ops = atomic_load(&sh->alone_ops);
     uint64_t waited = atomic_load(&sh->alone_waited);
     uint64_t killed = atomic_load(&sh->killed_after);
+    uint64_t done = h->op_count - atomic_load(&sh->nemesis.refused);
     int bad = 0;
 
     if (h->op_count < sh->total) {
@@ -217,9 +232,9 @@ static int check_gates(const history *h)
         (void)printf("void: %" PRIu64 " of %" PRIu64 " waited\n", waited, ops);
         bad++;
     }
-    if (sh->kill_one_in != 0 && killed * 100 < h->op_count) {
-        (void)printf("void: %" PRIu64 " of %zu finished by others\n", killed,
-                     h->op_count);
+    if (sh->kill_one_in != 0 && killed * 100 < done) {
+        (void)printf("void: %" PRIu64 " of %" PRIu64 " finished by others\n",
+                     killed, done);
         bad++;
     }
     return bad;
@@ -238,7 +253,6 @@ static hist_verdict run(const char *dir, uint64_t total, uint64_t seed,
 {
     group groups[GROUPS];
 
-    sh = stress_shared(sizeof *sh);
     sh->kill_one_in = 20;
     sh->perturb = true;
     sh->linger_one_in = linger_one_in;
@@ -275,6 +289,40 @@ static void report(const history *h, uint64_t seed, int64_t begun)
         h->tail_rows, (double)(stress_now_ns() - begun) / 1e9);
 }
 
+static void call_nemesis(const char *list, const char *dir)
+{
+    nemesis *n = &sh->nemesis;
+
+    CHECK(nemesis_parse(&n->kinds, list), "no nemesis '%s'", list);
+    (void)snprintf(n->dir, sizeof n->dir, "%s", dir);
+    if ((n->kinds >> NEMESIS_FULL & 1) && !nemesis_small_disk(dir)) {
+        (void)printf("history: no small disk without root: no full disk\n");
+        n->kinds &= ~(1u << NEMESIS_FULL);
+    }
+}
+
+/* Each kind that was asked for must have happened. */
+static int report_nemesis(void)
+{
+    const nemesis *n = &sh->nemesis;
+    int bad = 0;
+
+    if (n->kinds == 0)
+        return 0;
+    (void)printf("history: nemesis");
+    for (unsigned i = 0; i < NEMESIS_KINDS; i++) {
+        if (!(n->kinds >> i & 1))
+            continue;
+        (void)printf(" %s %" PRIu64 ",", nemesis_name((nemesis_kind)i),
+                     atomic_load(&n->done[i]));
+        bad += atomic_load(&n->done[i]) == 0;
+    }
+    (void)printf(" operations refused %" PRIu64 "\n", atomic_load(&n->refused));
+    if (bad > 0)
+        (void)printf("void: a fault that was asked for did not happen\n");
+    return bad;
+}
+
 static int run_checked(const stress_args *args)
 {
     int64_t begun = stress_now_ns();
@@ -285,6 +333,9 @@ static int run_checked(const stress_args *args)
     int bad = 0, missed;
 
     stress_scratch(dir, sizeof dir, true);
+    sh = stress_shared(sizeof *sh);
+    if (args->nemesis)
+        call_nemesis(args->nemesis, dir);
     v = run(dir, total, args->seed, 16, &h);
     if (v != HIST_FINE || atomic_load(&sh->failed)) {
         (void)printf("history: seed %" PRIu64 ": %s\n%s%s\n", args->seed,
@@ -294,11 +345,12 @@ static int run_checked(const stress_args *args)
         return 1;
     }
     report(&h, args->seed, begun);
-    bad = check_gates(&h);
+    bad = check_gates(&h) + report_nemesis();
     missed = check_plants(&h, args->seed);
     (void)printf("history: %zu of %zu planted anomalies found\n",
                  hist_plant_count - (size_t)missed, hist_plant_count);
     hist_dispose(&h);
+    nemesis_end_disk(&sh->nemesis);
     stress_cleanup(dir);
     return bad + missed > 0;
 }
@@ -344,6 +396,7 @@ static int run_control(const stress_args *args)
 
         azri_sabotage = guard;
         stress_scratch(dir, sizeof dir, true);
+        sh = stress_shared(sizeof *sh);
         v = run(dir, 10000, stress_random(&seed), 1, &h);
         azri_sabotage = AZRI_GUARD_NONE;
         hist_dispose(&h);

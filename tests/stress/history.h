@@ -5,6 +5,7 @@
 #define AZR_STRESS_HISTORY_H
 
 #include "checker.h"
+#include "nemesis.h"
 #include "stress.h"
 
 #include <stdatomic.h>
@@ -45,6 +46,7 @@ typedef struct shared {
     _Atomic uint64_t alone_ops, alone_waited; /* of processes of one thread */
     _Atomic uint64_t waits, retries, locked_reads, row_waits, conflicts,
         recovered, through;
+    nemesis nemesis;
     _Atomic int failed;
     char message[600];
     slot slots[HIST_SLOTS];

@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,8 +71,11 @@ static void die_at(death where)
 /* Let others in at the worst places. */
 static void perturb(void)
 {
-    if (me && sh->perturb && stress_below(&me->seed, 8) == 0)
+    if (!me)
+        return;
+    if (sh->perturb && stress_below(&me->seed, 8) == 0)
         (void)sched_yield();
+    nemesis_stop(&sh->nemesis, &me->seed);
 }
 
 /* Longer than a turn of the scheduler: who looks at the rows one after the other
@@ -651,20 +655,36 @@ static void add_stats(const azr_stats *a, const azr_stats *b)
     atomic_fetch_add(&sh->through, b->reads_through - a->reads_through);
 }
 
+/* A failure of the nemesis: honest if nothing was committed. */
+static bool refused(const hist_op *op, int rc, const azr_error *err)
+{
+    if (!nemesis_explains(&sh->nemesis, rc, err))
+        return false;
+    if (op->committed && rc != AZR_EUNKNOWN)
+        hist_fail("an error, but it is committed", err->message);
+    atomic_fetch_add(&sh->nemesis.refused, 1);
+    return true;
+}
+
 static void one_op(void)
 {
     azr_stats before = stress_stats(), after;
     azr_error err = AZR_ERROR_INIT;
     hist_kind kind = random_kind();
+    nemesis_kind fault;
     hist_op *op;
     int64_t end;
     int rc;
 
     begin_op(kind);
     op = me->op;
+    fault = nemesis_begin(&sh->nemesis, &me->seed, g_alone);
     rc = do_op(kind, &err);
     end = stress_now_ns();
     me->op = NULL;
+    nemesis_end(fault);
+    if (rc != AZR_OK && refused(op, rc, &err))
+        return;
     if (rc != AZR_OK) {
         char text[560];
 
@@ -710,6 +730,27 @@ static void init_worker(worker *w, unsigned number, azr_array *a)
         w->seed = 1;
 }
 
+/* Others may have filled the disk. */
+static azr_array *open_in_time(unsigned flags)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    struct timespec pause = {0, 1000000};
+
+    o.flags = AZR_OPEN_WRITE | flags;
+    o.timeout_ms = 60000;
+    for (int tries = 0;; tries++) {
+        azr_error err = AZR_ERROR_INIT;
+        azr_array *a = NULL;
+        int rc = azr_array_open(&a, sh->path, &o, &err);
+
+        if (rc == AZR_OK)
+            return a;
+        CHECK(nemesis_explains(&sh->nemesis, rc, &err) && tries < 10000,
+              "open: %s", err.message);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
 void hist_run_group(void *arg)
 {
     const group *g = arg;
@@ -717,9 +758,11 @@ void hist_run_group(void *arg)
     pthread_t threads[8];
     azr_array *a;
 
+    /* nobody would wake whom the nemesis has stopped */
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     install_hooks();
     g_alone = g->threads == 1;
-    a = stress_open(sh->path, AZR_OPEN_WRITE | g->flags, 60000);
+    a = open_in_time(g->flags);
     for (unsigned i = 0; i < g->threads; i++)
         init_worker(&workers[i], g->first + i, a);
     if (g_alone) {

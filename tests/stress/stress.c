@@ -45,11 +45,13 @@ void stress_parse(stress_args *out, int argc, char **argv)
             out->only = a + 7;
         else if (strncmp(a, "--sabotage=", 11) == 0)
             out->sabotage = a + 11;
+        else if (strncmp(a, "--nemesis=", 10) == 0)
+            out->nemesis = a + 10;
         else if (strcmp(a, "--torture") == 0)
             out->torture = true;
         else
             stress_die("what is '%s'? --seed=N --scale=N --only=NAME "
-                       "--sabotage=GUARD --torture",
+                       "--sabotage=GUARD --nemesis=LIST --torture",
                        a);
     }
     if (out->seed == 0)

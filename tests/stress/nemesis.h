@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Faults that a history goes on under, drawn from a worker's seed. While one is in
+ * force operations may fail: then they must have changed nothing.
+ */
+#ifndef AZR_STRESS_NEMESIS_H
+#define AZR_STRESS_NEMESIS_H
+
+#include <atomiczarr.h>
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+typedef enum nemesis_kind {
+    NEMESIS_STOP, /* SIGSTOP in the midst of a commit or a lock, later SIGCONT */
+    NEMESIS_FORK,   /* fork() while other threads are at work */
+    NEMESIS_FILES,  /* no descriptor is free, or few */
+    NEMESIS_MEMORY, /* the heap may grow by little */
+    NEMESIS_FULL,   /* the disk is full (a small tmpfs: root only) */
+    NEMESIS_KINDS
+} nemesis_kind;
+#define NEMESIS_NONE NEMESIS_KINDS
+
+typedef struct nemesis {
+    unsigned kinds; /* bit per kind */
+    _Atomic uint64_t done[NEMESIS_KINDS];
+    _Atomic uint64_t refused; /* operations that failed of it */
+    char dir[128];            /* on the disk that is to be full */
+} nemesis;
+
+/* "stop,fork,files,memory,full", or "all"; false: not that. */
+bool nemesis_parse(unsigned *out, const char *list);
+const char *nemesis_name(nemesis_kind kind);
+/* Before workers: a small disk at `dir`, unseen by others. False: may not. */
+bool nemesis_small_disk(const char *dir);
+void nemesis_end_disk(const nemesis *n);
+
+/* Perhaps stop this process here. Its parent sends SIGCONT. */
+void nemesis_stop(nemesis *n, uint64_t *seed);
+/* Perhaps begin a fault for one operation; nemesis_end ends it. `alone`: this
+ * process has one thread. */
+nemesis_kind nemesis_begin(nemesis *n, uint64_t *seed, bool alone);
+void nemesis_end(nemesis_kind kind);
+/* May an operation fail like this? */
+bool nemesis_explains(const nemesis *n, int rc, const azr_error *err);
+
+#endif
