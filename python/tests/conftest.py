@@ -15,6 +15,15 @@ LIMIT = 120
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Tests marked ``long`` are those of AZR_TORTURE=1."""
+    if os.environ.get("AZR_TORTURE"):
+        return
+    away = [item for item in items if item.get_closest_marker("long")]
+    config.hook.pytest_deselected(items=away)
+    items[:] = [item for item in items if not item.get_closest_marker("long")]
+
+
 @pytest.fixture(autouse=True)
 def limit():
     faulthandler.dump_traceback_later(LIMIT, exit=True)

@@ -284,5 +284,6 @@ def test_a_fork_while_the_loop_is_made(path):
     assert fork_in_the_loop(path, OURS, 60, "with") == 0
 
 
+@pytest.mark.long
 def test_zarr_alone_hangs_after_it(path):
     assert fork_in_the_loop(path, THEIRS, 4, "alone") == 42

@@ -6,7 +6,8 @@ import pytest
 import atomiczarr as az
 
 
-@pytest.mark.parametrize("scheduler", ["threads", "processes"])
+@pytest.mark.parametrize("scheduler", [
+    "threads", pytest.param("processes", marks=pytest.mark.long)])
 def test_dask_with_blocks_that_cross_chunks(path, scheduler):
     dask = pytest.importorskip("dask")
     da = pytest.importorskip("dask.array")

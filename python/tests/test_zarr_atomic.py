@@ -47,7 +47,7 @@ def mixed(stdout):
             or x[:2] + x[10:] != [0] * 4]
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 2))
+@pytest.mark.parametrize("again", range(100 if LONG else 1))
 def test_lines(path, again):
     done = run("zarr_lines.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr
@@ -62,7 +62,7 @@ def test_lines_without(path):
     pytest.fail("zarr alone mixed no line: does this test see anything?")
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 2))
+@pytest.mark.parametrize("again", range(100 if LONG else 1))
 def test_diagonals(path, again):
     done = run("zarr_diagonals.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr

@@ -427,10 +427,12 @@ def rows_of_processes(path, name):
             return None
 
 
+@pytest.mark.long
 def test_parts_of_a_shard_by_processes(path):
     assert rows_of_processes(path, OURS) == 0
 
 
+@pytest.mark.long
 def test_parts_of_a_shard_by_processes_without(path):
     for k in range(TRIES):
         if rows_of_processes(f"{path}{k}", THEIRS) != 0:
@@ -494,6 +496,7 @@ def test_no_torn_reads(path):
     assert torn_reads(path, OURS, 100) == 0
 
 
+@pytest.mark.long
 def test_no_torn_reads_in_parts(path, monkeypatch):
     monkeypatch.setattr(plugin._opaque, "_WHOLE", 100)
     assert torn_reads(path, OURS, 50) == 0
@@ -546,6 +549,7 @@ def shards(path):
     return path
 
 
+@pytest.mark.long
 def test_a_killed_writer_leaves_all_or_nothing(shards):
     for k in range(5):
         found = after_kill(shards, OURS, 6 * k)
@@ -555,6 +559,7 @@ def test_a_killed_writer_leaves_all_or_nothing(shards):
     assert len(np.unique(there[:50])) == 1 and (there[50:] == -1).all()
 
 
+@pytest.mark.long
 def test_a_killed_writer_without(shards):
     for k in range(TRIES):
         try:

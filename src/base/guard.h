@@ -7,6 +7,7 @@
 #ifndef AZRI_BASE_GUARD_H
 #define AZRI_BASE_GUARD_H
 
+/* New ones at the end: shell scripts know them by number. */
 typedef enum azri_guard {
     AZRI_GUARD_NONE = 0,
     AZRI_GUARD_ROW,  /* commit through the row (else: rename at once) */
@@ -23,7 +24,6 @@ typedef enum azri_guard {
     AZRI_GUARD_SLOT,          /* finish a row only with its SLOT byte */
     AZRI_GUARD_FOREIGN,       /* compare what was read before replacing it */
     AZRI_GUARD_SYNC_STAGED, /* power: staged objects synced before the commit */
-    AZRI_GUARD_SYNC_ERROR,  /* a sync that fails is told */
     AZRI_GUARD_FINISH,      /* a dead committed row is rolled forward */
     AZRI_GUARD_PREPARED,  /* several arrays: PREPARED before the home commits */
     AZRI_GUARD_HOME_NO,   /* a PREPARED row waits for its home's word */
@@ -49,7 +49,8 @@ typedef enum azri_guard {
     AZRI_GUARD_META_EXCLUSIVE, /* and cuts off chunks under META exclusive */
     AZRI_GUARD_SHRINK_FIRST,   /* and then the document goes first */
     AZRI_GUARD_FIND_IN_ROW, /* an array that is created is found in its row */
-    AZRI_GUARD_TAKEN_AGAIN /* a committed row with the next one's parts is over */
+    AZRI_GUARD_TAKEN_AGAIN, /* a committed row with the next one's parts is over */
+    AZRI_GUARD_SYNC_ERROR /* a sync that fails is told */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE
