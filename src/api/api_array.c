@@ -189,7 +189,7 @@ int azr_array_read_shape(azr_array *array, const azr_selection *sel,
                          const azr_memory *dst, int64_t *shape_out,
                          azr_error *err)
 {
-    azri_read_hooks hooks = {.shape_out = shape_out};
+    azri_read_hooks hooks = {.shape_out = NULL};
     azri_caller_memory m = {dst, NULL, 0};
     azri_patience patience;
     int rc;
@@ -198,6 +198,7 @@ int azr_array_read_shape(azr_array *array, const azr_selection *sel,
     NEED(array);
     NEED(sel);
     NEED(shape_out);
+    hooks.shape_out = shape_out;
     rc = azri_check_memory(dst, err);
     if (rc < 0)
         return rc;

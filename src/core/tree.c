@@ -986,10 +986,14 @@ static int bring(azri_build *b, const char *from, azr_error *err)
 /* Back under its name, so that who gets an error still has it. */
 static void bring_back(const azri_build *b, const char *from)
 {
-    if (b->bin.dir >= 0 && azri_sys->renameat2(b->bin.dir, BIN_NODE, AT_FDCWD,
-                                               from, RENAME_NOREPLACE) != 0)
-        azri_log(AZR_LOG_WARNING, "'%s' could not be put back: %s", from,
-                 strerror(errno));
+    azr_error why = AZR_ERROR_INIT;
+
+    if (b->bin.dir < 0 || azri_sys->renameat2(b->bin.dir, BIN_NODE, AT_FDCWD,
+                                              from, RENAME_NOREPLACE) == 0)
+        return;
+    azri_ignore(azri_fail_errno(&why, AZR_SUB_RENAME, errno,
+                                "put '%.200s' back", from));
+    azri_log(AZR_LOG_WARNING, "%s", why.message);
 }
 
 int azri_tree_replace(const char *from, const char *to,

@@ -804,9 +804,12 @@ static bool path_of_directory(char *out, size_t n, int32_t inode)
 
         if (depth == DEEPEST || l->name < 0 || l->links == 0)
             return false;
-        (void)snprintf(text, sizeof text, "/%s%s",
-                       disk_name_at((uint32_t)l->name)->name, out);
-        (void)snprintf(out, n, "%s", text);
+        if (snprintf(text, sizeof text, "/%s%s",
+                     disk_name_at((uint32_t)l->name)->name,
+                     out) >= (int)sizeof text ||
+            strlen(text) >= n)
+            return false;
+        memcpy(out, text, strlen(text) + 1);
         inode = l->parent;
     }
     if (out[0] == '\0')
