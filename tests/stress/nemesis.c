@@ -147,9 +147,11 @@ void nemesis_end(nemesis_kind kind)
         (void)setrlimit(RLIMIT_NOFILE, &g_files);
     else if (kind == NEMESIS_MEMORY)
         azr_set_memory_cap(0);
-    else if (kind == NEMESIS_FULL && g_filler >= 0)
-        (void)close(g_filler);
-    g_filler = -1;
+    else if (kind == NEMESIS_FULL) {
+        if (g_filler >= 0)
+            (void)close(g_filler);
+        g_filler = -1;
+    }
 }
 
 bool nemesis_explains(const nemesis *n, int rc, const azr_error *err)
