@@ -492,6 +492,7 @@ def torn_reads(path, name, enough, seconds=30):
     return torn
 
 
+@pytest.mark.long
 def test_no_torn_reads(path):
     assert torn_reads(path, OURS, 100) == 0
 
@@ -502,6 +503,7 @@ def test_no_torn_reads_in_parts(path, monkeypatch):
     assert torn_reads(path, OURS, 50) == 0
 
 
+@pytest.mark.long
 def test_torn_reads_without(path):
     assert torn_reads(path, THEIRS, 10**6) == 1
 
