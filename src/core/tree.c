@@ -1014,7 +1014,8 @@ int azri_tree_replace(const char *from, const char *to,
         rc = bring(&b, from, err);
     if (rc == AZR_OK) {
         rc = azri_build_publish(&b, to, &building, err);
-        if (rc < 0)
+        /* unknown: it stands at `to`, and what it replaced is in the trash */
+        if (rc < 0 && rc != AZR_EUNKNOWN)
             bring_back(&b, from);
     }
     azri_build_end(&b);

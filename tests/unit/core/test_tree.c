@@ -564,6 +564,46 @@ static void test_what_was_built_stays_if_it_is_refused(void **state)
     assert_false(exists(".azr-trash"));
 }
 
+static bool g_exchanged;
+
+static int note_exchange(int from_dir, const char *from, int to_dir,
+                         const char *to, unsigned flags)
+{
+    g_exchanged |= flags == RENAME_EXCHANGE;
+    return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+}
+
+static int fail_once_exchanged(int fd)
+{
+    if (!g_exchanged)
+        return azri_sys_posix.fsync(fd);
+    errno = EIO;
+    return -1;
+}
+
+/* The sync after the exchange fails: the new one stands in its place all the same,
+ * and nothing comes back under the name that it was built under. */
+static void test_what_was_built_stands_if_it_is_not_known(void **state)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *now = NULL;
+
+    (void)state;
+    azr_array_close(make("a", 1, 0));
+    azr_array_close(make("new", 2, 0));
+    g_exchanged = false;
+    g_sys = azri_sys_posix;
+    g_sys.renameat2 = note_exchange;
+    g_sys.fsync = fail_once_exchanged;
+    azri_sys = &g_sys;
+    assert_int_equal(azr_replace(at("new"), at("a"), NULL, &err), AZR_EUNKNOWN);
+    azri_sys = &azri_sys_posix;
+    assert_false(exists("new"));
+    assert_int_equal(open_array(&now, "a", AZR_OPEN_WRITE, &err), AZR_OK);
+    assert_int_equal(first_of(now), 2);
+    azr_array_close(now);
+}
+
 static void test_no_node_is_not_replaced(void **state)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
@@ -769,6 +809,7 @@ int main(void)
         T(test_replaced_group),
         T(test_what_was_built_takes_the_place),
         T(test_what_was_built_stays_if_it_is_refused),
+        T(test_what_was_built_stands_if_it_is_not_known),
         T(test_no_node_is_not_replaced),
         T(test_without_exchange),
         T(test_create_or_open),
