@@ -23,7 +23,7 @@ set_target_properties(azr_python PROPERTIES OUTPUT_NAME _core
 target_link_options(azr_python PRIVATE -Wl,--exclude-libs,ALL)
 install(TARGETS azr_python COMPONENT python DESTINATION atomiczarr)
 
-add_executable(azr_wheel ${AZR_CLI_SOURCES})
+add_executable(azr_wheel ${AZR_CLI_MAIN} $<TARGET_OBJECTS:azr_cli>)
 target_link_libraries(azr_wheel PRIVATE
     atomiczarr_static azr_flags azr_warnings Threads::Threads)
 set_target_properties(azr_wheel PROPERTIES OUTPUT_NAME azr

@@ -2,6 +2,7 @@
 #
 #   azr_test(NAME SOURCE… [LABELS label…] [ARGS arg…] [TIMEOUT s]
 #            [SABOTAGE] [WILL_FAIL] [SERIAL] [NO_RUN])
+#   azr_test(NAME RUNS PROGRAM [LABELS label…] [ARGS arg…] [TIMEOUT s] [SERIAL])
 #
 # A test program linked to the static objects of the library (internal headers
 # are in reach) and to cmocka, known to CTest as NAME. A program that cannot run
@@ -18,28 +19,18 @@
 #
 # SABOTAGE links the objects built with AZRI_SABOTAGE instead: a negative
 # control. WILL_FAIL: it must exit with a failure. SERIAL: no other test runs
-# beside it. NO_RUN: build only.
+# beside it. NO_RUN: build only. RUNS: no program of its own, another test's (or a
+# NO_RUN's) with other arguments.
 
 function(azr_test name)
-    cmake_parse_arguments(PARSE_ARGV 1 T "SABOTAGE;WILL_FAIL;NO_RUN;SERIAL" "TIMEOUT"
-        "LABELS;ARGS")
-    add_executable(${name} ${T_UNPARSED_ARGUMENTS} ${azr_test_support})
-    if(T_SABOTAGE)
-        target_link_libraries(${name} PRIVATE azr_objects_sabotage)
-    else()
-        target_link_libraries(${name} PRIVATE atomiczarr_static azr_flags)
-        target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+    cmake_parse_arguments(PARSE_ARGV 1 T "SABOTAGE;WILL_FAIL;NO_RUN;SERIAL"
+        "TIMEOUT;RUNS" "LABELS;ARGS")
+    if(NOT T_RUNS)
+        set(T_RUNS ${name})
+        azr_test_program(${name} "${T_SABOTAGE}" ${T_UNPARSED_ARGUMENTS})
     endif()
-    target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/tests)
-    target_link_libraries(${name} PRIVATE azr_test_warnings PkgConfig::CMOCKA
-        PkgConfig::AZR_DEPS Threads::Threads m)
-    set_target_properties(${name} PROPERTIES
-        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
-    target_compile_definitions(${name} PRIVATE
-        AZR_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
-
     if(NOT T_NO_RUN)
-        add_test(NAME ${name} COMMAND ${name} ${T_ARGS})
+        add_test(NAME ${name} COMMAND ${T_RUNS} ${T_ARGS})
         azr_test_properties(${name} ${CMAKE_CURRENT_SOURCE_DIR}
             "${T_LABELS}" "${T_TIMEOUT}")
         if(T_SERIAL)
@@ -49,6 +40,46 @@ function(azr_test name)
             set_tests_properties(${name} PROPERTIES WILL_FAIL TRUE)
         endif()
     endif()
+endfunction()
+
+# How tests are compiled, with or without the guards.
+foreach(kind IN ITEMS plain sabotage)
+    set(use azr_test_${kind})
+    add_library(${use} INTERFACE)
+    target_include_directories(${use} INTERFACE
+        ${PROJECT_SOURCE_DIR}/src ${PROJECT_SOURCE_DIR}/tests
+        ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(${use} INTERFACE azr_flags azr_test_warnings
+        PkgConfig::CMOCKA PkgConfig::AZR_DEPS Threads::Threads m)
+    target_compile_definitions(${use} INTERFACE
+        AZR_TEST_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+endforeach()
+target_compile_definitions(azr_test_sabotage INTERFACE AZRI_SABOTAGE)
+
+# A source of several programs is compiled once for all that are alike.
+function(azr_test_program name sabotage)
+    set(kind plain)
+    set(library atomiczarr_static)
+    if(sabotage)
+        set(kind sabotage)
+        set(library azr_objects_sabotage)
+    endif()
+    set(objects)
+    foreach(source IN LISTS ARGN azr_test_support)
+        cmake_path(ABSOLUTE_PATH source NORMALIZE)
+        cmake_path(RELATIVE_PATH source BASE_DIRECTORY ${PROJECT_SOURCE_DIR}/tests
+            OUTPUT_VARIABLE object)
+        string(REGEX REPLACE "[^A-Za-z0-9_]" "-" object ${kind}-${object})
+        if(NOT TARGET ${object})
+            add_library(${object} OBJECT ${source})
+            target_link_libraries(${object} PRIVATE azr_test_${kind})
+        endif()
+        list(APPEND objects $<TARGET_OBJECTS:${object}>)
+    endforeach()
+    add_executable(${name} ${objects})
+    set_target_properties(${name} PROPERTIES LINKER_LANGUAGE C
+        RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+    target_link_libraries(${name} PRIVATE azr_test_${kind} ${library})
 endfunction()
 
 # Labels with the tempo and the kind filled in; each test gets a scratch
@@ -142,13 +173,13 @@ endfunction()
 # ours feeds it fuzz/corpus/NAME/, fuzz/found/NAME/ and deterministic mutations of
 # them: a test.
 function(azr_fuzz_targets)
-    # The command as a library, for targets that call it.
-    if(AZR_CLI_SOURCES)
-        add_library(azr_cli_fuzz OBJECT EXCLUDE_FROM_ALL ${AZR_CLI_SOURCES})
-        target_compile_definitions(azr_cli_fuzz PRIVATE main=azr_cli_main)
-        target_include_directories(azr_cli_fuzz PRIVATE
+    # The command as a function, for targets that call it.
+    if(TARGET azr_cli)
+        add_library(azr_cli_main OBJECT EXCLUDE_FROM_ALL ${AZR_CLI_MAIN})
+        target_compile_definitions(azr_cli_main PRIVATE main=azr_cli_main)
+        target_include_directories(azr_cli_main PRIVATE
             ${PROJECT_SOURCE_DIR}/include)
-        target_link_libraries(azr_cli_fuzz PRIVATE azr_flags)
+        target_link_libraries(azr_cli_main PRIVATE azr_flags)
     endif()
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/fuzz/fuzz_*.c)
     foreach(source IN LISTS sources)
@@ -177,7 +208,8 @@ function(azr_fuzz_targets)
                 ${PROJECT_SOURCE_DIR}/fuzz torture 1800)
         endif()
         if(name MATCHES "^(cli|text)$")
-            target_sources(${stem} PRIVATE $<TARGET_OBJECTS:azr_cli_fuzz>)
+            target_sources(${stem} PRIVATE
+                $<TARGET_OBJECTS:azr_cli> $<TARGET_OBJECTS:azr_cli_main>)
         endif()
         target_include_directories(${stem} PRIVATE
             ${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/src)

@@ -119,7 +119,7 @@ refused 5 'chunk length 0 in dimension 0' z.zarr
 # --- 8 a chunk of 8 TiB
 edited '"chunk_shape":\[2,2\]' '"chunk_shape":[1099511627776,2]'
 is 0 "$azr" info e.zarr
-refused 5 "chunk 'c/0/0': 16 bytes, need 8796093022208" e.zarr
+refused 5 "chunk 'c/0/[01]': 16 bytes, need 8796093022208" e.zarr
 
 # --- 9 what must be understood, and is not
 edited '"name":"bytes"' '"name":"mystery"'

@@ -100,7 +100,7 @@ static bool matrix(tier t)
 
         for (op o = 0; o < OP_RECOVER; o++) {
             if (is_wanted(t, o, &k))
-                ok &= sweep_one(o, &k, true, 1, 1);
+                ok &= sweep_one(o, &k, true, 1, t == QUICK ? 2 : 1);
         }
     }
     return ok;
