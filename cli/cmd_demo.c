@@ -33,7 +33,7 @@ static const struct cli_usage usage = {
 
 struct words {
     const char *durability;
-    int baseline, kernel_locks, readers, seed;
+    int baseline, kernel_locks, no_reports, readers, seed;
     int64_t ms, least_ms;
 };
 
@@ -41,6 +41,7 @@ static int check(struct demo_options *o, const struct words *w)
 {
     o->baseline_only = w->baseline != 0;
     o->kernel_locks = w->kernel_locks != 0;
+    o->no_reports = w->no_reports != 0;
     o->durability_name = w->durability;
     o->durability = AZR_DURABILITY_PROCESS;
     if (strcmp(w->durability, "power") == 0)
@@ -96,7 +97,7 @@ static int run_side(const struct demo_options *o, const struct demo_scene *s,
     run->sync = side ? AZR_SYNC_FULL : AZR_SYNC_CHUNK;
     rc = demo_run(run);
     run->path = NULL;
-    if (rc == CLI_OK)
+    if (rc == CLI_OK && !o->no_reports)
         rc = run_reports(o, side, r);
     return rc;
 }
@@ -188,6 +189,8 @@ int cmd_demo(struct cli *cli, int argc, char **argv)
         {CLI_TEXT, 0, "codec", &o.codec, "SPEC", "as in azr create"},
         {CLI_FLAG, 0, "kernel-locks", &w.kernel_locks, NULL,
          "without the lock table of a process"},
+        {CLI_FLAG, 0, "no-reports", &w.no_reports, NULL,
+         "without the two programs of the report"},
         CLI_OPTION_END};
     struct demo_scene *s = NULL;
     struct cli_list words;

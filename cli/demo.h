@@ -50,7 +50,7 @@ struct demo_options {
     double seconds;
     bool fixed_time; /* --seconds was given: not a tick longer */
     bool baseline_only;
-    bool kernel_locks;
+    bool kernel_locks, no_reports;
     bool live; /* draw */
     uint64_t seed;
 };

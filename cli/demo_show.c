@@ -325,8 +325,10 @@ void demo_print_table(const struct demo_options *o, const struct demo_result *r)
         row_count("other elements changed", p->shared->strays,
                   q->shared->strays, true);
     }
-    row_report("report 1: lines that mix values", r->lines, both);
-    row_report("report 2: diagonals not uniform", r->diagonals, both);
+    if (!o->no_reports) {
+        row_report("report 1: lines that mix values", r->lines, both);
+        row_report("report 2: diagonals not uniform", r->diagonals, both);
+    }
     print_tear(p);
     print_line(&r->lines[0]);
     if (r->void_reason)
@@ -409,8 +411,10 @@ void demo_print_json(const struct demo_options *o, const struct demo_scene *s,
     json_run(&j, "plain", &r->plain);
     if (both)
         json_run(&j, "ours", &r->ours);
-    json_side(&j, "lines", r->lines, both);
-    json_side(&j, "diagonals", r->diagonals, both);
+    if (!o->no_reports) {
+        json_side(&j, "lines", r->lines, both);
+        json_side(&j, "diagonals", r->diagonals, both);
+    }
     json_bool(&j, "void", r->void_reason != NULL);
     if (r->void_reason)
         json_text(&j, "void_reason", r->void_reason);

@@ -305,3 +305,13 @@ int azri_bin_empty(azri_bin *b, azri_sweep *s, azr_error *err)
     azri_bin_close(b);
     return rc;
 }
+
+int azri_bin_sync(const azri_bin *b, int parent, const char *path,
+                  azr_error *err)
+{
+    int rc = azri_fsync_dir_after(b->dir, path, err);
+
+    if (rc == AZR_OK)
+        rc = azri_fsync_dir_after(b->trash, path, err);
+    return rc < 0 ? rc : azri_fsync_dir_after(parent, path, err);
+}

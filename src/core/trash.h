@@ -28,6 +28,8 @@ typedef struct azri_bin {
         }                                                                      \
     }
 
+#define AZRI_BIN_NODE "node" /* name of what is in it */
+
 /* What is told to, and asked of, a caller who waits. */
 typedef struct azri_sweep {
     const azr_cancel *cancel;
@@ -47,5 +49,12 @@ void azri_bin_close(azri_bin *b); /* unlocked, and left for the next one */
 /* One <id> of a dead maker. The caller holds the flock of `parent`.
  * AZR_ENOTFOUND (no message): there is none. */
 AZR_CHECKED int azri_bin_claim(azri_bin *b, int parent, azr_error *err);
+
+/* Make the rename between `parent` and the bin last. Before a file goes: else a
+ * power loss could leave half a node in its place. And before `state` says so for
+ * good: else it could leave a whole one that nobody can open. Until then the mark
+ * says: look where the directory stands. */
+AZR_CHECKED int azri_bin_sync(const azri_bin *b, int parent, const char *path,
+                              azr_error *err);
 
 #endif

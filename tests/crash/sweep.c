@@ -26,7 +26,7 @@ static bool is_wanted(tier t, op o, const kind *k)
         (o == OP_RECORD || o == OP_TABLE || o == OP_LANE || o == OP_WRITE_8))
         return false;
     /* what is in a chunk does not change the steps: once for each format */
-    if (t == DEFAULT && k->zstd && !k->power && o != OP_WRITE_2)
+    if (t == DEFAULT && k->zstd && o != OP_WRITE_2)
         return false;
     return true;
 }
@@ -127,7 +127,7 @@ static bool elsewhere(tier t)
 static bool nested(tier t)
 {
     kind process = {3, false, false}, power = {2, true, true};
-    unsigned wide = t == TORTURE ? 1 : 13;
+    unsigned wide = t == TORTURE ? 1 : 26;
     bool ok = sweep_nested(OP_WRITE_2, &process, t == QUICK ? 4 : 1, 1);
 
     if (t == QUICK)

@@ -40,7 +40,7 @@ static const struct {
     bool together;
     const char *reason;
 } excused[] = {
-    {"src/core/tree.c:sync_names", true,
+    {"src/core/trash.c:azri_bin_sync", true,
      "a rename is whole, so one of its two directories is enough; the third "
      "is for who looks for rubbish"},
     {"src/core/tree.c:give_name", true,
@@ -48,8 +48,8 @@ static const struct {
     {"src/txn/rebuild.c:write_image", false,
      "no act has a damaged state with rows in use yet; and a header that is "
      "lost again is built anew again"},
-    {"src/core/tree.c:azri_build_publish", false,
-     "no disk has the exchange before the name that it takes; sync_names "
+    {"src/core/replace.c:azri_build_publish", false,
+     "no disk has the exchange before the name that it takes; azri_bin_sync "
      "follows"},
 };
 
