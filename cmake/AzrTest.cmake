@@ -198,9 +198,9 @@ function(azr_fuzz_targets)
             add_test(NAME fuzz-${name} COMMAND ${stem} --mutate=1000 ${inputs})
             azr_test_properties(fuzz-${name} ${PROJECT_SOURCE_DIR}/fuzz
                 default 300)
-            set(many 200000)
+            set(many 40000)
             if(name MATCHES "^(cli|state)$") # each of them makes arrays
-                set(many 20000)
+                set(many 4000)
             endif()
             add_test(NAME fuzz-${name}-torture
                 COMMAND ${stem} --mutate=${many} --seed=2 ${inputs})

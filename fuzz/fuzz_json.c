@@ -10,10 +10,37 @@
 
 #include <json-c/json.h>
 #include <math.h>
+#include <stdlib.h>
 
 #define HEAP_NBYTES ((uint64_t)64 << 20)
 
 static void same_value(struct json_object *tree, azri_span value);
+
+static uint32_t unit_at(const uint8_t *p)
+{
+    char digits[5] = {0};
+
+    if (p[0] != '\\' || p[1] != 'u')
+        return 0;
+    memcpy(digits, p + 2, 4);
+    return (uint32_t)strtoul(digits, NULL, 16);
+}
+
+/* json-c 0.16 joins a pair of surrogates, and then takes the lower 16 bits of the
+ * character for a surrogate again: U+1DE00 becomes U+FFFD. */
+static bool beyond_json_c(azri_span text)
+{
+    for (size_t i = 0; i + 12 <= text.nbytes; i++) {
+        uint32_t high = unit_at(text.data + i);
+        uint32_t low = unit_at(text.data + i + 6);
+
+        if ((high & 0xFC00) != 0xD800 || (low & 0xFC00) != 0xDC00)
+            continue;
+        if (((high << 10 | (low & 0x3FF)) & 0xF800) == 0xD800)
+            return true;
+    }
+    return false;
+}
 
 static void same_string(struct json_object *tree, azri_span value)
 {
@@ -203,6 +230,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         AZR_OK) {
         if (fuzz_status(azri_json_parse(&tree, text, "text", &err), &err) ==
             AZR_OK)
+            if (!beyond_json_c(text))
             same_value(tree, azri_json_body(text));
         json_object_put(tree);
         print(text);
