@@ -356,6 +356,9 @@ static int make_ready(azr_array *a, int durability, azr_error *err)
     if (rc == AZR_OK && a->options.sync == AZR_SYNC_FULL &&
         !(a->options.flags & AZR_OPEN_NO_RECOVERY))
         rc = azri_domain_recover(a->d, &count, err);
+    /* the document that was read may have been one of those given up */
+    if (rc == AZR_OK && count.lost > 0)
+        rc = first_ground(a, err);
     return rc;
 }
 
@@ -508,7 +511,7 @@ static int publish(azr_array *a, azri_txn *t, const azri_buf *text,
         rc = publish_locked(a, t, text, zattrs, err);
     if (u) /* a sync that fails does so after the document is there */
         azri_txn_published(t);
-    azri_upkeep_close(u);
+    azri_upkeep_close(u, rc);
     return rc;
 }
 

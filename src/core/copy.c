@@ -159,7 +159,7 @@ static int appear(const copier *c, const char *to, azr_error *err)
     rc = azri_upkeep_open(&above, &of, 1, &c->patience, err);
     if (rc == AZR_OK)
         rc = give_name(c, to, err);
-    azri_upkeep_close(above);
+    azri_upkeep_close(above, rc);
     return rc;
 }
 

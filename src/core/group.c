@@ -251,7 +251,7 @@ static int create_in(const azr_group *g, const azri_buf *text,
         rc = azri_upkeep_open(&u, &of, 1, &patience, err);
     if (rc == AZR_OK)
         rc = publish(g, text, zattrs, err);
-    azri_upkeep_close(u);
+    azri_upkeep_close(u, rc);
     return rc;
 }
 
@@ -456,7 +456,7 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
         rc = azri_upkeep_open(&u, &of, 1, &patience, err);
     if (rc == AZR_OK)
         rc = set_locked(g, name, json, err);
-    azri_upkeep_close(u);
+    azri_upkeep_close(u, rc);
     return rc;
 }
 

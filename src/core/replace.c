@@ -182,7 +182,7 @@ static int try_publish(azri_build *b, azri_whole *n, bool stale,
     if (rc == AZR_OK)
         rc = come_into_place(&b->bin, n, err);
     azri_whole_close(n);
-    azri_upkeep_close(above);
+    azri_upkeep_close(above, rc);
     return rc;
 }
 

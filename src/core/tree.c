@@ -188,7 +188,7 @@ int azri_tree_remove(const char *path, const azr_tree_options *o,
     if (rc == AZR_OK)
         rc = take_away(&n, &b, err);
     azri_grips_free(&n.arrays);
-    azri_upkeep_close(above);
+    azri_upkeep_close(above, rc);
     if (rc == AZR_OK)
         clean_up(&b, n.at.dir, path, &s);
     else if (b.dir >= 0)
@@ -314,7 +314,7 @@ int azri_tree_move(const char *from, const char *to, const azr_tree_options *o,
         rc = azri_upkeep_open(&above, of, 2, &patience, err);
     if (rc == AZR_OK)
         rc = give_name(&n, &target, err);
-    azri_upkeep_close(above);
+    azri_upkeep_close(above, rc);
     azri_whole_dispose(&n);
     azri_place_close(&target);
     return rc;

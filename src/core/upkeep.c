@@ -853,14 +853,17 @@ static int renew_all(azri_upkeep *u, azr_error *err)
     return rc == NOT_HELD ? azri_fail(err, AZR_EBUSY, "it is moving") : rc;
 }
 
-void azri_upkeep_close(azri_upkeep *u)
+void azri_upkeep_close(azri_upkeep *u, int changed)
 {
     azr_error why = AZR_ERROR_INIT;
     int rc = AZR_OK;
 
     if (!u)
         return;
-    if (u->array_count == 0)
+    if (changed == AZR_EUNKNOWN && u->of[0].mark)
+        rc = azri_fail(&why, changed,
+                       "what changed may not outlive a power loss");
+    else if (u->array_count == 0)
         rc = renew_all(u, &why);
     if (rc == AZR_OK)
         unmark(u);

@@ -90,8 +90,10 @@ AZR_CHECKED int azri_upkeep_open(azri_upkeep **out, const azri_upkeep_of *of,
                                  size_t n, const azri_patience *patience,
                                  azr_error *err);
 /* Renews, whatever became of the change: from what is there. (With `array` its
- * transaction has.) What cannot be renewed is logged, and left to the marker. */
-void azri_upkeep_close(azri_upkeep *u); /* NULL: nothing */
+ * transaction has.) What cannot be renewed is logged, and left to the marker; so is
+ * all of it if `changed`, what the change returned, is AZR_EUNKNOWN: entries that
+ * outlive a power loss which the change does not would be wrong for good. */
+void azri_upkeep_close(azri_upkeep *u, int changed); /* NULL: nothing */
 /* What a dead one left in group `dir`, if it did: renewed. */
 AZR_CHECKED int azri_upkeep_leftover(const azri_upkeep_of *of,
                                      const azri_patience *patience,

@@ -241,6 +241,22 @@ static bool is_over(azri_domain *d, uint32_t i, uint64_t word, int rc)
            azri_row_taken_again(azri_domain_state(d), i, word);
 }
 
+/* Synced before anybody takes it: if the power went while he signs, and the disk had
+ * this word still, nothing in the row would tell any more that it was over. */
+static int clear_over(azri_domain *d, uint32_t i, uint64_t word,
+                      azr_recovery *count, azr_error *err)
+{
+    int rc;
+
+    clear_row(d, i, azri_word_id(word));
+    rc = azri_fdatasync_fd(azri_domain_state(d)->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&d->poisoned, true);
+    else
+        count->finished++;
+    return rc;
+}
+
 /* A COMMITTED row, or a PREPARED one whose home row is COMMITTED. */
 static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
                       azr_recovery *count, azr_error *err)
@@ -256,7 +272,10 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
     else if (rc == AZR_ENOTFOUND && strict &&
              azri_word_state(word) == AZRI_PREPARED)
         rc = fail_record_gone(i, &why);
-    else if (strict && (rc == AZR_ENOTFOUND || is_over(d, i, word, rc))) {
+    else if (is_over(d, i, word, rc)) {
+        azri_error_reset(&why);
+        rc = clear_over(d, i, word, count, &why);
+    } else if (strict && rc == AZR_ENOTFOUND) {
         /* the record goes last: it was finished */
         clear_row(d, i, id);
         count->finished++;
@@ -284,11 +303,8 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
 static int finish_torn(azri_domain *o, uint32_t row, uint64_t word, int rc,
                        azr_error *why, azr_recovery *count, azr_error *err)
 {
-    if (is_over(o, row, word, rc)) {
-        clear_row(o, row, azri_word_id(word));
-        count->finished++;
-        return AZR_OK;
-    }
+    if (is_over(o, row, word, rc))
+        return clear_over(o, row, word, count, err);
     if (rc == AZR_ECORRUPT && !is_strict(o, row, word)) {
         give_up(o, row, azri_word_id(word), count, why);
         return AZR_OK;

@@ -206,7 +206,7 @@ static int rename_node(const trial *t, act a, azr_error *err)
         azri_sys->renameat2(of[0].dir, "a", of[1].dir,
                             a == ACT_MOVE ? "new" : "b/.gone", 0) != 0)
         rc = azri_fail(err, AZR_EIO, "rename");
-    azri_upkeep_close(u);
+    azri_upkeep_close(u, rc);
     azri_close(of[0].dir);
     azri_close(of[1].dir);
     return rc;

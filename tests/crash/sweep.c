@@ -127,7 +127,7 @@ static bool elsewhere(tier t)
 static bool nested(tier t)
 {
     kind process = {3, false, false}, power = {2, true, true};
-    unsigned wide = t == TORTURE ? 1 : 26;
+    unsigned wide = t == TORTURE ? 5 : 26;
     bool ok = sweep_nested(OP_WRITE_2, &process, t == QUICK ? 4 : 1, 1);
 
     if (t == QUICK)
@@ -135,7 +135,7 @@ static bool nested(tier t)
     ok &= sweep_nested(OP_WRITE_2, &power, 1, 1);
     ok &= sweep_nested(OP_DELETE, &process, 1, 1);
     ok &= sweep_nested(OP_SHRINK, &power, 2, 1);
-    ok &= sweep_nested(OP_RECORD, &process, wide, t == TORTURE ? 1 : 3);
+    ok &= sweep_nested(OP_RECORD, &process, wide, t == TORTURE ? 2 : 3);
     ok &= sweep_nested(OP_RECORD, &power, 3 * wide, t == TORTURE ? 2 : 3);
     return ok;
 }
