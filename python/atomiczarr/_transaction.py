@@ -73,12 +73,13 @@ class Transaction:
 class _Running:
     """A transaction in progress: one thread's, with a handle of each array."""
 
-    __slots__ = ("core", "thread", "handles", "lock")
+    __slots__ = ("core", "thread", "handles", "lock", "made")
 
     def __init__(self, core):
         self.core = core
         self.thread = threading.get_ident()
         self.handles = {}
+        self.made = {}  # of those, what is not there yet, by its directory
         self.lock = threading.Lock()  # of the threads that work for this one
 
     def adopt(self, array):
