@@ -10,6 +10,7 @@ one. Nothing here waits on zarr's event loop.
 """
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import shutil
@@ -30,7 +31,6 @@ from . import _callers, _documents
 from ._pipeline import AtomicCodecPipeline, _off_the_loop, _option
 
 _REPLACING = 30  # seconds from a deletion to the document that replaces it
-_APPENDS = 32  # tries of an append that goes by zarr's own codecs
 
 
 class _Shared:
@@ -736,26 +736,32 @@ def _append(store, path, data, axis):
 
 
 async def _append_by_zarr(array, original, data, axis):
-    """The same for arrays with codecs that are zarr's only."""
-    for _ in range(_APPENDS):
+    """The same for arrays with codecs that are zarr's only. As with `run`, what is
+    in conflict is done again, and gets its turn after three times."""
+    loop = asyncio.get_running_loop()
+    tries, shapes = [], []
+
+    async def once(running):
         await refresh(array)
-        running = _transaction._Running(_core.begin(_documents.timeout_ms()))
         token = _transaction._current.set(running)
         try:
-            shape = await _noted(array, original, data, axis)
-            await _off_the_loop(running.core.commit)
-            return shape
-        except ConflictError:
-            pass
-        except BaseException:
-            running.core.rollback()
-            _transaction._current.reset(token)
-            token = None
-            await refresh(array)  # it knows a shape that never was
-            raise
+            return await _noted(array, original, data, axis)
         finally:
-            if token is not None:
-                _transaction._current.reset(token)
-    raise _documents.conflict(
-        f"'{_directory_of(array)}': others append all the time; nothing was "
-        "appended")
+            _transaction._current.reset(token)
+
+    def body(core):
+        running = _transaction._Running(core, tries.pop() if tries else None)
+        tries.append(running)
+        try:
+            shapes[:] = [asyncio.run_coroutine_threadsafe(
+                once(running), loop).result()]
+            return True
+        except ConflictError:
+            return False
+
+    try:
+        await _off_the_loop(_core.run, body, _documents.timeout_ms())
+    except BaseException:
+        await refresh(array)  # it knows a shape that never was
+        raise
+    return shapes[0]
