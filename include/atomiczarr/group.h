@@ -103,6 +103,16 @@ AZR_API AZR_CHECKED int azr_group_attribute_set(azr_group *group,
                                                 const char *name,
                                                 const char *json,
                                                 azr_error *err);
+/**
+ * Set `n` attributes, `names[k]` to the JSON value `values[k]` (NULL: delete it),
+ * in this order, by one replacement of the document: everybody sees all of them or
+ * none. Else as azr_group_attribute_set, which is the same for one. With `n` 0
+ * nothing happens.
+ */
+AZR_API AZR_CHECKED int azr_group_attributes_change(azr_group *group, size_t n,
+                                                    const char *const *names,
+                                                    const char *const *values,
+                                                    azr_error *err);
 /** Replace all attributes by the JSON object `json`; else as
  *  azr_group_attribute_set. */
 AZR_API AZR_CHECKED int azr_group_attributes_replace(azr_group *group,

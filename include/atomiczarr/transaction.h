@@ -142,6 +142,33 @@ AZR_API AZR_CHECKED int azr_txn_create_array(azr_txn *txn, azr_array **out,
                                              const azr_array_spec *spec,
                                              const azr_open_options *options,
                                              azr_error *err);
+/** Documents of a new array, as they are to stand. */
+typedef struct azr_array_text {
+    uint32_t struct_size;
+    int32_t zarr_format;    /**< 2 or 3 (default 3) */
+    const char *document;   /**< zarr.json, or .zarray */
+    const char *attributes; /**< format 2: .zattrs; NULL: none */
+    int32_t durability;     /**< azr_durability */
+    int32_t reserved;
+} azr_array_text;
+#define AZR_ARRAY_TEXT_INIT                                                    \
+    {                                                                          \
+        (uint32_t)sizeof(azr_array_text), 0, NULL, NULL, 0, 0                  \
+    }
+
+/**
+ * As azr_txn_create_array, of an array whose documents are given, and come to
+ * stand byte for byte. With AZR_OPEN_OPAQUE in the flags of `options` also of one
+ * that this library cannot code: its chunks are written by azr_txn_write_chunk.
+ *
+ * @return as azr_txn_create_array; AZR_ECORRUPT (METADATA) and AZR_EUNSUPPORTED
+ *         for a document that azr_array_open would refuse
+ */
+AZR_API AZR_CHECKED int azr_txn_create_from(azr_txn *txn, azr_array **out,
+                                            const char *path,
+                                            const azr_array_text *text,
+                                            const azr_open_options *options,
+                                            azr_error *err);
 /**
  * Commit. 0: done. AZR_ECONFLICT: something read was changed by others, nothing
  * happened, run it again. After any return only azr_txn_free is legal.

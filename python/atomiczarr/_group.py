@@ -69,8 +69,7 @@ class Group(MutableMapping):
 
     def _set_attributes(self, new):
         self._outside("attributes")
-        for name, text in new.items():
-            self._h.attribute_set(name, text, None)
+        self._h.attributes_change(list(new.items()), None)
 
     def _put_attributes(self, new):
         self._outside("attributes")

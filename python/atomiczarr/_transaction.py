@@ -71,19 +71,27 @@ class Transaction:
 
 
 class _Running:
-    """A transaction in progress: one thread's, with a handle of each array."""
+    """A transaction in progress: one thread's, with a handle of each array. What
+    runs again takes the handles of its `before`, since the library has locked by
+    them what it lost against; only what it was about to make it makes anew."""
 
-    __slots__ = ("core", "thread", "handles", "lock")
+    __slots__ = ("core", "thread", "handles", "lock", "made", "adopted",
+                 "before")
 
-    def __init__(self, core):
+    def __init__(self, core, before=None):
         self.core = core
         self.thread = threading.get_ident()
-        self.handles = {}
+        self.before = before  # all handles stay open until the last try is over
+        self.adopted = set()
+        self.handles = {} if before is None else {
+            k: a for k, a in before.handles.items() if k not in before.adopted}
+        self.made = {}  # of those, what is not there yet, by its directory
         self.lock = threading.Lock()  # of the threads that work for this one
 
     def adopt(self, array):
         """One that it has made."""
         self.handles[array._key] = array
+        self.adopted.add(array._key)
 
     def handle(self, array):
         """One handle of each array, however often it was opened."""
@@ -135,7 +143,7 @@ def run_within(ms, fn):
 
     def body(core):
         del result[:]
-        tries.append(_Running(core))
+        tries.append(_Running(core, tries.pop() if tries else None))
         token = _current.set(tries[-1])
         try:
             result.append(fn())

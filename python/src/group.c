@@ -51,6 +51,12 @@ typedef struct look {
     int depth;
 } look;
 
+/* Of attributes, by name; NULL deletes. */
+typedef struct changes {
+    size_t n;
+    const char **names, **values;
+} changes;
+
 static int op_info(void *handle, void *arg, azr_error *err)
 {
     return azr_group_info_get(handle, &((look *)arg)->info, err);
@@ -175,6 +181,51 @@ static PyObject *attribute_set(PyObject *o, PyObject *args)
     return Py_NewRef(Py_None);
 }
 
+/* A pair of the list: its texts, which live as long as it does. 0 or -1. */
+static int take_change(changes *c, PyObject *pair)
+{
+    if (!PyArg_ParseTuple(pair, "sz", &c->names[c->n], &c->values[c->n]))
+        return -1;
+    c->n++;
+    return 0;
+}
+
+static int op_change(void *handle, void *arg, azr_error *err)
+{
+    const changes *c = arg;
+
+    return azr_group_attributes_change(handle, c->n, c->names, c->values, err);
+}
+
+/* attributes_change([(name, json or None), …], timeout_ms): all of them at once */
+static PyObject *attributes_change(PyObject *o, PyObject *args)
+{
+    azp_pool *p = &((group *)o)->pool;
+    PyObject *list, *timeout;
+    changes c = {.n = 0};
+    Py_ssize_t n = 0;
+    int64_t ms;
+    int rc = -1;
+
+    if (!PyArg_ParseTuple(args, "OO", &list, &timeout) ||
+        azp_timeout(&ms, timeout, p->options.timeout_ms) < 0 ||
+        (n = PyList_Size(list)) < 0)
+        return NULL;
+    c.names = PyMem_Calloc((size_t)n + 1, sizeof *c.names);
+    c.values = PyMem_Calloc((size_t)n + 1, sizeof *c.values);
+    if (c.names && c.values)
+        rc = 0;
+    else
+        PyErr_NoMemory();
+    for (Py_ssize_t k = 0; k < n && rc == 0; k++)
+        rc = take_change(&c, PyList_GetItem(list, k));
+    if (rc == 0)
+        rc = azp_perform(p, ms, op_change, &c);
+    PyMem_Free((void *)c.names);
+    PyMem_Free((void *)c.values);
+    return rc < 0 ? NULL : Py_NewRef(Py_None);
+}
+
 static int op_consolidate(void *handle, void *arg, azr_error *err)
 {
     (void)arg;
@@ -227,6 +278,7 @@ static PyMethodDef methods[] = {
     {"info", info, METH_NOARGS, NULL},
     {"attributes", attributes, METH_NOARGS, NULL},
     {"attribute_set", attribute_set, METH_VARARGS, NULL},
+    {"attributes_change", attributes_change, METH_VARARGS, NULL},
     {"consolidate", consolidate, METH_NOARGS, NULL},
     {"walk", walk, METH_O, NULL},
     {NULL, NULL, 0, NULL},

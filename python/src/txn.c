@@ -138,6 +138,8 @@ static PyObject *wrote(PyObject *o, PyObject *unused)
 
 typedef struct making {
     azp_creation c;
+    azr_array_text
+        text; /* its documents, or all of it NULL: as `c.spec` says */
     azr_txn *txn;
     azr_array *made;
 } making;
@@ -147,6 +149,9 @@ static int op_make(void *handle, void *arg, azr_error *err)
     making *k = arg;
 
     (void)handle;
+    if (k->text.document)
+        return azr_txn_create_from(k->txn, &k->made, k->c.path, &k->text,
+                                   &k->c.options, err);
     return azr_txn_create_array(k->txn, &k->made, k->c.path, &k->c.spec,
                                 &k->c.options, err);
 }
@@ -167,25 +172,57 @@ static azp_array *make_in(azp_txn *t, making *k)
     return a;
 }
 
+static PyObject *make(PyObject *o, making *k)
+{
+    azp_array *a = NULL;
+    azp_txn *t = azp_txn_take(o);
+
+    if (!t)
+        return NULL;
+    atomic_store(&t->wrote, true);
+    a = make_in(t, k);
+    azp_txn_give(t);
+    return (PyObject *)a;
+}
+
 /* create_array(…) as _core.create_array, as a part of it → Array, which must live
  * longer than the transaction */
 static PyObject *create_array(PyObject *o, PyObject *args)
 {
-    azp_array *a = NULL;
-    azp_txn *t;
+    PyObject *made = NULL;
     making k;
 
     memset(&k, 0, sizeof k);
-    if (azp_creation_parse(&k.c, args) == 0) {
-        t = azp_txn_take(o);
-        if (t) {
-            atomic_store(&t->wrote, true);
-            a = make_in(t, &k);
-            azp_txn_give(t);
-        }
+    if (azp_creation_parse(&k.c, args) == 0)
+        made = make(o, &k);
+    azp_creation_dispose(&k.c);
+    return made;
+}
+
+/* create_from(path, timeout_ms, flags, zarr_format, document, attributes, rank,
+ * durability) → Array */
+static PyObject *create_from(PyObject *o, PyObject *args)
+{
+    const azr_array_text text = AZR_ARRAY_TEXT_INIT;
+    const azr_open_options options = AZR_OPEN_OPTIONS_INIT;
+    PyObject *made = NULL;
+    long long timeout;
+    making k;
+
+    memset(&k, 0, sizeof k);
+    k.text = text;
+    k.c.options = options;
+    if (PyArg_ParseTuple(
+            args, "O&LIiszii", PyUnicode_FSConverter, &k.c.path_object,
+            &timeout, &k.c.options.flags, &k.text.zarr_format, &k.text.document,
+            &k.text.attributes, &k.c.spec.rank, &k.text.durability)) {
+        k.c.path = PyBytes_AsString(k.c.path_object);
+        k.c.options.timeout_ms = timeout;
+        k.c.options.flags |= AZR_OPEN_WRITE;
+        made = make(o, &k);
     }
     azp_creation_dispose(&k.c);
-    return (PyObject *)a;
+    return made;
 }
 
 /* ------------------------------------------------------------------- run --- */
@@ -247,6 +284,7 @@ static PyMethodDef methods[] = {
     {"read_chunk", azp_txn_read_chunk, METH_VARARGS, NULL},
     {"write_chunk", azp_txn_write_chunk, METH_VARARGS, NULL},
     {"create_array", create_array, METH_VARARGS, NULL},
+    {"create_from", create_from, METH_VARARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
 

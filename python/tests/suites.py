@@ -8,6 +8,7 @@ pipeline as well as with ours: else few of them would reach ours.
 import atexit
 import contextlib
 import os
+import pathlib
 import shutil
 import sys
 import tempfile
@@ -43,13 +44,23 @@ base = tempfile.mkdtemp(prefix="azr-suite-", dir=os.environ.get("AZR_SCRATCH"))
 atexit.register(shutil.rmtree, base, ignore_errors=True)
 
 
-class DirectoryInPlaceOfMemory(zarr.storage.LocalStore):
+def directory_class():
+    if not OURS:
+        return zarr.storage.LocalStore
+    import atomiczarr.zarr
+    return atomiczarr.zarr.AtomicStore
+
+
+class DirectoryInPlaceOfMemory(directory_class()):
     def __init__(self, store_dict=None, *, root=None, read_only=False):
         super().__init__(root or tempfile.mkdtemp(dir=base), read_only=read_only)
         for key, value in (store_dict or {}).items():
-            path = self.root / key
+            path = pathlib.Path(self.root) / key
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(value.to_bytes())
+
+    def with_read_only(self, read_only=False):
+        return type(self)(root=self.root, read_only=read_only)
 
     async def set(self, key, value, byte_range=None):
         await super().set(key, value)

@@ -63,6 +63,31 @@ def test_require(group):
     assert group.full("f", shape=3, fill_value=7)[1] == 7
 
 
+def test_several_attributes_are_one_step(group):
+    """Seen together by whoever looks meanwhile."""
+    group.attrs.update(left=-1, right=-1)
+    done = threading.Event()
+    torn = []
+
+    def look():
+        other = az.open_group(group.store, "r")
+        while not done.is_set():
+            found = other.attrs.asdict()
+            torn.append(found["left"] != found["right"])
+
+    t = threading.Thread(target=look)
+    t.start()
+    for k in range(50):
+        group.attrs.update(left=k, right=k)
+    done.set()
+    t.join()
+    assert torn and not any(torn)
+    assert group.attrs.asdict() == {"left": 49, "right": 49}
+    with pytest.raises(TypeError):
+        group.attrs.update(left=1, right=object())
+    assert group.attrs["left"] == 49
+
+
 def test_attributes(group):
     group.attrs["x"] = [1]
     group.attrs.put({"y": 2, "z": 3})

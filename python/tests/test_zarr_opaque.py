@@ -308,6 +308,111 @@ def test_parts_of_large_shards(tmp_path, monkeypatch):
     assert (z[...] == x).all()
 
 
+def test_what_a_resize_cuts_off_a_shard_stays_in_it(tmp_path):
+    """Also when all that is left of it is written, as with zarr's own pipeline."""
+    found = []
+    for name in (OURS, THEIRS):
+        path = tmp_path / name
+        with zarr.config.set({"codec_pipeline.path": name}):
+            z = zarr.create_array(path, shape=(4,), chunks=(2,), shards=(4,),
+                                  dtype="i2", fill_value=0)
+            z[:] = [1, 2, 3, 4]
+            z.resize((2,))
+            z[:] = [9, 9]
+            z.resize((4,))
+            found.append(z[:].tolist())
+    assert found[0] == found[1] == [9, 9, 3, 4] or zarr.__version__ < "3.4"
+    assert found[0] == found[1]
+
+
+# ---------------------------------------- append, resize, attributes: functions ---
+
+
+@pytest.fixture(params=["shards", "strings", "filters"])
+def codec_array(request, tmp_path):
+    """(of zarr, a value for each number)"""
+    o = {"shards": {"dtype": "i4", "chunks": (2,), "shards": (4,)},
+         "strings": {"dtype": "U5", "chunks": (4,)},
+         "filters": {"dtype": "i4", "chunks": (4,), "zarr_format": 2,
+                     "filters": [numcodecs.Delta("i4")]}}[request.param]
+    z = zarr.create_array(tmp_path / "x", shape=(6,), **o)
+    value = (lambda n: str(n)) if request.param == "strings" else int
+    z[:] = np.array([value(n) for n in range(6)])
+    return z, value
+
+
+def test_functions_of_arrays_that_are_zarr_s(codec_array):
+    z, value = codec_array
+    stale = open_with(OURS, z.store.root, "r+")
+    new = np.array([value(n) for n in (6, 7, 8)])
+    assert plugin.append_at(z, new) == 6 and z.shape == (9,)
+    assert plugin.append(stale, new) == (12,) == stale.shape
+    expected = [value(n) for n in (*range(9), 6, 7, 8)]
+    plugin.update_attributes(z, {"a": 1, "b": [2]})
+    plugin.update_attributes(stale, {"c": None})
+    assert z.shape == (12,) and z[:].tolist() == expected
+    plugin.reload(z)
+    assert dict(z.attrs) == {"a": 1, "b": [2], "c": None}
+    plugin.resize(stale, 8)
+    plugin.reload(z)
+    assert z.shape == stale.shape == (8,)
+    assert z[:].tolist() == expected[:8]
+    plugin.resize(z, (20,))
+    assert z[16:].tolist() == [value(0) if value is int else ""] * 4
+
+
+def test_what_the_functions_refuse_is_not_changed(codec_array):
+    z, value = codec_array
+    before = z[:].tolist()
+    with pytest.raises((ValueError, az.errors.Error)):
+        plugin.append(z, np.zeros((2, 3), z.dtype))
+    with pytest.raises((ValueError, TypeError, az.errors.Error)):
+        plugin.resize(z, (3, 3))
+    with az.transaction():
+        for fn, arg in ((plugin.append, [value(1)]), (plugin.resize, (3,)),
+                        (plugin.update_attributes, {"a": 1})):
+            with pytest.raises(az.errors.UnsupportedError, match="transaction"):
+                fn(z, arg)
+    reader = open_with(OURS, z.store.root)
+    reader = zarr.open_array(zarr.storage.LocalStore(
+        z.store.root, read_only=True), mode="r")
+    for fn, arg in ((plugin.append, np.array([value(1)])),
+                    (plugin.resize, (3,)), (plugin.update_attributes, {"a": 1})):
+        with pytest.raises((ValueError, PermissionError)):
+            fn(reader, arg)
+    plugin.reload(z)
+    assert z.shape == (6,) and z[:].tolist() == before and not dict(z.attrs)
+
+
+def append_words(path, number, gate, count):
+    z = open_with(OURS, path, "r+")
+    gate.wait()
+    for k in range(count):
+        at = plugin.append_at(z, np.array([f"{number}-{k}"] * 3))
+        assert z[at:at + 3].tolist() == [f"{number}-{k}"] * 3
+        plugin.update_attributes(z, {f"{number}-{k}": k})
+
+
+def test_functions_by_processes(tmp_path):
+    """Nothing is lost, neither elements nor attributes."""
+    path, n, count = tmp_path / "x", 4, 5
+    zarr.create_array(path, shape=(0,), chunks=(4,), dtype="U8")
+    ctx = multiprocessing.get_context("fork")
+    gate = ctx.Barrier(n)
+    work = [ctx.Process(target=append_words, args=(path, k, gate, count))
+            for k in range(n)]
+    for p in work:
+        p.start()
+    for p in work:
+        p.join()
+    assert [p.exitcode for p in work] == [0] * n
+    z = open_with(OURS, path)
+    assert sorted(z[:].tolist()) == sorted(
+        f"{i}-{k}" for i in range(n) for k in range(count) for _ in range(3))
+    assert dict(z.attrs) == {f"{i}-{k}": k for i in range(n)
+                             for k in range(count)}
+
+
 def test_a_shape_that_others_changed(tmp_path):
     o = {"shape": (10,), "chunks": (4,), "dtype": str}
     old = zarr.create_array(tmp_path / "x", **o)

@@ -99,8 +99,6 @@ def settings(examples, steps=20):
 @pytest.mark.parametrize("name, examples", [
     ("ZarrHierarchyStateMachine", 2), ("ZarrStoreStateMachine", 3)])
 def test_state_machine(memory, name, examples):
-    if name == "ZarrHierarchyStateMachine":  # which draws strings too
-        pytest.importorskip("atomiczarr.zarr._opaque")
     found = pytest.importorskip("zarr.testing.stateful")
     stateful = pytest.importorskip("hypothesis.stateful")
     machine = getattr(found, name)

@@ -95,6 +95,80 @@ def test_attributes_of_processes(tmp_path, kind, zarr_format):
     assert dict(z.attrs) == {f"{n}-{k}": k for n in range(8) for k in range(4)}
 
 
+def set_pairs(number, gate, cls, path, how):
+    """Two attributes that belong together, by one call."""
+    g = zarr.open_group(cls(path), mode="r+")
+    gate.wait()
+    for k in range(20):
+        pair = {"left": [number, k], "right": [number, k], f"own-{number}": k}
+        if how == "update":
+            g.attrs.update(pair)
+        else:
+            g.update_attributes(pair)
+
+
+def pairs_seen(cls, path, work):
+    """What readers meet until the writers have ended: (pairs, torn ones)."""
+    seen, torn = set(), 0
+    while any(p.is_alive() for p in work):
+        found = dict(zarr.open_group(cls(path), mode="r").attrs)
+        seen.add(tuple(found["left"]))
+        torn += found["left"] != found["right"]
+    return len(seen), torn
+
+
+@pytest.mark.parametrize("how", ["update", "update_attributes"])
+@FORMATS
+def test_several_attributes_of_a_group_are_one_step(tmp_path, how, zarr_format):
+    zarr.create_group(AtomicStore(tmp_path), zarr_format=zarr_format,
+                      attributes={"left": [0, 0], "right": [0, 0]})
+    gate = fork.Barrier(4)
+    work = [fork.Process(target=set_pairs,
+                         args=(k, gate, AtomicStore, tmp_path, how))
+            for k in range(4)]
+    for p in work:
+        p.start()
+    seen, torn = pairs_seen(AtomicStore, tmp_path, work)
+    for p in work:
+        p.join()
+    assert [p.exitcode for p in work] == [0] * 4
+    assert seen > 1 and torn == 0
+    found = dict(zarr.open_group(AtomicStore(tmp_path)).attrs)
+    assert found["left"] == found["right"]
+    assert [found[f"own-{k}"] for k in range(4)] == [19] * 4
+
+
+def test_several_attributes_of_a_group_without(tmp_path):
+    """zarr's update is one document after the other, and loses others'."""
+    for _ in range(TRIES):
+        zarr.create_group(LocalStore(tmp_path), overwrite=True,
+                          attributes={"left": [0, 0], "right": [0, 0]})
+        gate = fork.Barrier(4)
+        work = [fork.Process(target=set_pairs,
+                             args=(k, gate, LocalStore, tmp_path, "update"))
+                for k in range(4)]
+        for p in work:
+            p.start()
+        for p in work:
+            p.join()
+        found = dict(zarr.open_group(LocalStore(tmp_path)).attrs)
+        if found["left"] != found["right"] \
+                or any(found.get(f"own-{k}") != 19 for k in range(4)):
+            return
+    pytest.fail("zarr alone lost nothing: does this test see anything?")
+
+
+@FORMATS
+def test_all_attributes_of_a_group_by_its_coroutine(tmp_path, zarr_format):
+    """It says all of them: what this handle knew and does not say goes."""
+    g = zarr.create_group(AtomicStore(tmp_path), zarr_format=zarr_format,
+                          attributes={"a": 1, "b": 2})
+    zarr.open_group(AtomicStore(tmp_path)).attrs["c"] = 3
+    zarr.core.sync.sync(g.update_attributes_async({"b": 4, "d": 5}))
+    assert dict(zarr.open_group(AtomicStore(tmp_path)).attrs) == {
+        "b": 4, "c": 3, "d": 5}
+
+
 def test_attributes_of_processes_without(tmp_path):
     create(LocalStore(tmp_path))
     together(8, set_some, LocalStore, tmp_path, "array")
@@ -406,16 +480,225 @@ def test_what_cannot_be_one_instant_is_refused(store):
         zarr.create_group(store, path="x")
         zarr.create_group(store, path="y")
 
+    def an_array_and_a_group():
+        create(store, "x")
+        zarr.create_group(store, path="y")
+
+    def a_group_and_an_array():
+        zarr.create_group(store, path="x")
+        create(store, "y")
+
+    def another_in_its_place():
+        array(store)[0] = 2
+        create(store, "b", overwrite=True)
+
+    def it_goes():
+        create(store, "x")
+        del zarr.open_group(store)["b"]
+
     def attributes():
         zarr.open_group(store).attrs["x"] = 1
 
-    for body in (both, both_ways, two, attributes):
+    def attributes_and_data():
+        array(store)[0] = 2
+        zarr.open_group(store).attrs.update({"x": 1, "y": 2})
+
+    for body in (both, both_ways, two, an_array_and_a_group,
+                 a_group_and_an_array, another_in_its_place, it_goes,
+                 attributes, attributes_and_data):
         with pytest.raises(az.errors.UnsupportedError, match="transaction"):
             with transaction(store):
                 body()
         assert everything(store) == before
         assert sorted(zarr.open_group(store)) == ["a", "b"]
         assert dict(zarr.open_group(store).attrs) == {}
+
+
+# ------------------------- new arrays in a group that is there, and other changes ---
+
+
+ORDERS = pytest.mark.parametrize("order", ["first", "last", "between", "two"])
+
+
+def mix(store, order, value, **o):
+    """A new array, or two, before, after and between changes of others."""
+    def new(name):
+        z = create(store, name, attributes={"unit": "m"}, **o)
+        z[:] = np.full(12, value).astype(z.dtype)
+        z[3:6] = np.full(3, value + 1).astype(z.dtype)
+        z.attrs["value"] = value
+
+    if order in ("first", "two"):
+        new("c")
+    array(store, "a")[:4] = value
+    if order == "between":
+        new("c")
+    array(store, "b").append([value])
+    if order in ("last", "two"):
+        new("d" if order == "two" else "c")
+
+
+def mixed(order, value, kind=int):
+    c = ([kind(n) for n in [value] * 3 + [value + 1] * 3 + [value] * 6],
+         {"unit": "m", "value": value})
+    found = {"a": ([value] * 4 + [1] * 8, {}), "b": ([1] * 12 + [value], {}),
+             "c": c}
+    return found | ({"d": c} if order == "two" else {})
+
+
+@ORDERS
+@FORMATS
+def test_a_new_array_with_other_changes(tmp_path, zarr_format, order):
+    store = AtomicStore(tmp_path / "g")
+    zarr.create_group(store, zarr_format=zarr_format)
+    for name in "ab":
+        create(store, name, zarr_format=zarr_format)[:] = 1
+    other = AtomicStore(store.root)
+    before = everything(other)
+    with pytest.raises(ZeroDivisionError):
+        with transaction(store):
+            mix(store, order, 5, zarr_format=zarr_format)
+            assert everything(store) == mixed(order, 5)
+            1 / 0
+    assert everything(other) == before
+    with transaction(store):
+        mix(store, order, 6, zarr_format=zarr_format)
+        assert everything(store) == mixed(order, 6)
+        assert everything(other) == before
+        assert sorted(zarr.open_group(other)) == ["a", "b"]
+    assert everything(other) == mixed(order, 6) == everything(store)
+    names = os.listdir(store.root)
+    assert not [n for n in names if n.startswith(".azr")], names
+    array(other, "c")[0] = 9  # an array like others
+    assert array(store, "c")[0] == 9
+
+
+@pytest.mark.parametrize("o", [
+    {"dtype": "U5"}, {"dtype": "i4", "chunks": (2,), "shards": (4,)}],
+    ids=["strings", "shards"])
+@ORDERS
+def test_a_new_array_of_zarr_s_own_with_other_changes(store, order, o):
+    """Whose codecs, or type, are not the library's."""
+    kind = str if o["dtype"] == "U5" else int
+    o = {**o, "fill_value": "" if kind is str else 0}
+    with transaction(store):
+        mix(store, order, 6, **o)
+        assert everything(store) == mixed(order, 6, kind)
+        assert sorted(zarr.open_group(AtomicStore(store.root))) == ["a", "b"]
+    assert everything(AtomicStore(store.root)) == mixed(order, 6, kind)
+
+
+@ORDERS
+def test_what_zarr_says_of_a_new_array_stands(store, order):
+    """The document is zarr's text, as it would be outside of a transaction."""
+    o = {"fill_value": 7, "dimension_names": ("t",), "dtype": ">f4",
+         "compressors": zarr.codecs.GzipCodec(level=3)}
+    create(store, "like", attributes={"unit": "m"}, **o).attrs["value"] = 6
+    with transaction(store):
+        mix(store, order, 6, **o)
+    assert array(store, "c").metadata == array(store, "like").metadata
+
+
+def test_consolidated_metadata_have_what_was_made(store):
+    zarr.consolidate_metadata(store)
+    with transaction(store):
+        mix(store, "two", 6)
+    g = zarr.open_consolidated(LocalStore(store.root))
+    assert sorted(g) == ["a", "b", "c", "d"] and g["b"].shape == (13,)
+    assert dict(g["d"].attrs) == {"unit": "m", "value": 6}
+
+
+def test_of_two_that_make_the_same_array_with_others_one_fails(store):
+    with pytest.raises(az.errors.ConflictError, match="meanwhile"):
+        with transaction(store):
+            mix(store, "first", 6)
+            t = threading.Thread(target=create, args=(
+                AtomicStore(store.root), "c"))
+            t.start()
+            t.join()
+    assert everything(store) == {
+        "a": ([1] * 12, {}), "b": ([1] * 12, {}), "c": ([0] * 12, {})}
+
+
+def test_arrays_of_the_same_durability(store):
+    """A transaction has one: what is made has that of the others in it."""
+    for name in "ab":
+        _core = az.open_array(store.root, path=name)
+        _core._h.set_durability(1)
+    with transaction(store):
+        mix(store, "first", 6)
+    assert az.open_array(store.root, path="c").durability == "power"
+    assert everything(store) == mixed("first", 6)
+
+
+MAKER = """
+import sys
+import numpy as np
+import zarr
+from contextlib import nullcontext
+from zarr.storage import LocalStore
+from atomiczarr.zarr import AtomicStore, transaction
+whole = sys.argv[2] == "whole"
+store = (AtomicStore if whole else LocalStore)(sys.argv[1])
+print("ready", flush=True)
+k = 1
+while True:
+    k += 1
+    with transaction(store) if whole else nullcontext():
+        zarr.open_array(store, path="a", mode="r+")[:] = k
+        for name in ("x", "y"):
+            z = zarr.create_array(store, name=f"{name}{k}", shape=(12,),
+                                  chunks=(4,), dtype="i4", fill_value=0)
+            z[:] = k
+        zarr.open_array(store, path="b", mode="r+").append([k])
+"""
+
+
+def made_whole(found):
+    """Each step has made both arrays, with all in them, and changed the others."""
+    last = found["a"][0][0]
+    made = {f"{name}{k}": ([k] * 12, {})
+            for name in "xy" for k in range(2, last + 1)}
+    return found == {"a": ([last] * 12, {}), **made,
+                     "b": ([1] * 12 + list(range(2, last + 1)), {})}
+
+
+def killed_maker(store, how, delay):
+    p = subprocess.Popen([sys.executable, "-c", MAKER, store.root, how],
+                         stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "ready\n"
+    time.sleep(delay)
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    p.stdout.close()
+    return everything(store)
+
+
+def test_a_killed_maker_leaves_all_or_nothing(tmp_path):
+    furthest = 0
+    for k in range(20 if LONG else 3):
+        store = AtomicStore(tmp_path / str(k))
+        zarr.create_group(store)
+        for name in "ab":
+            create(store, name)[:] = 1
+        found = killed_maker(store, "whole", 0.05 + 0.043 * k)
+        assert made_whole(found), found
+        furthest = max(furthest, found["a"][0][0])
+    assert furthest > 1
+
+
+def test_a_killed_maker_without(tmp_path):
+    for k in range(TRIES):
+        store = LocalStore(tmp_path / str(k))
+        zarr.create_group(store)
+        for name in "ab":
+            create(store, name)[:] = 1
+        try:
+            if not made_whole(killed_maker(store, "half", 0.05 + 0.043 * k)):
+                return
+        except (ValueError, RuntimeError):
+            return
+    pytest.fail("zarr alone was never cut short: does this test see anything?")
 
 
 def test_one_transaction_in_another(store):
@@ -551,6 +834,49 @@ def test_to_zarr_is_one_commit(tmp_path, zarr_format):
         dataset(xr, 10, 12).to_zarr(store, mode="w", zarr_format=zarr_format)
         assert seen() == list(range(7))
     assert seen() == [10, 11]
+
+
+@FORMATS
+def test_new_variables_come_with_other_changes(tmp_path, zarr_format):
+    """to_zarr(mode="a") and append_dim, as one commit."""
+    xr = pytest.importorskip("xarray")
+    store = AtomicStore(tmp_path / "x")
+    other = AtomicStore(tmp_path / "x")
+    dataset(xr, 0, 4).to_zarr(store, mode="w", zarr_format=zarr_format)
+
+    def seen():
+        return xr.open_zarr(other, chunks=None)
+
+    both = dataset(xr, 0, 4)
+    both["w"] = both["w"] + 1  # there already
+    both["new"] = ("time", np.arange(4) * 3.0)
+    both["word"] = ("time", np.array(["a", "bc", "", "d"]))
+    with transaction(store):
+        both.to_zarr(store, mode="a", zarr_format=zarr_format)
+        xr.testing.assert_identical(seen(), dataset(xr, 0, 4))
+    xr.testing.assert_identical(seen().load(), both)
+    with transaction(store):  # longer, and one variable more, at one instant
+        dataset(xr, 4, 7).assign(
+            new=("time", np.arange(3) * 3.0),
+            word=("time", np.array(["e", "f", "gh"]))).to_zarr(
+                store, append_dim="time")
+        xr.Dataset({"one": ("k", [1, 2])}, attrs=both.attrs).to_zarr(
+            store, mode="a", zarr_format=zarr_format)
+        assert "one" not in seen() and seen().sizes["time"] == 4
+    assert seen()["one"].values.tolist() == [1, 2]
+    assert seen().sizes["time"] == 7 and seen()["word"].values[6] == "gh"
+
+
+def test_attributes_that_a_transaction_cannot_change(tmp_path):
+    """Of the dataset: refused before anything has happened."""
+    xr = pytest.importorskip("xarray")
+    store = AtomicStore(tmp_path / "x")
+    dataset(xr, 0, 4).to_zarr(store, mode="w")
+    with pytest.raises(az.errors.UnsupportedError, match="of a group"):
+        with transaction(store):
+            dataset(xr, 4, 7).assign_attrs(title="other").to_zarr(
+                store, append_dim="time")
+    xr.testing.assert_identical(xr.open_zarr(store).load(), dataset(xr, 0, 4))
 
 
 def test_to_zarr_over_what_it_is_made_of(tmp_path):

@@ -109,7 +109,22 @@ int azr_group_attribute_set(azr_group *group, const char *name,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(group);
     NEED(name);
-    return azri_group_attribute_set(group, name, json, err);
+    return azri_group_attributes_change(group, 1, &name, &json, err);
+}
+
+int azr_group_attributes_change(azr_group *group, size_t n,
+                                const char *const *names,
+                                const char *const *values, azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(group);
+    if (n > 0) {
+        NEED(names);
+        NEED(values);
+    }
+    for (size_t k = 0; k < n; k++)
+        NEED(names[k]);
+    return azri_group_attributes_change(group, n, names, values, err);
 }
 
 int azr_group_attributes_replace(azr_group *group, const char *json,
@@ -118,7 +133,7 @@ int azr_group_attributes_replace(azr_group *group, const char *json,
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
     NEED(group);
     NEED(json);
-    return azri_group_attribute_set(group, NULL, json, err);
+    return azri_group_attributes_replace(group, json, err);
 }
 
 /* --------------------------------------------------------------- below --- */

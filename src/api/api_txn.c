@@ -230,6 +230,28 @@ int azr_txn_create_array(azr_txn *txn, azr_array **out, const char *path,
     return rc < 0 ? rc : azri_transaction_create(txn, out, path, spec, &o, err);
 }
 
+int azr_txn_create_from(azr_txn *txn, azr_array **out, const char *path,
+                        const azr_array_text *text,
+                        const azr_open_options *options, azr_error *err)
+{
+    azr_open_options o;
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(txn);
+    NEED(out);
+    NEED(path);
+    NEED(text);
+    rc =
+        azri_check_size("azr_array_text", text->struct_size, sizeof *text, err);
+    if (rc < 0)
+        return rc;
+    NEED(text->document);
+    rc = azri_take_options(&o, options, AZRI_ARRAY_FLAGS, err);
+    return rc < 0 ? rc
+                  : azri_transaction_create_from(txn, out, path, text, &o, err);
+}
+
 int azr_append_all(azr_append_part *parts, size_t n,
                    const azr_txn_options *options, azr_error *err)
 {

@@ -566,24 +566,17 @@ static int ready_for_creation(azr_array *a, const azri_grid *grid,
 }
 
 /* Everything but the documents. */
-static int prepare_creation(azr_array *a, const azr_array_spec *spec,
-                            const azri_buf *text, azr_error *err)
+static int prepare_creation(azr_array *a, int durability, const azri_meta *meta,
+                            azr_error *err)
 {
-    azri_span none = {NULL, 0};
-    azri_meta *meta = NULL;
     azri_grid grid;
     int rc = refuse_existing(a, err);
 
-    if (rc == AZR_OK)
-        rc = azri_meta_parse(&meta, a->format, azri_buf_span(text), none, err);
     if (rc < 0)
         return rc;
     azri_grid_of(&grid, meta);
-    rc = ready_for_creation(a, &grid, spec->durability, err);
-    if (rc == AZR_OK)
-        rc = clear_ground(a, meta, err);
-    azri_meta_free(meta);
-    return rc;
+    rc = ready_for_creation(a, &grid, durability, err);
+    return rc < 0 ? rc : clear_ground(a, meta, err);
 }
 
 static int create_in(azr_array *a, const azr_array_spec *spec,
@@ -591,9 +584,13 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
                      azr_error *err)
 {
     azri_patience patience = azri_array_patience(a);
+    azri_span none = {NULL, 0};
+    azri_meta *meta = NULL;
     azri_txn *t = NULL;
-    int rc = prepare_creation(a, spec, text, err);
+    int rc = azri_meta_parse(&meta, a->format, azri_buf_span(text), none, err);
 
+    if (rc == AZR_OK)
+        rc = prepare_creation(a, spec->durability, meta, err);
     if (rc == AZR_OK)
         rc = azri_txn_begin(&t, a->d, &patience, err);
     if (rc == AZR_OK)
@@ -601,6 +598,7 @@ static int create_in(azr_array *a, const azr_array_spec *spec,
     if (rc == AZR_OK)
         rc = publish(a, t, text, zattrs, err);
     azri_txn_end(t);
+    azri_meta_free(meta);
     return rc;
 }
 
@@ -620,9 +618,8 @@ int azri_creation_check(azr_array *a, azri_txn *t, bool has_zattrs,
     return rc;
 }
 
-static int try_begin(azr_array **out, const char *path,
-                     const azr_array_spec *spec,
-                     const azr_open_options *options, const azri_buf *text,
+static int try_begin(azr_array **out, const char *path, const azri_birth *birth,
+                     const azr_open_options *options, const azri_meta *meta,
                      azr_error *err)
 {
     azr_array *a = NULL;
@@ -630,16 +627,19 @@ static int try_begin(azr_array **out, const char *path,
 
     if (rc < 0)
         return rc;
-    set_format(a, spec->zarr_format == 2 ? 2 : 3);
+    set_format(a, birth->format);
     atomic_store(&a->unborn, true);
     rc = azri_domain_create(&a->d, path, domain_flags(options),
-                            spec->durability, err);
+                            birth->durability, err);
     if (rc == AZR_OK)
         set_up(a);
     if (rc == AZR_OK)
-        rc = prepare_creation(a, spec, text, err);
+        rc = prepare_creation(a, birth->durability, meta, err);
     if (rc == AZR_OK)
-        rc = azri_ground_of_text(&a->ground, a, azri_buf_span(text), err);
+        rc = azri_ground_of_text(&a->ground, a, azri_buf_span(&birth->text),
+                                 err);
+    if (rc == AZR_OK && azri_ground_is_partial(a->ground))
+        rc = azri_array_refuse_partial(a, err);
     if (rc == AZR_OK)
         *out = a;
     else
@@ -648,22 +648,24 @@ static int try_begin(azr_array **out, const char *path,
 }
 
 int azri_creation_begin(azr_array **out, const char *path,
-                        const azr_array_spec *spec,
-                        const azr_open_options *options, azri_buf *zattrs_out,
-                        azr_error *err)
+                        const azri_birth *birth,
+                        const azr_open_options *options, azr_error *err)
 {
-    azri_buf text = AZRI_BUF_INIT;
     azr_open_options writing = *options;
-    int rc = azri_meta_compose(&text, zattrs_out, spec, err);
+    azr_error why = AZR_ERROR_INIT;
+    azri_meta *meta = NULL;
+    int rc;
 
     writing.flags |= AZR_OPEN_WRITE;
-    if (rc == AZR_OK)
-        rc = try_begin(out, path, spec, &writing, &text, err);
+    rc = azri_ground_judge(&meta, birth, writing.flags, &why);
+    if (rc < 0)
+        return azri_fail_why(err, rc, &why, "'%s': %s", path, why.message);
+    rc = try_begin(out, path, birth, &writing, meta, err);
     if (rc == AZR_ECONFLICT)
-        rc = try_begin(out, path, spec, &writing, &text, err);
+        rc = try_begin(out, path, birth, &writing, meta, err);
     if (rc == AZR_ECONFLICT)
         rc = azri_fail_disturbed(path, err);
-    azri_buf_dispose(&text);
+    azri_meta_free(meta);
     return rc;
 }
 

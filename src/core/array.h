@@ -48,6 +48,12 @@ struct azr_array {
 /* Tries of a read before its time-out counts, and before it takes locks. */
 #define AZRI_OPTIMISTIC_TRIES 4
 
+/* Documents of an array that is to be. */
+typedef struct azri_birth {
+    int format, durability;
+    azri_buf text, zattrs; /* zattrs: of format 2 */
+} azri_birth;
+
 /* ---- ground.c ---- */
 azri_ground *azri_ground_ref(azri_ground *g);
 void azri_ground_unref(azri_ground *g);
@@ -75,6 +81,9 @@ int azri_array_refuse_partial(const azr_array *a, azr_error *err);
 AZR_CHECKED int azri_ground_meta(azri_meta **out, const azr_array *a,
                                  const azri_ground *g, azri_span zattrs,
                                  azr_error *err);
+/* Metadata of an array that is to be, refused as azr_array_open would. */
+AZR_CHECKED int azri_ground_judge(azri_meta **out, const azri_birth *birth,
+                                  unsigned flags, azr_error *err);
 /* The newest, for a writer that holds its locks and has looked. */
 AZR_CHECKED int azri_ground_current(azr_array *a, azri_ground **out,
                                     azr_error *err);
@@ -92,12 +101,13 @@ AZR_CHECKED int azri_array_open(azr_array **out, const char *path,
 AZR_CHECKED int azri_array_open_still(azr_array **out, int dir,
                                       const char *path, const azr_array *like,
                                       azr_error *err);
-/* Creation by a transaction: everything but the documents, which `*zattrs_out`
- * (format 2) and the ground of `*out` hold. */
+/* Creation by a transaction: everything but the documents; the text becomes the
+ * ground of `*out`. What would be refused when it is opened is refused before
+ * anything is made. */
 AZR_CHECKED int azri_creation_begin(azr_array **out, const char *path,
-                                    const azr_array_spec *spec,
+                                    const azri_birth *birth,
                                     const azr_open_options *options,
-                                    azri_buf *zattrs_out, azr_error *err);
+                                    azr_error *err);
 /* Under META exclusive and the directory's lock: may the documents come?
  * `has_zattrs`: one of them is .zattrs; else what stands there goes. */
 AZR_CHECKED int azri_creation_check(azr_array *a, azri_txn *t, bool has_zattrs,
@@ -283,6 +293,11 @@ AZR_CHECKED int azri_transaction_create(azr_txn *t, azr_array **out,
                                         const azr_array_spec *spec,
                                         const azr_open_options *options,
                                         azr_error *err);
+AZR_CHECKED int azri_transaction_create_from(azr_txn *t, azr_array **out,
+                                             const char *path,
+                                             const azr_array_text *text,
+                                             const azr_open_options *options,
+                                             azr_error *err);
 /* ---- txn_chunks.c: chunks as they are stored ---- */
 /* From byte `offset` on (negative: from the end), at most `most` of them. *out is
  * NULL if there is no such chunk. */

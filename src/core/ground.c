@@ -89,9 +89,10 @@ static int compile_grid(azri_ground *g, const azr_array *a, azri_span text,
     return rc < 0 ? rc : azri_chain_new(&g->chain, g->meta, err);
 }
 
-static bool may_be_opaque(const azr_array *a, int rc)
+/* Is it to be taken for a grid of chunks, with whatever in them? */
+static bool is_beyond_us(unsigned flags, int rc)
 {
-    return (a->options.flags & AZR_OPEN_OPAQUE) &&
+    return (flags & AZR_OPEN_OPAQUE) &&
            (rc == AZR_EUNSUPPORTED || rc == AZR_ECORRUPT || rc == AZR_EINVAL);
 }
 
@@ -132,6 +133,33 @@ int azri_ground_meta(azri_meta **out, const azr_array *a, const azri_ground *g,
     return azri_meta_parse_grid(out, a->format, text, zattrs, &why, err);
 }
 
+int azri_ground_judge(azri_meta **out, const azri_birth *birth, unsigned flags,
+                      azr_error *err)
+{
+    azri_span text = azri_buf_span(&birth->text);
+    azri_span zattrs = azri_buf_span(&birth->zattrs);
+    azr_error why = AZR_ERROR_INIT;
+    azri_chain *chain = NULL;
+    azri_meta *m = NULL;
+    int rc = azri_meta_parse(&m, birth->format, text, zattrs, &why);
+
+    if (rc == AZR_OK)
+        rc = azri_chain_new(&chain, m, &why);
+    azri_chain_free(chain);
+    if (is_beyond_us(flags, rc)) {
+        azri_meta_free(m);
+        m = NULL;
+        rc = azri_meta_parse_grid(&m, birth->format, text, zattrs, &why, err);
+    } else if (rc < 0) {
+        rc = azri_fail_why(err, rc, &why, "%s", why.message);
+    }
+    if (rc == AZR_OK)
+        *out = m;
+    else
+        azri_meta_free(m);
+    return rc;
+}
+
 int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
                         azr_error *err)
 {
@@ -145,7 +173,7 @@ int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
     g->store = azri_domain_store(a->d);
     g->document.handle = -1;
     rc = compile(g, a, text, &why);
-    if (may_be_opaque(a, rc))
+    if (is_beyond_us(a->options.flags, rc))
         rc = compile_grid(g, a, text, &why, err);
     else if (rc < 0 && err && err->code == 0)
         *err = why;

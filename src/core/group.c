@@ -415,8 +415,44 @@ int azri_group_may_write(const azr_group *g, azr_error *err)
     return AZR_OK;
 }
 
-static int set_locked(azr_group *g, const char *name, const char *json,
-                      azr_error *err)
+/* Attributes by name, or (`names` NULL) a JSON object in the place of all. */
+typedef struct changes {
+    size_t n;
+    const char *const *names, *const *values;
+    const char *all;
+} changes;
+
+/* The document that holds the attributes, with them. */
+static int compose_changes(azri_buf *out, const azri_node *old,
+                           const changes *c, azr_error *err)
+{
+    azri_buf texts[2] = {AZRI_BUF_INIT, AZRI_BUF_INIT};
+    azri_node node = *old;
+    int rc = AZR_OK;
+
+    if (!c->names)
+        return azri_node_with_attributes(out, old, c->all, err);
+    for (size_t k = 0; k < c->n && rc == AZR_OK; k++) {
+        azri_buf *text = &texts[k % 2];
+
+        text->nbytes = 0;
+        rc = azri_node_with_attribute(text, &node, c->names[k], c->values[k],
+                                      err);
+        if (node.zarr_format == 2)
+            node.attributes = azri_buf_span(text);
+        else
+            node.text = azri_buf_span(text);
+    }
+    if (rc == AZR_OK) {
+        *out = texts[(c->n - 1) % 2];
+        texts[(c->n - 1) % 2] = (azri_buf)AZRI_BUF_INIT;
+    }
+    azri_buf_dispose(&texts[0]);
+    azri_buf_dispose(&texts[1]);
+    return rc;
+}
+
+static int change_locked(azr_group *g, const changes *c, azr_error *err)
 {
     azri_put put = {g->dir, g->path, "zarr.json", AZRI_PUT_OVER, NULL};
     azri_documents docs = AZRI_DOCUMENTS_INIT;
@@ -428,10 +464,8 @@ static int set_locked(azr_group *g, const char *name, const char *json,
         rc = azri_fail(err, AZR_ENOTFOUND,
                        "'%s' is no longer the group that was opened", g->path);
     node = azri_documents_node(&docs);
-    if (rc == AZR_OK && name)
-        rc = azri_node_with_attribute(&text, &node, name, json, err);
-    else if (rc == AZR_OK)
-        rc = azri_node_with_attributes(&text, &node, json, err);
+    if (rc == AZR_OK)
+        rc = compose_changes(&text, &node, c, err);
     put.seen = &docs.text_id;
     if (docs.format == 2) {
         put.key = ".zattrs";
@@ -444,8 +478,7 @@ static int set_locked(azr_group *g, const char *name, const char *json,
     return rc;
 }
 
-int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
-                             azr_error *err)
+static int change_attributes(azr_group *g, const changes *c, azr_error *err)
 {
     azri_patience patience = patience_of(g);
     azri_upkeep_of of = upkeep_of(g);
@@ -455,9 +488,27 @@ int azri_group_attribute_set(azr_group *g, const char *name, const char *json,
     if (rc == AZR_OK)
         rc = azri_upkeep_open(&u, &of, 1, &patience, err);
     if (rc == AZR_OK)
-        rc = set_locked(g, name, json, err);
+        rc = change_locked(g, c, err);
     azri_upkeep_close(u, rc);
     return rc;
+}
+
+int azri_group_attributes_change(azr_group *g, size_t n,
+                                 const char *const *names,
+                                 const char *const *values, azr_error *err)
+{
+    const changes c = {n, names, values, NULL};
+
+    return n == 0 ? azri_group_may_write(g, err)
+                  : change_attributes(g, &c, err);
+}
+
+int azri_group_attributes_replace(azr_group *g, const char *json,
+                                  azr_error *err)
+{
+    const changes c = {0, NULL, NULL, json};
+
+    return change_attributes(g, &c, err);
 }
 
 /* --------------------------------------------------------------- below --- */

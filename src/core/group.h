@@ -76,9 +76,13 @@ void azri_group_close(azr_group *g);
 AZR_CHECKED int azri_group_info(azr_group *g, azr_group_info *out,
                                 azr_error *err);
 AZR_CHECKED int azri_group_attributes(azr_group *g, char **out, azr_error *err);
-/* `name` NULL: `json` replaces all of them. */
-AZR_CHECKED int azri_group_attribute_set(azr_group *g, const char *name,
-                                         const char *json, azr_error *err);
+/* By one replacement of the document. */
+AZR_CHECKED int azri_group_attributes_change(azr_group *g, size_t n,
+                                             const char *const *names,
+                                             const char *const *values,
+                                             azr_error *err);
+AZR_CHECKED int azri_group_attributes_replace(azr_group *g, const char *json,
+                                              azr_error *err);
 /* The documents, judged; of a directory without any: empty, of format 0. */
 AZR_CHECKED int azri_group_load(azr_group *g, azri_documents *out,
                                 azr_error *err);

@@ -303,29 +303,24 @@ int azri_transaction_set_attribute(azr_txn *t, azr_array *a, const char *name,
 
 /* ------------------------------------------------------------- creation --- */
 
-int azri_transaction_create(azr_txn *t, azr_array **out, const char *path,
-                            const azr_array_spec *spec,
-                            const azr_open_options *options, azr_error *err)
+/* The attributes of `birth` become the part's. */
+static int create(azr_txn *t, azr_array **out, const char *path,
+                  azri_birth *birth, const azr_open_options *options,
+                  azr_error *err)
 {
-    azri_buf zattrs = AZRI_BUF_INIT;
     azr_array *a = NULL;
     azri_part *p = NULL;
-    int rc = azri_transaction_alive(t, err);
+    int rc = azri_creation_begin(&a, path, birth, options, err);
 
-    if (rc == AZR_OK && options->sync != AZR_SYNC_FULL)
-        rc = azri_fail(err, AZR_EUNSUPPORTED,
-                       "transactions need a handle with AZR_SYNC_FULL");
-    if (rc == AZR_OK)
-        rc = azri_creation_begin(&a, path, spec, options, &zattrs, err);
     if (rc == AZR_OK)
         rc = azri_part_new(&p, t, a, err);
     if (rc != AZR_OK)
         goto done;
     p->created = true;
     p->g = azri_array_ground(a);
-    p->sets_zattrs = zattrs.nbytes > 0;
-    p->zattrs = zattrs;
-    memset(&zattrs, 0, sizeof zattrs);
+    p->sets_zattrs = birth->zattrs.nbytes > 0;
+    p->zattrs = birth->zattrs;
+    birth->zattrs = (azri_buf)AZRI_BUF_INIT;
     rc = azri_part_check_device(t, p, err);
     if (rc < 0) {
         azri_part_forget(t, p);
@@ -334,7 +329,54 @@ int azri_transaction_create(azr_txn *t, azr_array **out, const char *path,
     *out = a;
     a = NULL;
 done:
-    azri_buf_dispose(&zattrs);
     azri_array_close(a);
+    return rc;
+}
+
+static int may_create(azr_txn *t, const azr_open_options *options,
+                      azr_error *err)
+{
+    int rc = azri_transaction_alive(t, err);
+
+    if (rc < 0 || options->sync == AZR_SYNC_FULL)
+        return rc;
+    return azri_fail(err, AZR_EUNSUPPORTED,
+                     "transactions need a handle with AZR_SYNC_FULL");
+}
+
+int azri_transaction_create(azr_txn *t, azr_array **out, const char *path,
+                            const azr_array_spec *spec,
+                            const azr_open_options *options, azr_error *err)
+{
+    azri_birth birth = {spec->zarr_format == 2 ? 2 : 3, spec->durability,
+                        AZRI_BUF_INIT, AZRI_BUF_INIT};
+    int rc = may_create(t, options, err);
+
+    if (rc == AZR_OK)
+        rc = azri_meta_compose(&birth.text, &birth.zattrs, spec, err);
+    if (rc == AZR_OK)
+        rc = create(t, out, path, &birth, options, err);
+    azri_buf_dispose(&birth.text);
+    azri_buf_dispose(&birth.zattrs);
+    return rc;
+}
+
+int azri_transaction_create_from(azr_txn *t, azr_array **out, const char *path,
+                                 const azr_array_text *text,
+                                 const azr_open_options *options,
+                                 azr_error *err)
+{
+    azri_birth birth = {text->zarr_format == 2 ? 2 : 3, text->durability,
+                        AZRI_BUF_INIT, AZRI_BUF_INIT};
+    int rc = may_create(t, options, err);
+
+    if (rc == AZR_OK)
+        rc = azri_buf_puts(&birth.text, text->document, err);
+    if (rc == AZR_OK && text->attributes)
+        rc = azri_buf_puts(&birth.zattrs, text->attributes, err);
+    if (rc == AZR_OK)
+        rc = create(t, out, path, &birth, options, err);
+    azri_buf_dispose(&birth.text);
+    azri_buf_dispose(&birth.zattrs);
     return rc;
 }

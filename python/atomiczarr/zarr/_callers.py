@@ -16,7 +16,7 @@ import functools
 from zarr.api import asynchronous
 from zarr.core.array import AsyncArray
 from zarr.core.attributes import Attributes
-from zarr.core.group import AsyncGroup
+from zarr.core.group import AsyncGroup, Group
 from zarr.errors import ContainsArrayError, ContainsGroupError
 
 _change = contextvars.ContextVar("atomiczarr_change", default=None)
@@ -85,6 +85,21 @@ def _noted_attributes(name, touched):
     setattr(Attributes, name, method)
 
 
+def _update(original):
+    """``z.attrs.update``, which is one assignment after the other."""
+    @functools.wraps(original)
+    def update(self, *args, **more):
+        node = getattr(self._obj, "_async_array", None)
+        if node is None:
+            node = self._obj._async_group
+        if not _ours(node):
+            return original(self, *args, **more)
+        new = dict(*args, **more)
+        if new:
+            self._obj = self._obj.update_attributes(new)
+    return update
+
+
 def _append(original):
     @functools.wraps(original)
     async def append(self, data, axis=0):
@@ -133,9 +148,11 @@ def _may_open(store, mode):
 _noted(AsyncArray, "resize")
 _noted(AsyncArray, "update_attributes", lambda new_attributes: new_attributes)
 _noted(AsyncGroup, "update_attributes", lambda new_attributes: new_attributes)
+_noted(Group, "update_attributes_async", lambda new_attributes: new_attributes)
 _noted_attributes("__setitem__", lambda key, value: [key])
 _noted_attributes("__delitem__", lambda key: [key])
 _noted_attributes("put", lambda d: d)
+Attributes.update = _update(Attributes.update)
 AsyncArray.append = _append(AsyncArray.append)
 AsyncArray.__init__ = _init(AsyncArray.__init__)
 for _name in ("open_array", "open_group"):

@@ -353,6 +353,16 @@ def change_array(directory, name, document, change, running):
     return _core.run(_again(body), timeout_ms())
 
 
+def set_attributes(h, attributes):
+    """Of an open array, in one transaction."""
+    def body(core):
+        for k, v in attributes.items():
+            h.attribute_set(k, json_of(v), None, core)
+        return True
+
+    _core.run(_again(body), timeout_ms())
+
+
 def _change_text(directory, name, change, shape, new, gone):
     """The same for a document that the library takes for damaged and zarr does
     not, as of an array with chunks of length 0, which has no elements: under the
@@ -407,15 +417,15 @@ def _check_shape(directory, h, core, known, wanted):
 
 
 def change_group(directory, name, document, change):
-    """The attributes that are meant, each by itself, and consolidated metadata
-    as it is true now."""
+    """The attributes that are meant, by one replacement of the document, and
+    consolidated metadata as it is true now."""
     g = _core.open_group(directory, _core.OPEN_WRITE, timeout_ms())
     if change is not None and name != ".zgroup":
         new, gone = differences(change, attributes_of(name, document))
-        for k, v in new.items():
-            g.attribute_set(k, json_of(v), None)
-        for k in gone:
-            g.attribute_set(k, None, None)
+        changes = [(k, json_of(v)) for k, v in new.items()]
+        changes += [(k, None) for k in gone]
+        if changes:
+            g.attributes_change(changes, None)
     elif change is None and not _same_group(g, name, document):
         raise exists(directory)
     if document.get("consolidated_metadata") and name == "zarr.json":

@@ -244,13 +244,23 @@ def _take(operation, core, coords, most):
 # ----------------------------------------------------------------- writing ---
 
 
+def _goes_beyond(operation, core, coords):
+    """Of each chunk: does it end outside of the array? A shard keeps there what a
+    resize has cut off, also if all that is inside is written."""
+    chunks, shape = operation.place.chunks, operation.h.shape(core)
+    return [any([(k + 1) * n > m for k, n, m in zip(c, chunks, shape)])
+            for c in coords]
+
+
 def write(operation, batch, coords, value, drop_axes, codecs):
     def body(core):
         _check_bounds(operation, core, batch, coords)
+        beyond = _goes_beyond(operation, core, coords) \
+            if codecs.stock.supports_partial_encode else [False] * len(coords)
         chunks = Chunks([
             _Chunk(core.read_chunk(operation.h, tuple(c), 0, -1)
-                   if _is_partial(item) else None)
-            for item, c in zip(batch, coords)])
+                   if more or _is_partial(item) else None)
+            for item, c, more in zip(batch, coords, beyond)])
         codecs.run(codecs.stock.write(chunks.batch(batch), value, drop_axes))
         try:
             for chunk, c in zip(chunks.list, coords):

@@ -232,7 +232,7 @@ class _Place:
     """An array's directory, open. `_Running.handle` takes it as an `Array`."""
 
     __slots__ = ("_dir", "_key", "_h", "read_only", "signature", "chunks",
-                 "dtype", "separator", "lead", "rank", "opaque")
+                 "dtype", "separator", "lead", "rank", "opaque", "info")
 
     def __init__(self, directory, flags):
         self._dir = directory
@@ -243,7 +243,10 @@ class _Place:
                                    _transaction.default_timeout_ms())
         # opening may have made .azr/state; the document is what was there before
         self.signature = signature[:2] + _signature(directory)[2:]
-        info = self._h.info()
+        self._learn(self._h.info())
+
+    def _learn(self, info):
+        self.info = info
         self.chunks = info["chunks"]
         self.rank = len(self.chunks)
         self.opaque = info["opaque"]  # why C cannot code it; "": it can
@@ -256,6 +259,20 @@ class _Place:
         if self.rank == 0:
             return ()
         return [int(n) for n in key.split(self.separator)[self.lead:]]
+
+
+class Made(_Place):
+    """One that the running transaction makes, and nobody else sees."""
+
+    __slots__ = ()
+
+    def __init__(self, directory, handle, info):
+        self._dir = directory
+        self._key = os.path.realpath(directory)
+        self._h = handle
+        self.read_only = False
+        self.signature = None
+        self._learn(info)
 
 
 def _signature(directory):
@@ -304,15 +321,15 @@ def _open(directory, flags):
     return place
 
 
-def _directory(root, path, rank):
-    """(array's path below the root, key below the array) of a chunk's path."""
+def _directory(root, path, rank, made):
+    """(its directory, its path below the root) of the array of a chunk."""
     names = path.split("/")
     for k in sorted({1, rank, rank + 1}):
         if not 0 < k <= len(names):
             continue
         array = "/".join(names[:-k])
         directory = os.path.join(root, array) if array else root
-        if os.path.exists(f"{directory}/zarr.json") \
+        if directory in made or os.path.exists(f"{directory}/zarr.json") \
                 or os.path.exists(f"{directory}/.zarray"):
             return directory, array
     raise make(-2, 0, 0, f"'{os.path.join(root, path)}' is no chunk of an array:"
@@ -325,9 +342,20 @@ def _place(batch, writing):
     spec = batch[0][1]
     if writing:
         store._check_writable()
-    directory, array = _directory(os.path.abspath(store.root), first,
-                                  len(spec.shape))
     running = _transaction._current.get()
+    made = running.made if running is not None else {}
+    directory, array = _directory(os.path.abspath(store.root), first,
+                                  len(spec.shape), made)
+    place = made.get(directory) or _existing(directory, store, spec, writing,
+                                             running)
+    if tuple(place.chunks) != tuple(spec.shape):
+        raise make(-5, 0, 0, f"'{directory}': chunks are {place.chunks}, zarr's "
+                   f"array has {tuple(spec.shape)}; open it again")
+    skip = len(array) + 1 if array else 0
+    return place, [place.coordinates(item[0].path[skip:]) for item in batch]
+
+
+def _existing(directory, store, spec, writing, running):
     flags = _core.OPEN_OPAQUE
     if not store.read_only and (writing or running is not None):
         flags |= _core.OPEN_WRITE
@@ -341,13 +369,9 @@ def _place(batch, writing):
                 os.access(f"{directory}/.azr/state", os.W_OK):
             # who is disturbed too often has to be able to take locks
             place = _open(directory, flags | _core.OPEN_WRITE)
+        return place
     except UnsupportedError as e:
         _refused(e, directory)
-    if tuple(place.chunks) != tuple(spec.shape):
-        raise make(-5, 0, 0, f"'{directory}': chunks are {place.chunks}, zarr's "
-                   f"array has {tuple(spec.shape)}; open it again")
-    skip = len(array) + 1 if array else 0
-    return place, [place.coordinates(item[0].path[skip:]) for item in batch]
 
 
 class _Operation:

@@ -3,13 +3,15 @@
 
 Two kinds of changes, each of which the library can make at one instant:
 
-- of arrays that are there: their chunks, shapes and attributes are in a
-  transaction of the library,
+- of arrays: chunks, shapes and attributes of those that are there, and new ones
+  in groups that are there, are in a transaction of the library,
 - of one node, with all below it: what is made, or made anew, is built hidden
   beside its place, and comes there by one rename (an exchange, if something is
   there).
 
-Both in one transaction cannot be one instant, so that is refused.
+Both in one transaction cannot be one instant, so that is refused. A new array in
+an old group is the second kind as long as it is alone, since that needs no memory;
+when something else changes it goes over to the first.
 """
 from __future__ import annotations
 
@@ -21,7 +23,8 @@ from .. import _core, _transaction
 from ..errors import (ConflictError, CorruptError, ExistsError, NotFoundError,
                       UnsupportedError, unsupported)
 from . import _documents, _pipeline
-from ._store import AtomicStore, HiddenStore, _list, put_document
+from ._store import (AtomicStore, HiddenStore, _coordinates, _list,
+                     put_document)
 
 
 class StoreTransaction:
@@ -40,6 +43,7 @@ class StoreTransaction:
         self._tree = None  # what is built hidden
         self._documents = {}  # of arrays that are there, as they are to be
         self._consolidate = set()
+        self._waiting = {}  # .zattrs that come before their .zarray
 
     # ---------------------------------------------------------- begin, end ---
 
@@ -84,11 +88,19 @@ class StoreTransaction:
     def _commit(self):
         core = self.running.core
         if self._tree is not None and core.wrote():
-            core.rollback()
-            raise self._two_kinds(self._tree.path)
+            try:
+                self._take_over()
+            except BaseException:
+                core.rollback()
+                raise
         # What was read is checked, what was written committed: if either fails
         # nothing has happened, and what was built goes.
-        core.commit()
+        try:
+            core.commit()
+        except ExistsError as e:
+            raise _documents.conflict(
+                f"{e}: it was created by another one meanwhile; nothing was "
+                "done") from None
         if self._tree is not None:
             self._tree.publish()
         for directory in self._consolidate:
@@ -101,10 +113,10 @@ class StoreTransaction:
 
     def _two_kinds(self, path):
         return unsupported(
-            f"'{self.store._path(path)}': one transaction changes arrays that "
-            "are there, or creates, replaces or removes one node with what is "
-            "below it; both, or two such nodes, cannot come at one instant. "
-            "Use a transaction for each")
+            f"'{self.store._path(path)}': one transaction changes arrays, and "
+            "makes new ones in groups that are there; or creates, replaces or "
+            "removes one node with what is below it. Both, or two such nodes, "
+            "cannot come at one instant; use a transaction for each")
 
     # -------------------------------------------------- what the store asks ---
 
@@ -158,6 +170,8 @@ class StoreTransaction:
         if document is None:
             raise unsupported(f"'{directory}/{name}' is no metadata of zarr's: "
                               "it cannot be written in a transaction")
+        if directory in self.running.made:
+            return self._change_made(key, directory, name, document, change)
         if kind == _documents.NOTHING:
             return self._create(path, name, data, change)
         if kind == _documents.ARRAY:
@@ -174,6 +188,8 @@ class StoreTransaction:
 
     def listed(self, store, prefix, found):
         tree = self._tree
+        found = found + [key for key in self._made_keys()
+                         if not prefix or key.startswith(prefix + "/")]
         if tree is None:
             return found
         found = [key for key in found if not tree.holds(key)]
@@ -181,19 +197,33 @@ class StoreTransaction:
             found += _list(tree.store, tree.path)
         return found
 
+    def _made_keys(self):
+        """Of the documents of arrays that are made."""
+        return [key for key in self._documents if self.store._path(
+            key.rpartition("/")[0]) in self.running.made]
+
     def listed_dir(self, store, prefix, names):
         tree = self._tree
+        above = prefix + "/" if prefix else ""
+        names = names + sorted({
+            key[len(above):].partition("/")[0] for key in self._made_keys()
+            if key.startswith(above)} - set(names))
         if tree is None or tree.path.rpartition("/")[0] != prefix:
             return names
         name = tree.path.rpartition("/")[2]
         names = [n for n in names if n != name]
         return names + [name] if os.path.isdir(tree.source) else names
 
-    # ------------------------------------------------------------- changes ---
+    # ------------------------------------------------------------ creation ---
 
     def _create(self, path, name, data, change):
         """A new node. Of those above it that are missing the topmost one is
         what comes into place."""
+        if (self._tree is not None or self.running.core.wrote()) \
+                and self._may_join(path, name, data):
+            if self._tree is not None:
+                self._take_over()
+            return self._join(path, name, data)
         names = path.split("/") if path else []
         for k in range(len(names) + 1):
             top = "/".join(names[:k])
@@ -210,9 +240,95 @@ class StoreTransaction:
             raise self._two_kinds(path)
         self._tree = _Tree(self.store, path, replacing)
 
+    # ------------------------------------- new arrays in groups that are there ---
+
+    def _may_join(self, path, name, data):
+        """Is it an array (or the .zattrs of one, perhaps) in a group that is
+        there?"""
+        if not path or name != ".zattrs" and not _documents.is_array(
+                name, _documents.parse(name, data)):
+            return False
+        above = self.store._path(path.rpartition("/")[0])
+        return _documents.kind_of(above) == _documents.GROUP
+
+    def _join(self, path, name, data):
+        """It is made by the library's transaction."""
+        if name == ".zattrs":
+            self._waiting[path] = data
+            return
+        documents = {name: data}
+        if name == ".zarray" and path in self._waiting:
+            documents[".zattrs"] = self._waiting.pop(path)
+        self._make(path, documents)
+
+    def _make(self, path, documents):
+        directory = self.store._path(path)
+        info = self._what_it_is(directory, documents)
+        flags = _core.OPEN_INSIST if _documents.tree_flags() else 0
+        if info["opaque"]:
+            flags |= _core.OPEN_OPAQUE
+        name = "zarr.json" if "zarr.json" in documents else ".zarray"
+        attributes = documents.get(".zattrs")
+        handle = self.running.core.create_from(
+            directory, self._timeout_ms, flags, info["zarr_format"],
+            bytes(documents[name]).decode(),
+            attributes and bytes(attributes).decode(), len(info["shape"]),
+            self._durability())
+        made = _pipeline.Made(directory, handle, info)
+        self.running.adopt(made)
+        self.running.made[directory] = made
+        for name, data in documents.items():
+            self._documents[f"{path}/{name}"] = bytes(data)
+        return made
+
+    def _what_it_is(self, directory, documents):
+        """As the library takes it, of an array like it that nobody sees."""
+        hidden = _documents.Hidden(directory)
+        try:
+            return _documents.handle(hidden.node(documents), False).info()
+        finally:
+            hidden.close()
+
+    def _durability(self):
+        """One transaction has one: that of the arrays which it changes."""
+        for place in self.running.handles.values():
+            if not isinstance(place, _pipeline.Made):
+                return place._h.info()["durability"]
+        return 0
+
+    def _take_over(self):
+        """What was built hidden becomes a part of the library's transaction, if
+        it is one new array."""
+        tree = self._tree
+        documents = tree.new_array()
+        if documents is None or not self._may_join(
+                tree.path, *next(iter(documents.items()))):
+            raise self._two_kinds(tree.path)
+        made = self._make(tree.path, documents)
+        for key in _list(tree.store, tree.path):
+            path = tree.store._path(key)
+            index = _coordinates(made.info, tree.source, path)
+            if index is not None and os.path.basename(path) not in documents:
+                self.running.core.write_chunk(made._h, index,
+                                              _documents.read_file(path))
+        self._tree = None
+        tree.discard()
+
+    def _change_made(self, key, directory, name, document, change):
+        if change is not None:
+            return self._change_array(key, directory, name, document, change)
+        if name != ".zattrs":
+            raise _documents.exists(directory)
+        h = self.running.made[directory]._h  # the second document of format 2
+        for k, v in document.items():
+            h.attribute_set(k, _documents.json_of(v), None, self.running.core)
+        self._documents[key] = json.dumps(document).encode()
+
+    # ------------------------------------------------------------- changes ---
+
     def _change_array(self, key, directory, name, document, change):
         if self._tree is not None:
-            raise self._two_kinds(self._tree.path)
+            self._take_over()
         before = self.document(self.store, key, directory, name)
         _documents.change_array(directory, name, document, change, self.running)
         now = _documents.parse(name, before) if before else {}
@@ -264,6 +380,15 @@ class _Tree:
         return not self.path or key == self.path \
             or key.startswith(self.path + "/")
 
+    def new_array(self):
+        """Its documents, if it is nothing but a new array."""
+        if self.replacing or _documents.kind_of(self.source) \
+                != _documents.ARRAY:
+            return None
+        found = {name: _documents.read(self.source, name, False)
+                 for name in ("zarr.json", ".zarray", ".zattrs")}
+        return {name: data for name, data in found.items() if data is not None}
+
     def publish(self):
         """The one instant. Of a new node nobody else may have been faster."""
         self._close_arrays()
@@ -314,8 +439,9 @@ class _Tree:
 def transaction(store, timeout=None) -> StoreTransaction:
     """``with transaction(store): …``: all that is done through this store
     inside, in this thread and in those that work for it, is one step: data,
-    shapes and attributes of arrays that are there; or one array or group that is
-    created, replaced or removed, with all that is below it.
+    shapes and attributes of arrays that are there, and new arrays in groups that
+    are there; or one array or group that is created, replaced or removed, with
+    all that is below it.
 
     Raises `ConflictError` if what was read has been changed by others, and then
     nothing has happened.

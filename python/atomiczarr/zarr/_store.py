@@ -10,6 +10,7 @@ one. Nothing here waits on zarr's event loop.
 """
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import os
 import shutil
@@ -30,7 +31,6 @@ from . import _callers, _documents
 from ._pipeline import AtomicCodecPipeline, _off_the_loop, _option
 
 _REPLACING = 30  # seconds from a deletion to the document that replaces it
-_APPENDS = 32  # tries of an append that goes by zarr's own codecs
 
 
 class _Shared:
@@ -233,6 +233,14 @@ class HiddenStore(AtomicStore):
 # ------------------------------------------------------------- keys, chunks ---
 
 
+def _made_above(path, running):
+    """The same, of those that the transaction makes."""
+    for directory in (running.made if running is not None else ()):
+        if path.startswith(directory + "/"):
+            return directory
+    return None
+
+
 def _array_above(path):
     """The directory of the array that has a chunk of this path, or None."""
     directory = os.path.dirname(path)
@@ -245,9 +253,8 @@ def _array_above(path):
     return None
 
 
-def _coordinates(h, directory, path):
+def _coordinates(info, directory, path):
     """Of a chunk in the grid; None: it is no chunk."""
-    info = h.info()
     names = os.path.relpath(path, directory)
     rank = len(info["shape"])
     if info["key_encoding"] == "d":
@@ -269,9 +276,13 @@ def _chunk(path, writing, running):
     care, or to come into it."""
     if not hasattr(_core.Txn, "read_chunk"):
         return None
-    directory = _array_above(path)
+    directory = _made_above(path, running) or _array_above(path)
     if directory is None:
         return None
+    if running is not None and directory in running.made:
+        place = running.made[directory]
+        coordinates = _coordinates(place.info, directory, path)
+        return None if coordinates is None else (place._h, coordinates)
     if not writing and running is None \
             and not os.path.exists(f"{directory}/.azr/state"):
         return None  # no writer of ours has been here
@@ -280,7 +291,7 @@ def _chunk(path, writing, running):
                               running)
     except (CorruptError, NotFoundError, UnsupportedError):
         return None
-    coordinates = _coordinates(h, directory, path)
+    coordinates = _coordinates(h.info(), directory, path)
     return None if coordinates is None else (h, coordinates)
 
 
@@ -518,11 +529,26 @@ def _list(store, prefix):
         store, prefix, found)
 
 
+def _is_unborn(path):
+    """What a transaction is about to make, or has given up."""
+    if any(os.path.exists(f"{path}/{name}")
+           for name in ("zarr.json", ".zarray", ".zgroup")) \
+            or not os.path.exists(f"{path}/.azr"):
+        return False
+    try:
+        return all(map(_hidden, os.listdir(path)))
+    except OSError:
+        return False
+
+
 def _list_dir(store, prefix):
     try:
-        names = [n for n in os.listdir(store._path(prefix)) if not _hidden(n)]
+        directory = store._path(prefix)
+        names = [n for n in os.listdir(directory) if not _hidden(n)]
     except (FileNotFoundError, NotADirectoryError, ValueError):
         names = []
+    if names and _documents.kind_of(directory) == _documents.GROUP:
+        names = [n for n in names if not _is_unborn(os.path.join(directory, n))]
     transaction = store._shared.transaction
     return names if transaction is None else transaction.listed_dir(
         store, prefix, names)
@@ -710,26 +736,32 @@ def _append(store, path, data, axis):
 
 
 async def _append_by_zarr(array, original, data, axis):
-    """The same for arrays with codecs that are zarr's only."""
-    for _ in range(_APPENDS):
+    """The same for arrays with codecs that are zarr's only. As with `run`, what is
+    in conflict is done again, and gets its turn after three times."""
+    loop = asyncio.get_running_loop()
+    tries, shapes = [], []
+
+    async def once(running):
         await refresh(array)
-        running = _transaction._Running(_core.begin(_documents.timeout_ms()))
         token = _transaction._current.set(running)
         try:
-            shape = await _noted(array, original, data, axis)
-            await _off_the_loop(running.core.commit)
-            return shape
-        except ConflictError:
-            pass
-        except BaseException:
-            running.core.rollback()
-            _transaction._current.reset(token)
-            token = None
-            await refresh(array)  # it knows a shape that never was
-            raise
+            return await _noted(array, original, data, axis)
         finally:
-            if token is not None:
-                _transaction._current.reset(token)
-    raise _documents.conflict(
-        f"'{_directory_of(array)}': others append all the time; nothing was "
-        "appended")
+            _transaction._current.reset(token)
+
+    def body(core):
+        running = _transaction._Running(core, tries.pop() if tries else None)
+        tries.append(running)
+        try:
+            shapes[:] = [asyncio.run_coroutine_threadsafe(
+                once(running), loop).result()]
+            return True
+        except ConflictError:
+            return False
+
+    try:
+        await _off_the_loop(_core.run, body, _documents.timeout_ms())
+    except BaseException:
+        await refresh(array)  # it knows a shape that never was
+        raise
+    return shapes[0]

@@ -315,6 +315,81 @@ static void attributes_of_format_2(void **state)
     azr_group_close(g);
 }
 
+static int g_renamed;
+
+static int counted_replacing(int from_dir, const char *from, int to_dir,
+                             const char *to, unsigned flags)
+{
+    g_renamed++;
+    return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+}
+
+/* Several by one replacement: set, set again, deleted, of what is there and what is
+ * not. */
+static void several_attributes(int format, const char *wanted)
+{
+    static const char *const names[] = {"b", "a", "b", "c", "none"};
+    static const char *const values[] = {"[2]", NULL, "3", "{\"x\": 1}", NULL};
+    static struct azri_sys counting;
+    azr_group *g = create("g", format, "{\"a\": 1, \"z\": 1.0}");
+
+    counting = azri_sys_posix;
+    counting.renameat2 = counted_replacing;
+    azri_sys = &counting;
+    g_renamed = 0;
+    assert_int_equal(azr_group_attributes_change(g, 5, names, values, NULL),
+                     AZR_OK);
+    assert_int_equal(g_renamed, 1);
+    azri_sys = &azri_sys_posix;
+    assert_attributes(g, wanted);
+    assert_int_equal(azr_group_attributes_change(g, 0, NULL, NULL, NULL),
+                     AZR_OK);
+    assert_attributes(g, wanted);
+    azr_group_close(g);
+}
+
+static void several_attributes_at_once(void **state)
+{
+    (void)state;
+    several_attributes(3, "{\n    \"z\": 1.0,\n    \"b\": 3,\n"
+                          "    \"c\": {\"x\": 1}\n  }");
+}
+
+static void several_attributes_of_format_2(void **state)
+{
+    (void)state;
+    several_attributes(2, "{\n  \"z\": 1.0,\n  \"b\": 3,\n"
+                          "  \"c\": {\"x\": 1}\n}");
+}
+
+/* A bad one among them: nothing of the others. */
+static void several_are_refused(void **state)
+{
+    const char *names[] = {"b", "c"};
+    const char *values[] = {"2", "{"};
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g = create("g", 3, "{\"a\": 1}");
+
+    (void)state;
+    assert_int_equal(azr_group_attributes_change(g, 2, names, values, &err),
+                     AZR_EINVAL);
+    values[1] = "1";
+    names[1] = NULL;
+    assert_int_equal(azr_group_attributes_change(g, 2, names, values, &err),
+                     AZR_EINVAL);
+    assert_int_equal(azr_group_attributes_change(g, 1, NULL, values, &err),
+                     AZR_EINVAL);
+    assert_attributes(g, "{\n    \"a\": 1\n  }");
+    azr_group_close(g);
+    g = open_for("g", 0, 1000);
+    names[1] = "c";
+    assert_int_equal(azr_group_attributes_change(g, 2, names, values, &err),
+                     AZR_EPERM);
+    assert_int_equal(azr_group_attributes_change(g, 0, NULL, NULL, &err),
+                     AZR_EPERM);
+    azr_group_close(g);
+}
+
 static void refused_changes(void **state)
 {
     azr_error err = AZR_ERROR_INIT;
@@ -582,6 +657,9 @@ int main(void)
         TEST(one_of_many_creators_wins),
         TEST(other_bytes_stay),
         TEST(attributes_of_format_2),
+        TEST(several_attributes_at_once),
+        TEST(several_attributes_of_format_2),
+        TEST(several_are_refused),
         TEST(refused_changes),
         TEST(no_change_is_lost),
         TEST(waiting_ends),

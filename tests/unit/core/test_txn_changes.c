@@ -524,6 +524,151 @@ static void test_run_gets_through(void **state)
     end_scene(&s);
 }
 
+/* ------------------------------------------------------ documents as text --- */
+
+#define TEXT_3                                                                 \
+    "{\"zarr_format\":3,\"node_type\":\"array\",\"shape\":[10],"               \
+    "\"data_type\":\"%s\",\"chunk_grid\":{\"name\":\"regular\","               \
+    "\"configuration\":{\"chunk_shape\":[4]}},\"chunk_key_encoding\":"         \
+    "{\"name\":\"default\"},\"fill_value\":-1,  \"codecs\":[{\"name\":"        \
+    "\"bytes\",\"configuration\":{\"endian\":\"little\"}}],"                   \
+    "\"attributes\":{\"unit\":\"m\"}}\n"
+#define TEXT_2                                                                 \
+    "{\"zarr_format\":2,\"shape\":[10],\"chunks\":[4],\"dtype\":\"%s\","       \
+    "\"fill_value\":-1,\"order\":\"C\",\"filters\":null,  "                    \
+    "\"compressor\":null}"
+
+static void assert_file(const char *dir, const char *name, const char *wanted)
+{
+    char path[128], text[1024];
+    size_t n;
+    FILE *f;
+
+    (void)snprintf(path, sizeof path, "%s/%s", dir, name);
+    f = fopen(path, "re");
+    assert_non_null(f);
+    n = fread(text, 1, sizeof text - 1, f);
+    text[n] = '\0';
+    (void)fclose(f);
+    assert_string_equal(text, wanted);
+}
+
+static azr_array_text text_of(char document[1024], int format, const char *type)
+{
+    azr_array_text text = AZR_ARRAY_TEXT_INIT;
+
+    (void)snprintf(document, 1024, format == 3 ? TEXT_3 : TEXT_2, type);
+    text.zarr_format = format;
+    text.document = document;
+    text.attributes = format == 2 ? "{\"unit\":\"m\"}" : NULL;
+    return text;
+}
+
+/* Byte for byte, together with a change of another array. */
+static void created_from(int format, const char *type)
+{
+    azr_selection some = AZR_BOX(1, {3}, {4});
+    int32_t v[4] = {70, 71, 72, 73};
+    char document[1024];
+    azr_array_text text = text_of(document, format, type);
+    azr_array *made = NULL;
+    scene s;
+
+    begin_scene(&s, format);
+    OK(append(s.t, s.data, 8, 3));
+    OK(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err));
+    OK(azr_txn_write(s.t, made, &some, v, sizeof v, &err));
+    assert_txn_attribute(s.t, made, "{\"unit\":\"m\"}");
+    assert_int_equal(txn_value_at(s.t, made, 2), -1);
+    assert_false(is_there(s.made_path));
+    OK(azr_txn_commit(s.t, &err));
+    assert_file(s.made_path, format == 3 ? "zarr.json" : ".zarray", document);
+    if (format == 2)
+        assert_file(s.made_path, ".zattrs", text.attributes);
+    assert_int_equal(value_at(made, 6), 73);
+    assert_int_equal(value_at(made, 9), -1);
+    assert_int_equal(length_of(s.other), LENGTH + 3);
+    azr_array_close(made);
+    end_scene(&s);
+}
+
+static void test_created_from_text(void **state)
+{
+    (void)state;
+    created_from(3, "int32");
+    created_from(2, "<i4");
+}
+
+/* Of a type that we do not know, by its chunks as they are stored. */
+static void created_opaque(int format, const char *type)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    char document[1024], *bytes = NULL;
+    azr_array_text text = text_of(document, format, type);
+    azr_array *made = NULL;
+    size_t n = 0;
+    scene s;
+
+    begin_scene(&s, format);
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_EUNSUPPORTED);
+    assert_non_null(strstr(err.message, s.made_path));
+    o.flags = AZR_OPEN_OPAQUE;
+    OK(azr_txn_create_from(s.t, &made, s.made_path, &text, &o, &err));
+    OK(azr_txn_write_chunk(s.t, made, (int64_t[]){1}, "encoded", 7, &err));
+    OK(azr_txn_read_chunk(s.t, made, (int64_t[]){1}, (void **)&bytes, &n,
+                          &err));
+    assert_int_equal(n, 7);
+    azr_free(bytes);
+    OK(azr_txn_read_chunk(s.t, made, (int64_t[]){0}, (void **)&bytes, &n,
+                          &err));
+    assert_null(bytes);
+    OK(append(s.t, s.data, 8, 3));
+    OK(azr_txn_commit(s.t, &err));
+    assert_file(s.made_path, format == 3 ? "zarr.json" : ".zarray", document);
+    assert_file(s.made_path, format == 3 ? "c/1" : "1", "encoded");
+    assert_int_equal(length_of(s.other), LENGTH + 3);
+    azr_array_close(made);
+    end_scene(&s);
+}
+
+static void test_created_opaque(void **state)
+{
+    (void)state;
+    created_opaque(3, "string");
+    created_opaque(2, "|S7");
+}
+
+static void test_bad_text(void **state)
+{
+    char document[1024];
+    azr_array_text text = text_of(document, 3, "int32");
+    azr_array *made = NULL;
+    scene s;
+
+    (void)state;
+    begin_scene(&s, 3);
+    text.document = "{\"zarr_format\":3,";
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_ECORRUPT);
+    assert_non_null(strstr(err.message, s.made_path));
+    text.document = NULL;
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_EINVAL);
+    text = text_of(document, 2, "<i4");
+    text.attributes = "[1]";
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_ECORRUPT);
+    text.struct_size = 4;
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_EINVAL);
+    assert_int_not_equal(access(s.made_path, F_OK), 0); /* nothing was made */
+    OK(append(s.t, s.data, 8, 3));                      /* and it goes on */
+    OK(azr_txn_commit(s.t, &err));
+    assert_int_equal(length_of(s.data), LENGTH + 3);
+    end_scene(&s);
+}
+
 /* ---------------------------------------------------------------- the dead --- */
 
 static struct azri_sys dying_sys;
@@ -735,6 +880,9 @@ int main(void)
         cmocka_unit_test(test_two_creators),
         cmocka_unit_test(test_group_came_first),
         cmocka_unit_test(test_run_gets_through),
+        cmocka_unit_test(test_created_from_text),
+        cmocka_unit_test(test_created_opaque),
+        cmocka_unit_test(test_bad_text),
         cmocka_unit_test(test_created_by_the_dead),
         cmocka_unit_test(test_attributes_are_read),
         cmocka_unit_test(test_memory_of_any_strides),
