@@ -231,7 +231,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         if (fuzz_status(azri_json_parse(&tree, text, "text", &err), &err) ==
             AZR_OK)
             if (!beyond_json_c(text))
-            same_value(tree, azri_json_body(text));
+                same_value(tree, azri_json_body(text));
         json_object_put(tree);
         print(text);
         if (azri_json_type_of(azri_json_body(text)) == AZRI_JSON_OBJECT)
