@@ -230,6 +230,26 @@ int azr_txn_create_array(azr_txn *txn, azr_array **out, const char *path,
     return rc < 0 ? rc : azri_transaction_create(txn, out, path, spec, &o, err);
 }
 
+static int check_text(const azr_array_text *text, azr_error *err)
+{
+    int rc =
+        azri_check_size("azr_array_text", text->struct_size, sizeof *text, err);
+
+    if (rc < 0)
+        return rc;
+    NEED(text->document);
+    if (text->zarr_format != 0 && text->zarr_format != 2 &&
+        text->zarr_format != 3)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "zarr_format is %d, need 2 or 3",
+                             text->zarr_format);
+    if (text->durability != AZR_DURABILITY_PROCESS &&
+        text->durability != AZR_DURABILITY_POWER)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "unknown durability %d", text->durability);
+    return AZR_OK;
+}
+
 int azr_txn_create_from(azr_txn *txn, azr_array **out, const char *path,
                         const azr_array_text *text,
                         const azr_open_options *options, azr_error *err)
@@ -242,12 +262,9 @@ int azr_txn_create_from(azr_txn *txn, azr_array **out, const char *path,
     NEED(out);
     NEED(path);
     NEED(text);
-    rc =
-        azri_check_size("azr_array_text", text->struct_size, sizeof *text, err);
-    if (rc < 0)
-        return rc;
-    NEED(text->document);
-    rc = azri_take_options(&o, options, AZRI_ARRAY_FLAGS, err);
+    rc = check_text(text, err);
+    if (rc == AZR_OK)
+        rc = azri_take_options(&o, options, AZRI_ARRAY_FLAGS, err);
     return rc < 0 ? rc
                   : azri_transaction_create_from(txn, out, path, text, &o, err);
 }

@@ -659,6 +659,14 @@ static void test_bad_text(void **state)
     text.attributes = "[1]";
     FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
           AZR_ECORRUPT);
+    text = text_of(document, 3, "int32");
+    text.zarr_format = 7;
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_EINVAL);
+    text = text_of(document, 3, "int32");
+    text.durability = 2;
+    FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
+          AZR_EINVAL);
     text.struct_size = 4;
     FAILS(azr_txn_create_from(s.t, &made, s.made_path, &text, NULL, &err),
           AZR_EINVAL);
