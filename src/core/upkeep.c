@@ -671,6 +671,15 @@ static void unmark(const azri_upkeep *u)
     }
 }
 
+static bool is_marked(const azri_upkeep *u)
+{
+    for (size_t i = 0; i < u->n; i++) {
+        if (u->places[i].marked)
+            return true;
+    }
+    return false;
+}
+
 int azri_upkeep_mark_all(int dir, int format, azr_error *err)
 {
     place p = {.copy = {.format = format}};
@@ -860,7 +869,7 @@ void azri_upkeep_close(azri_upkeep *u, int changed)
 
     if (!u)
         return;
-    if (changed == AZR_EUNKNOWN && u->of[0].mark)
+    if (changed == AZR_EUNKNOWN && is_marked(u))
         rc = azri_fail(&why, changed,
                        "what changed may not outlive a power loss");
     else if (u->array_count == 0)

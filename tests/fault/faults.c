@@ -214,8 +214,9 @@ static bool be_next(void *arg)
     inject_install(); /* act "wait" listens to it */
     if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
         return false;
-    if (g_told->rc == AZR_EUNKNOWN && (!world_is_clean(t->at, t->a, false) ||
-                                       !world_see(g_told->seen, t->at, true)))
+    if (g_told->rc == AZR_EUNKNOWN &&
+        (!world_is_clean(t->at, t->a, false) ||
+         !world_see(g_told->seen, t->at, !is_lie(&t->plan))))
         return false; /* now recovery has decided */
     if (is_lie(&t->plan))
         return world_is_clean(t->at, t->a, true) &&
