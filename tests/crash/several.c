@@ -855,8 +855,8 @@ static bool sweep_rest(bool quick, bool torture)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         ok &= parts_of_a_death(others[i]);
     for (size_t i = 0; i < sizeof others / sizeof others[0] && !quick; i++) {
-        ok &= sweep_nested(others[i], 2, i % 2 == 1, torture ? 1 : 6,
-                           torture ? 1 : 3);
+        ok &= sweep_nested(others[i], 2, i % 2 == 1, torture ? 2 : 6,
+                           torture ? 2 : 3);
         ok &= sweep_calls(others[i], 2, i % 2 == 0);
         if (torture || i % 2 == 1)
             ok &= sweep_beside(others[i], 2, i % 2 == 0, false);

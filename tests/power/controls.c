@@ -24,7 +24,7 @@ static const trial_plan g_plan = {
     {256, 200, 60, 0},
     {16, 8, 8, 0},
     97,
-    12,
+    64,
 };
 static const trial_plan g_short = {
     {1, 0, 0, 0},
