@@ -206,6 +206,14 @@ function(azr_fuzz_targets)
                 COMMAND ${stem} --mutate=${many} --seed=2 ${inputs})
             azr_test_properties(fuzz-${name}-torture
                 ${PROJECT_SOURCE_DIR}/fuzz torture 1800)
+            if(AZR_SANITIZE STREQUAL "memory")
+                target_sources(${stem} PRIVATE ${PROJECT_SOURCE_DIR}/fuzz/msan.c)
+                foreach(call IN ITEMS tokener_parse_ex object_object_get_ex
+                        object_put object_to_json_string object_get_string
+                        object_iter_peek_name)
+                    target_link_options(${stem} PRIVATE -Wl,--wrap=json_${call})
+                endforeach()
+            endif()
         endif()
         if(name MATCHES "^(cli|text)$")
             target_sources(${stem} PRIVATE

@@ -18,6 +18,14 @@ size_t LLVMFuzzerMutate(uint8_t *data, size_t nbytes, size_t max_nbytes);
 size_t LLVMFuzzerCustomMutator(uint8_t *data, size_t nbytes, size_t max_nbytes,
                                unsigned seed);
 
+/* Of the build with MemorySanitizer (msan.c). */
+void fuzz_unwritten(void);
+#if defined(__has_feature)
+#    if __has_feature(memory_sanitizer)
+#        define FUZZ_MSAN 1
+#    endif
+#endif
+
 #define FUZZ_STRING2(x) #x
 #define FUZZ_STRING(x)  FUZZ_STRING2(x)
 #define require(claim)                                                         \

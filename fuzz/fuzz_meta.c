@@ -82,6 +82,9 @@ static void check_chain(const azri_meta *m)
             azri_chain_names(chain)[0] == '\0');
     if (m->chunk_nbytes > SMALL_NBYTES || azri_chain_is_partial(chain))
         goto done;
+#ifdef FUZZ_MSAN /* libraries would write the chunk */
+    goto done;
+#endif
     chunk = azri_alloc(m->chunk_nbytes);
     back = azri_alloc(m->chunk_nbytes);
     require(chunk && back && azri_coder_new(&coder, &err) == AZR_OK);

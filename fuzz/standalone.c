@@ -4,6 +4,7 @@
  * directories, and over mutations of them that depend on the seed alone.
  *
  *   fuzz_NAME [--mutate=COUNT] [--seed=N] [FILE|DIRECTORY]…
+ *   fuzz_NAME --unwritten     MemorySanitizer must end this (msan.c)
  *
  * A fault ends the program as it would any other (build it with sanitizers), and
  * so does a minute without an end; the input that did it stands in `crash-input`
@@ -12,12 +13,14 @@
 #include "fuzz.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #pragma weak LLVMFuzzerInitialize
 #pragma weak LLVMFuzzerCustomMutator
+#pragma weak fuzz_unwritten
 
 #define INPUT_MAX (1u << 20)
 #define HANG_S    60
@@ -95,7 +98,7 @@ static void add_directory(const char *path)
 
 static void add_path(const char *path)
 {
-    struct stat st;
+    struct stat st = {0};
     uint8_t *data;
     size_t size;
     FILE *f;
@@ -120,10 +123,13 @@ static void add_path(const char *path)
  * every step beyond it. The file is written first: the target may not return. */
 static void run(const uint8_t *data, size_t size)
 {
+    static int fd = -1;
     uint8_t *exact = get_memory(NULL, size);
-    FILE *f = fopen("crash-input", "wb");
 
-    if (!f || fwrite(data, 1, size, f) != size || fclose(f) != 0)
+    if (fd < 0) /* and once: what is cut off and written anew goes to the disk */
+        fd = open("crash-input", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+    if (fd < 0 || pwrite(fd, data, size, 0) != (ssize_t)size ||
+        ftruncate(fd, (off_t)size) != 0)
         give_up("crash-input");
     if (size)
         memcpy(exact, data, size);
@@ -211,6 +217,8 @@ int main(int argc, char **argv)
             mutations = strtoull(argv[i] + 9, NULL, 10);
         else if (strncmp(argv[i], "--seed=", 7) == 0)
             seed = strtoull(argv[i] + 7, NULL, 10);
+        else if (strcmp(argv[i], "--unwritten") == 0 && fuzz_unwritten)
+            fuzz_unwritten();
         else
             add_path(argv[i]);
     }

@@ -381,7 +381,7 @@ static bool is_expected(const char *name, bool is_dir)
         return strspn(name + 8, "123456789abcdef") == 1 && name[9] == '\0';
     if (is_dir)
         return strcmp(name, "c") == 0 || strcmp(name, ".azr") == 0 ||
-               strcmp(name, ".azr/tx") == 0;
+               strcmp(name, ".azr/tx") == 0 || strcmp(name, ".azr/snap") == 0;
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {
         if (strcmp(name, files[i]) == 0)
             return true;
