@@ -4,6 +4,7 @@
 
 #include "model/jsontext.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -223,6 +224,7 @@ done:
         store->ops->close(store, document);
         return rc;
     }
+    assert(g);
     g->document = *document;
     *out = g;
     return AZR_OK;
@@ -268,6 +270,7 @@ static int settle(azr_array *a, azr_object *document, azri_ground **out,
     rc = parse_document(&g, a, document, err);
     if (rc < 0)
         return rc;
+    assert(g);
     rc = azri_domain_match(a->d, &g->meta->keying, err);
     if (rc < 0) {
         azri_ground_unref(g);

@@ -5,6 +5,7 @@
 #include "os/host.h"
 #include "sync/lock_ofd.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -169,6 +170,7 @@ int azr_fs_probe(const char *path, azr_fs_report *out, azr_error *err)
         rc = azr_probe_open(&a, path, name, err);
     if (rc == AZR_OK)
         rc = azr_probe_open(&b, path, name, err);
+    assert(rc != AZR_OK || (a && b));
     if (rc == AZR_OK)
         rc = azri_fs_classify(&out->fs_class, &out->magic, out->name, a->dir,
                               err);

@@ -269,8 +269,7 @@ static int run_alone(uint64_t items, azri_pool_fn fn, void *arg, azr_error *err)
 int azri_pool_run(int width, uint64_t items, azri_pool_fn fn, void *arg,
                   azr_error *err)
 {
-    struct run run = {
-        .fn = fn, .arg = arg, .items = items, .left = PTHREAD_COND_INITIALIZER};
+    struct run run = {.fn = fn, .arg = arg, .items = items};
 
     width = azri_pool_width(width < 1 ? 1 : width, items);
     if (width == 1)
@@ -278,6 +277,7 @@ int azri_pool_run(int width, uint64_t items, azri_pool_fn fn, void *arg,
 
     pthread_once(&g_once, watch_forks);
     run.wanted = width - 1;
+    pthread_cond_init(&run.left, NULL);
     call_for_help(&run);
     run_items(&run, 0);
     wait_for_helpers(&run);

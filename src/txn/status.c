@@ -76,7 +76,7 @@ static void describe_wait(azr_row_info *info, const azri_state *s, uint32_t i)
 static void describe_owner(azr_row_info *info, const azri_state *s, uint32_t i)
 {
     uint8_t boot[16];
-    azri_who who;
+    azri_who who = {0};
 
     azri_part_get(&who, &azri_state_row(s, i)->who, sizeof who);
     azri_boot_id(boot);
