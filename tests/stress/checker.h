@@ -21,6 +21,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #define HIST_SLOTS        64
 #define HIST_SEQ_BITS     40
@@ -109,6 +110,10 @@ const char *hist_verdict_name(hist_verdict v);
 /* Takes `saw` and `pred` of the length from `tail` and writes them into the
  * history. `text` receives what was found, several lines. */
 hist_verdict hist_check(history *h, char *text, size_t text_nbytes);
+
+/* ---- dump.c ---- */
+/* One line of JSON. `fine`: what our checker says of it. */
+bool hist_dump(FILE *f, const history *h, const char *name, bool fine);
 
 /* ---- plants.c ---- */
 typedef struct hist_plant {

@@ -185,6 +185,15 @@ static void gather_tail(history *h)
 
 static char g_text[20000];
 
+static FILE *g_dump; /* of each history that is checked */
+
+/* Handed to other checkers, with what ours has said of it. */
+static void dump(const history *h, const char *name, hist_verdict v)
+{
+    CHECK(!g_dump || hist_dump(g_dump, h, name, v == HIST_FINE),
+          "the dump cannot be written");
+}
+
 static int check_plants(const history *h, uint64_t seed)
 {
     int missed = 0;
@@ -204,6 +213,7 @@ static int check_plants(const history *h, uint64_t seed)
             missed++;
         } else {
             v = hist_check(&copy, g_text, sizeof g_text);
+            dump(&copy, p->name, v);
             if (v == HIST_FINE || !(p->expected >> v & 1)) {
                 (void)printf("plant '%s': found %s\n%s", p->name,
                              hist_verdict_name(v), g_text);
@@ -357,6 +367,33 @@ static int run_checked(const stress_args *args)
     return bad + missed > 0;
 }
 
+#define DUMPED_OPS 120 /* a search of every order takes no more */
+
+/* A small history and what is planted in it, for other checkers. */
+static int run_dumped(const stress_args *args)
+{
+    char dir[128];
+    history h;
+    int missed;
+
+    stress_scratch(dir, sizeof dir, true);
+    sh = stress_shared(sizeof *sh);
+    g_dump = fopen(args->dump, "we");
+    CHECK(g_dump, "%s cannot be written", args->dump);
+    if (run(dir, DUMPED_OPS * args->scale, args->seed, 16, &h) != HIST_FINE ||
+        atomic_load(&sh->failed))
+        stress_die("history: seed %" PRIu64 ": %s %s", args->seed, sh->message,
+                   g_text);
+    dump(&h, "clean", HIST_FINE);
+    missed = check_plants(&h, args->seed);
+    (void)printf("history: seed %" PRIu64 ", %zu operations, %zu planted "
+                 "anomalies, dumped\n",
+                 args->seed, h.op_count, hist_plant_count - (size_t)missed);
+    hist_dispose(&h);
+    stress_cleanup(dir);
+    return fclose(g_dump) != 0;
+}
+
 /* --------------------------------------------------------------- controls --- */
 
 #ifdef AZRI_SABOTAGE
@@ -426,5 +463,5 @@ int main(int argc, char **argv)
     if (args.sabotage)
         return run_control(&args);
 #endif
-    return run_checked(&args);
+    return args.dump ? run_dumped(&args) : run_checked(&args);
 }

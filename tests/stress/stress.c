@@ -47,6 +47,8 @@ void stress_parse(stress_args *out, int argc, char **argv)
             out->sabotage = a + 11;
         else if (strncmp(a, "--nemesis=", 10) == 0)
             out->nemesis = a + 10;
+        else if (strncmp(a, "--dump=", 7) == 0)
+            out->dump = a + 7;
         else if (strcmp(a, "--torture") == 0)
             out->torture = true;
         else

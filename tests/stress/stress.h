@@ -17,13 +17,14 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* --seed=N, --scale=N (of the work), --only=NAME, --nemesis=LIST; the rest is the
+/* --seed=N, --scale=N (of the work), --only=NAME, --nemesis=LIST, --dump=FILE; the rest is the
  * program's. */
 typedef struct stress_args {
     uint64_t seed;
     unsigned scale;
     const char *only;
     const char *sabotage;
+    const char *dump; /* a file for histories */
     const char
         *nemesis; /* faults to work under, of who knows them; NULL: none */
     bool torture;
