@@ -533,8 +533,8 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
     return rc < 0 ? rc : finish_one(d, i, word, count, err);
 }
 
-static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
-                     azr_recovery *count);
+static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
+                    azr_recovery *count, azr_error *err);
 
 /*
  * One that has a home. That goes first, and finishes ours with the rest: ours may
@@ -553,8 +553,9 @@ static int finish_with_home(azri_domain *d, int fd, uint32_t i, uint64_t word,
 
     if (has_home) {
         azri_slot_release(s, fd, i);
-        try_home(d, &home, azri_word_id(word), count);
-        rc = azri_slot_try(fd, i, err);
+        rc = try_home(d, &home, azri_word_id(word), count, err);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, i, err);
     }
     azri_intent_dispose(&in);
     if (rc < 0 || atomic_load(azri_state_word(s, i)) != word)
@@ -584,36 +585,77 @@ static int settle_home(azri_domain *h, uint32_t row, uint64_t id, bool *out,
     return rc;
 }
 
-/* The home row of one that is to be finished, its SLOT byte in hand. What cannot be
- * done now its own recovery does. */
-static void finish_home(azri_domain *h, uint32_t row, uint64_t id,
-                        azr_recovery *count)
+/* Can the home do without the others, now? It is cleared, or told. */
+static bool needs_none(const azri_domain *h, uint32_t row, uint64_t id)
+{
+    const azri_state *s = atomic_load(&h->state);
+    uint64_t word = atomic_load(azri_state_word(s, row));
+
+    return !carries(h, row, id) ||
+           (azri_word_is_told(word) && azri_row_of_this_boot(s, row, word));
+}
+
+/*
+ * [F-untold] Who holds an array of a transaction may finish its row by itself if
+ * the home needs it no more, or is damaged and says so to whoever opens it. If
+ * the home is only busy, he comes again: else
+ *
+ *   A finishes the home, makes the row of B COMMITTED, and has not noted it yet
+ *   C opens B, finishes its row by itself; somebody removes B
+ *   A dies: the home names an array that is not there, for ever
+ */
+static int unless_needed(int rc, const azri_domain *h, uint32_t row,
+                         uint64_t id, const azr_error *why, azr_error *err)
+{
+    if (rc == AZR_OK || is_damage(rc) || needs_none(h, row, id) ||
+        !AZRI_GUARD(UNTOLD))
+        return AZR_OK;
+    if (err && err->code == 0)
+        *err = *why;
+    return rc;
+}
+
+/* The home row of one that is to be finished, its SLOT byte in hand. */
+static int finish_home(azri_domain *h, uint32_t row, uint64_t id,
+                       azr_recovery *count, azr_error *err)
 {
     uint64_t word = atomic_load(azri_state_word(azri_domain_state(h), row));
+    azr_error why = AZR_ERROR_INIT;
+    int rc = AZR_OK;
 
     if (azri_word_id(word) == id && azri_word_state(word) == AZRI_COMMITTED &&
         AZRI_GUARD(OTHERS))
-        azri_ignore(finish_committed(h, row, word, count, NULL));
+        rc = finish_committed(h, row, word, count, &why);
+    return unless_needed(rc, h, row, id, &why, err);
 }
 
 /* The same without its SLOT byte. */
-static void try_home(azri_domain *d, const azri_ref *home, uint64_t id,
-                     azr_recovery *count)
+static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
+                    azr_recovery *count, azr_error *err)
 {
     azri_domain *h = NULL;
+    azr_error why = AZR_ERROR_INIT;
     int fd = -1;
+    int rc = azri_ref_open(&h, d, home, true, &why);
 
-    if (azri_ref_open(&h, d, home, true, NULL) < 0)
-        return;
-    if (carries(h, home->row, id) &&
-        azri_domain_take_fd(h, &fd, NULL) == AZR_OK &&
-        azri_slot_try(fd, home->row, NULL) == AZR_OK) {
-        finish_home(h, home->row, id, count);
-        azri_slot_release(azri_domain_state(h), fd, home->row);
+    if (rc < 0)
+        return is_damage(rc) ? AZR_OK
+                             : azri_fail_why(err, rc, &why, "%s", why.message);
+    if (carries(h, home->row, id)) {
+        rc = azri_domain_take_fd(h, &fd, &why);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, home->row, &why);
+        if (rc == AZR_OK) {
+            rc = finish_home(h, home->row, id, count, err);
+            azri_slot_release(azri_domain_state(h), fd, home->row);
+        } else {
+            rc = unless_needed(rc, h, home->row, id, &why, err);
+        }
     }
     if (fd >= 0)
         azri_domain_give_fd(h, fd);
     azri_domain_close(h);
+    return rc;
 }
 
 /* Ours, where the home could not be finished: by itself. */
@@ -663,8 +705,9 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         committed = true;
     if (rc == AZR_OK && committed && home_fd >= 0) {
         azri_slot_release(s, fd, i); /* for who finishes the home */
-        finish_home(h, home->row, id, count);
-        rc = azri_slot_try(fd, i, err);
+        rc = finish_home(h, home->row, id, count, err);
+        if (rc == AZR_OK)
+            rc = azri_slot_try(fd, i, err);
     }
     if (rc == AZR_OK && committed)
         rc = finish_left(d, i, id, count, err);

@@ -4,10 +4,12 @@
  * The others must get through without it: a child dies before and after each
  * point of the commit, or of the recovery of one that died at its commit; somebody
  * removes an array; whatever is left opens for writing, all old or all new, and is
- * clean.
+ * clean. The same with a recovery that stands still at each point while somebody
+ * opens the array that is removed then, and dies there.
  *
  * Built with AZRI_SABOTAGE: without the note in the home row that the others know
- * (TOLD), this must fail.
+ * (TOLD), and where an untold home that is busy is not waited for (UNTOLD), this
+ * must fail.
  */
 #include "crash/guards.h"
 #include "crash/plots.h"
@@ -26,8 +28,9 @@
 
 typedef struct death {
     bool power;
-    int recover; /* the child opens this array for writing; -1: it commits */
-    int gone;    /* this array is removed */
+    bool intruder; /* comes while the child stands still */
+    int recover;   /* the child opens this array for writing; -1: it commits */
+    int gone;      /* this array is removed */
     char from[200], at[200];
     unsigned at_point;
     bool after;
@@ -144,26 +147,65 @@ static bool be_heir(void *arg)
     return true;
 }
 
+/* Who opens the array that will go: it may be told to come again. */
+static bool be_intruder(void *arg)
+{
+    const death *s = arg;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    char path[256];
+    int rc;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    plot_path(path, s->at, s->gone);
+    rc = azr_array_open(&a, path, &o, &err);
+    azr_array_close(a);
+    return rc == AZR_OK || rc == AZR_EBUSY || plot_failed("open", rc, &err);
+}
+
+/* The child stops where it is asked to; somebody comes; it dies. */
+static bool stop_there(death *s)
+{
+    pid_t pid = child_start(be_victim, s);
+    int status;
+    bool ok;
+
+    if (waitpid(pid, &status, WUNTRACED) != pid || !WIFSTOPPED(status))
+        return complain("it was not visited (status %x)", (unsigned)status);
+    ok = child_run("intruder", be_intruder, s);
+    (void)kill(pid, SIGKILL);
+    (void)child_wait(pid);
+    return ok;
+}
+
+static bool die_there(death *s)
+{
+    int status = child_wait(child_start(be_victim, s));
+
+    return (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+           complain("it was not visited (status %x)", (unsigned)status);
+}
+
 static bool kill_at(death *s, unsigned at, bool after)
 {
     char why[700];
-    int status;
     bool ok;
 
     scene_error()[0] = '\0';
     tree_copy(s->from, s->at);
-    s->action = TAP_KILL;
+    s->action = s->intruder ? TAP_STOP : TAP_KILL;
     s->at_point = at;
     s->after = after;
-    status = child_wait(child_start(be_victim, s));
-    ok = (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
-         complain("it was not visited (status %x)", (unsigned)status);
+    ok = s->intruder ? stop_there(s) : die_there(s);
     ok = ok && child_run("remover", be_remover, s) &&
          child_run("heir", be_heir, s);
     if (!ok) {
         (void)snprintf(why, sizeof why, "%.650s", scene_error());
         scene_error()[0] = '\0';
-        return complain("killed %s point %u (%s), array %d removed: %s",
+        return complain("%s %s point %u (%s), array %d removed: %s",
+                        s->intruder ? "stopped, then killed" : "killed",
                         after ? "after" : "before", at, tap_shared()->names[at],
                         s->gone, why);
     }
@@ -186,7 +228,9 @@ static bool sweep(death *s)
     first = s->recover < 0 ? (unsigned)tap_find("row.prepared", 0) : 0;
     for (s->gone = 0; s->gone < ARRAYS; s->gone++) {
         for (unsigned at = first; at < points; at++) {
-            if (!kill_at(s, at, false) || !kill_at(s, at, true))
+            /* who stands still after a point stands before the next one */
+            if ((!s->intruder && !kill_at(s, at, false)) ||
+                !kill_at(s, at, true))
                 return false;
         }
     }
@@ -238,16 +282,6 @@ static bool begin(death *s, bool power)
     return true;
 }
 
-#ifdef AZRI_SABOTAGE
-static bool without_guard(const void *arg, bool whole)
-{
-    static death s;
-
-    (void)arg;
-    (void)whole;
-    return begin(&s, false) && sweep(&s);
-}
-#else
 /* What a death right at the commit leaves, and array k opened over it. */
 static bool begin_recovery(death *s, bool power, int k)
 {
@@ -270,6 +304,37 @@ static bool begin_recovery(death *s, bool power, int k)
     return true;
 }
 
+#ifdef AZRI_SABOTAGE
+static bool without_told(const void *arg, bool whole)
+{
+    static death s;
+
+    (void)arg;
+    (void)whole;
+    return begin(&s, false) && sweep(&s);
+}
+
+static bool without_untold(const void *arg, bool whole)
+{
+    static death s;
+
+    (void)arg;
+    (void)whole;
+    if (!begin_recovery(&s, false, 0))
+        return false;
+    s.intruder = true;
+    return sweep(&s);
+}
+
+static bool controls(void)
+{
+    size_t caught =
+        (size_t)guard_try("TOLD", AZRI_GUARD_TOLD, without_told, NULL) +
+        guard_try("UNTOLD", AZRI_GUARD_UNTOLD, without_untold, NULL);
+
+    return guards_end(caught, 2) == 0;
+}
+#else
 static bool all(bool torture, unsigned long *kills)
 {
     bool ok = true;
@@ -281,6 +346,8 @@ static bool all(bool torture, unsigned long *kills)
         *kills += s.kills;
         for (int k = 0; k < ARRAYS && ok; k++) {
             ok = begin_recovery(&s, power, k) && sweep(&s);
+            s.intruder = true;
+            ok = ok && sweep(&s);
             *kills += s.kills;
         }
         tree_remove(s.from);
@@ -306,8 +373,7 @@ int main(int argc, char **argv)
 #ifdef AZRI_SABOTAGE
     (void)torture;
     (void)kills;
-    ok = guards_end(guard_try("TOLD", AZRI_GUARD_TOLD, without_guard, NULL),
-                    1) == 0;
+    ok = controls();
 #else
     ok = all(torture, &kills) && kills >= 1000;
     (void)printf("%lu kills, at least 1000\n%s\n", kills, scene_error());
