@@ -14,7 +14,7 @@
 #define CFG 1
 #endif
 #ifndef MAXC
-#define MAXC 2
+#define MAXC 1
 #endif
 #ifndef M
 #define M 0
