@@ -126,7 +126,8 @@ static void run(const uint8_t *data, size_t size)
     static int fd = -1;
     uint8_t *exact = get_memory(NULL, size);
 
-    if (fd < 0) /* and once: what is cut off and written anew goes to the disk */
+    /* once: what is cut off and written anew goes to the disk each time */
+    if (fd < 0)
         fd = open("crash-input", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd < 0 || pwrite(fd, data, size, 0) != (ssize_t)size ||
         ftruncate(fd, (off_t)size) != 0)
