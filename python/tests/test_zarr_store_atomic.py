@@ -68,6 +68,23 @@ def test_attributes_of_two_handles(tmp_path, zarr_format):
         assert dict(array(AtomicStore(tmp_path)).attrs) == {}
 
 
+@pytest.mark.parametrize("kind", ["array", "group"])
+@FORMATS
+def test_attributes_that_the_library_refuses(tmp_path, kind, zarr_format):
+    g = zarr.create_group(AtomicStore(tmp_path), zarr_format=zarr_format)
+    create(AtomicStore(tmp_path), zarr_format=zarr_format)
+    deep = 1
+    for _ in range(70):
+        deep = [deep]
+    z = g if kind == "group" else array(AtomicStore(tmp_path))
+    for bad in ({"a": 1, "deep": deep}, {"a": 1, "b\0c": 2}):
+        with pytest.raises(ValueError):
+            z.attrs.update(bad)
+        z = zarr.open(AtomicStore(tmp_path), mode="r+",
+                      path="" if kind == "group" else "a")
+        assert dict(z.attrs) == {}
+
+
 def test_attributes_of_two_handles_without(tmp_path):
     create(LocalStore(tmp_path))
     one, two = array(LocalStore(tmp_path)), array(LocalStore(tmp_path))
