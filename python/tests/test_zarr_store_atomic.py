@@ -657,7 +657,6 @@ from zarr.storage import LocalStore
 from atomiczarr.zarr import AtomicStore, transaction
 whole = sys.argv[2] == "whole"
 store = (AtomicStore if whole else LocalStore)(sys.argv[1])
-print("ready", flush=True)
 k = 1
 while True:
     k += 1
@@ -668,6 +667,8 @@ while True:
                                   chunks=(4,), dtype="i4", fill_value=0)
             z[:] = k
         zarr.open_array(store, path="b", mode="r+").append([k])
+    if k == 2:
+        print("ready", flush=True)
 """
 
 
@@ -754,7 +755,6 @@ from zarr.storage import LocalStore
 from atomiczarr.zarr import AtomicStore, transaction
 whole = sys.argv[2] == "whole"
 store = (AtomicStore if whole else LocalStore)(sys.argv[1])
-print("ready", flush=True)
 k = 1
 while True:
     k += 1
@@ -764,6 +764,8 @@ while True:
             z[:] = k
             z.append(np.full(4, k, "i4"))
             z.attrs["value"] = k
+    if k == 2:
+        print("ready", flush=True)
 """
 
 
