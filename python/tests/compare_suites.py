@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs a test suite twice, with zarr's codec pipeline and with ours, and compares.
-Called by `upstream`: compare_suites.py sample|zarr|xarray SUITE BUILD."""
+Called by `upstream`: compare_suites.py sample|zarr|store|xarray SUITE BUILD."""
 import csv
 import importlib.metadata
 import os
@@ -10,16 +10,19 @@ import sys
 import tempfile
 
 HERE = pathlib.Path(__file__).parent
+RUNS_OF_ZARR = ["tests/test_indexing.py", "tests/test_array.py",
+                "tests/test_group.py", "tests/test_v2.py",
+                "tests/test_resize.py", "tests/test_codecs",
+                "tests/test_codec_pipeline.py",
+                "tests/test_codec_pipeline_suite.py",
+                "tests/test_unified_chunk_grid.py"]
 DIFFERENCES = HERE / "zarr_differences.tsv"
 
 # modules of each run, and how many of its tests must have come through our pipeline
 RUNS = {
     "sample": (["tests/test_indexing.py"], 70),
-    "zarr": (["tests/test_indexing.py", "tests/test_array.py",
-              "tests/test_group.py", "tests/test_v2.py", "tests/test_resize.py",
-              "tests/test_codecs", "tests/test_codec_pipeline.py",
-              "tests/test_codec_pipeline_suite.py",
-              "tests/test_unified_chunk_grid.py"], 200),
+    "zarr": (RUNS_OF_ZARR, 200),
+    "store": (RUNS_OF_ZARR, 200),
     "xarray": (["xarray/tests/test_backends.py"], 100),
 }
 SELECT = {"xarray": ["-k", "ZarrDirectoryStore or ZarrRegionAuto or "
@@ -46,7 +49,7 @@ def environment(what, ours, outcomes, scratch):
     if what == "xarray":
         env["AZR_STORES"] = "yes"
     else:
-        env["AZR_MEMORY"] = "directory"
+        env["AZR_MEMORY"] = "store" if what == "store" else "directory"
     if ours:
         env.update(
             ZARR_CODEC_PIPELINE__PATH="atomiczarr.zarr.AtomicCodecPipeline",
@@ -85,14 +88,15 @@ def run(what, suite, build, scratch):
     return results
 
 
-def listed(package, version):
+def listed(package, version, what):
     """{test without its parameters: (outcome with ours, reason)} for that version"""
     found = {}
     for line in DIFFERENCES.read_text().splitlines():
         if not line or line.startswith("#"):
             continue
         name, versions, test, outcome, reason = line.split("\t")
-        if name == package and (versions == "all" or version in versions.split()):
+        if name == package and (versions in ("all", what)
+                                or version in versions.split()):
             found[test] = outcome, reason
     return found
 
@@ -121,7 +125,7 @@ def main(what, suite, build):
     version = importlib.metadata.version(package)
     with tempfile.TemporaryDirectory(prefix="azr-suite-") as scratch:
         theirs, ours = run(what, suite, build, scratch)
-    findings, seen = compare(theirs, ours, listed(package, version))
+    findings, seen = compare(theirs, ours, listed(package, version, what))
     through = sum(t for _, t in ours.values())
     passed = sum(o == "passed" for o, _ in theirs.values())
     if through < RUNS[what][1]:

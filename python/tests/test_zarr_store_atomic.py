@@ -68,6 +68,23 @@ def test_attributes_of_two_handles(tmp_path, zarr_format):
         assert dict(array(AtomicStore(tmp_path)).attrs) == {}
 
 
+@pytest.mark.parametrize("kind", ["array", "group"])
+@FORMATS
+def test_attributes_that_the_library_refuses(tmp_path, kind, zarr_format):
+    g = zarr.create_group(AtomicStore(tmp_path), zarr_format=zarr_format)
+    create(AtomicStore(tmp_path), zarr_format=zarr_format)
+    deep = 1
+    for _ in range(70):
+        deep = [deep]
+    z = g if kind == "group" else array(AtomicStore(tmp_path))
+    for bad in ({"a": 1, "deep": deep}, {"a": 1, "b\0c": 2}):
+        with pytest.raises(ValueError):
+            z.attrs.update(bad)
+        z = zarr.open(AtomicStore(tmp_path), mode="r+",
+                      path="" if kind == "group" else "a")
+        assert dict(z.attrs) == {}
+
+
 def test_attributes_of_two_handles_without(tmp_path):
     create(LocalStore(tmp_path))
     one, two = array(LocalStore(tmp_path)), array(LocalStore(tmp_path))
@@ -591,7 +608,7 @@ def test_a_new_array_of_zarr_s_own_with_other_changes(store, order, o):
 @ORDERS
 def test_what_zarr_says_of_a_new_array_stands(store, order):
     """The document is zarr's text, as it would be outside of a transaction."""
-    o = {"fill_value": 7, "dimension_names": ("t",), "dtype": ">f4",
+    o = {"fill_value": 7, "dimension_names": ("t",), "dtype": "f4",
          "compressors": zarr.codecs.GzipCodec(level=3)}
     create(store, "like", attributes={"unit": "m"}, **o).attrs["value"] = 6
     with transaction(store):
@@ -640,7 +657,6 @@ from zarr.storage import LocalStore
 from atomiczarr.zarr import AtomicStore, transaction
 whole = sys.argv[2] == "whole"
 store = (AtomicStore if whole else LocalStore)(sys.argv[1])
-print("ready", flush=True)
 k = 1
 while True:
     k += 1
@@ -651,6 +667,8 @@ while True:
                                   chunks=(4,), dtype="i4", fill_value=0)
             z[:] = k
         zarr.open_array(store, path="b", mode="r+").append([k])
+    if k == 2:
+        print("ready", flush=True)
 """
 
 
@@ -737,7 +755,6 @@ from zarr.storage import LocalStore
 from atomiczarr.zarr import AtomicStore, transaction
 whole = sys.argv[2] == "whole"
 store = (AtomicStore if whole else LocalStore)(sys.argv[1])
-print("ready", flush=True)
 k = 1
 while True:
     k += 1
@@ -747,6 +764,8 @@ while True:
             z[:] = k
             z.append(np.full(4, k, "i4"))
             z.attrs["value"] = k
+    if k == 2:
+        print("ready", flush=True)
 """
 
 
@@ -850,21 +869,24 @@ def test_new_variables_come_with_other_changes(tmp_path, zarr_format):
     both = dataset(xr, 0, 4)
     both["w"] = both["w"] + 1  # there already
     both["new"] = ("time", np.arange(4) * 3.0)
-    both["word"] = ("time", np.array(["a", "bc", "", "d"]))
+    words = not zarr.__version__.startswith("3.0.")  # xarray: another type there
+    if words:
+        both["word"] = ("time", np.array(["a", "bc", "", "d"]))
     with transaction(store):
         both.to_zarr(store, mode="a", zarr_format=zarr_format)
         xr.testing.assert_identical(seen(), dataset(xr, 0, 4))
     xr.testing.assert_identical(seen().load(), both)
     with transaction(store):  # longer, and one variable more, at one instant
-        dataset(xr, 4, 7).assign(
-            new=("time", np.arange(3) * 3.0),
-            word=("time", np.array(["e", "f", "gh"]))).to_zarr(
-                store, append_dim="time")
+        more = dataset(xr, 4, 7).assign(new=("time", np.arange(3) * 3.0))
+        if words:
+            more["word"] = ("time", np.array(["e", "f", "gh"]))
+        more.to_zarr(store, append_dim="time")
         xr.Dataset({"one": ("k", [1, 2])}, attrs=both.attrs).to_zarr(
             store, mode="a", zarr_format=zarr_format)
         assert "one" not in seen() and seen().sizes["time"] == 4
     assert seen()["one"].values.tolist() == [1, 2]
-    assert seen().sizes["time"] == 7 and seen()["word"].values[6] == "gh"
+    assert seen().sizes["time"] == 7
+    assert not words or seen()["word"].values[6] == "gh"
 
 
 def test_attributes_that_a_transaction_cannot_change(tmp_path):
