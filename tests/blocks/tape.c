@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "blocks/tape.h"
+
+#include "blocks/serve.h"
+#include "crash/scene.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <linux/loop.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ARENA ((size_t)1 << 30) /* as far as it is used */
+
+const char *tape_cannot(void)
+{
+    if (geteuid() != 0)
+        return "not root";
+    if (access("/dev/fuse", R_OK | W_OK) != 0)
+        return "no /dev/fuse";
+    if (access("/dev/loop-control", R_OK | W_OK) != 0)
+        return "no /dev/loop-control";
+    return NULL;
+}
+
+/* ------------------------------------------------------------ the server --- */
+
+static void *shared(size_t nbytes)
+{
+    void *p = mmap(NULL, nbytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return p;
+}
+
+static bool own_namespace(void)
+{
+    static bool done;
+
+    if (done)
+        return true;
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return complain("a mount namespace: %s", strerror(errno));
+    done = true;
+    return true;
+}
+
+static bool serve(tape *t)
+{
+    char options[96];
+    pid_t parent = getpid();
+
+    t->server_fd = open("/dev/fuse", O_RDWR | O_CLOEXEC);
+    if (t->server_fd < 0)
+        return complain("/dev/fuse: %s", strerror(errno));
+    (void)snprintf(options, sizeof options,
+                   "fd=%d,rootmode=100600,user_id=0,group_id=0", t->server_fd);
+    if (mount("tape", t->file, "fuse.tape", MS_NOSUID | MS_NODEV, options) != 0)
+        return complain("mount fuse: %s", strerror(errno));
+    (void)fflush(NULL);
+    t->server = fork();
+    if (t->server == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(1);
+        serve_until_unmounted(t, t->server_fd);
+        _exit(0);
+    }
+    (void)close(t->server_fd); /* when the server dies, everybody gets EIO */
+    return t->server > 0 || complain("fork: %s", strerror(errno));
+}
+
+/* Another process may take the device that was free a moment ago. */
+static bool attach(tape *t)
+{
+    struct loop_config c;
+    int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
+    int file = open(t->file, O_RDWR | O_CLOEXEC);
+    bool ok = false;
+
+    memset(&c, 0, sizeof c);
+    c.fd = (unsigned)file;
+    c.block_size = 512;
+    c.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
+    for (int turn = 0; turn < 64 && !ok && control >= 0 && file >= 0; turn++) {
+        int n = ioctl(control, LOOP_CTL_GET_FREE);
+
+        if (n < 0)
+            break;
+        (void)snprintf(t->device, sizeof t->device, "/dev/loop%d", n);
+        t->loop = open(t->device, O_RDWR | O_CLOEXEC);
+        if (t->loop < 0)
+            break;
+        ok = ioctl(t->loop, LOOP_CONFIGURE, &c) == 0;
+        if (!ok) {
+            (void)close(t->loop);
+            t->loop = -1;
+            if (errno != EBUSY)
+                break;
+        }
+    }
+    if (!ok)
+        (void)complain("loop device: %s", strerror(errno));
+    if (control >= 0)
+        (void)close(control);
+    if (file >= 0)
+        (void)close(file);
+    return ok;
+}
+
+bool tape_open(tape *t, const char *dir, size_t nbytes)
+{
+    int fd;
+
+    memset(t, 0, sizeof *t);
+    t->loop = t->server_fd = -1;
+    t->nbytes = nbytes;
+    if (!own_namespace())
+        return false;
+    t->now = shared(nbytes);
+    t->base = shared(nbytes);
+    t->dirty = shared(nbytes / TAPE_PAGE);
+    t->arena = shared(ARENA);
+    t->log = shared(sizeof *t->log);
+    (void)snprintf(t->file, sizeof t->file, "%s/disk", dir);
+    fd = open(t->file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return complain("%s: %s", t->file, strerror(errno));
+    (void)close(fd);
+    return serve(t) && attach(t);
+}
+
+void tape_close(tape *t)
+{
+    if (t->loop >= 0)
+        (void)close(t->loop); /* which lets the device go */
+    t->loop = -1;
+    if (t->server > 0) {
+        (void)umount2(t->file, MNT_DETACH);
+        while (waitpid(t->server, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    t->server = 0;
+    (void)munmap(t->now, t->nbytes);
+    (void)munmap(t->base, t->nbytes);
+    (void)munmap(t->dirty, t->nbytes / TAPE_PAGE);
+    (void)munmap(t->arena, ARENA);
+    (void)munmap(t->log, sizeof *t->log);
+    (void)unlink(t->file);
+}
+
+/* --------------------------------------------------------------- the log --- */
+
+void tape_begin(tape *t)
+{
+    for (size_t p = 0; p < t->nbytes / TAPE_PAGE; p++) {
+        if (t->dirty[p] != TAPE_DIRTY)
+            continue;
+        memcpy(t->base + p * TAPE_PAGE, t->now + p * TAPE_PAGE, TAPE_PAGE);
+        t->dirty[p] = TAPE_CLEAN;
+    }
+    t->log->count = 0;
+    t->log->arena_used = 0;
+    t->log->full = false;
+    t->log->on = true;
+}
+
+void tape_end(tape *t)
+{
+    t->log->on = false;
+}
+
+uint32_t tape_count(const tape *t)
+{
+    return t->log->count;
+}
+
+const uint8_t *tape_bytes(const tape *t, const tape_event *e)
+{
+    return e->at == SIZE_MAX ? NULL : t->arena + e->at;
+}
+
+bool tape_forget_cache(tape *t)
+{
+    if (ioctl(t->loop, BLKFLSBUF, 0) != 0)
+        return complain("%s: forget: %s", t->device, strerror(errno));
+    return true;
+}
+
+static bool page_is_true(const tape *t, const uint8_t *copy, size_t off)
+{
+    uint8_t bytes[TAPE_PAGE];
+
+    if (memcmp(copy + off, t->now + off, TAPE_PAGE) != 0)
+        return complain("base and log do not make the disk, at %zu", off);
+    if (pread(t->loop, bytes, TAPE_PAGE, (off_t)off) != (ssize_t)TAPE_PAGE)
+        return complain("%s: read: %s", t->device, strerror(errno));
+    if (memcmp(bytes, t->now + off, TAPE_PAGE) != 0)
+        return complain("the device does not read what is on the disk, at %zu",
+                        off);
+    return true;
+}
+
+static void replay(const tape *t, uint8_t *copy)
+{
+    for (uint32_t i = 0; i < t->log->count; i++) {
+        const tape_event *e = &t->log->events[i];
+        const uint8_t *bytes = tape_bytes(t, e);
+
+        if (e->kind != TAPE_WRITE)
+            continue;
+        if (bytes)
+            memcpy(copy + e->off, bytes, e->nbytes);
+        else
+            memset(copy + e->off, 0, e->nbytes);
+    }
+}
+
+bool tape_is_true(tape *t)
+{
+    uint8_t *copy = shared(t->nbytes);
+    bool ok = tape_forget_cache(t);
+
+    for (size_t off = 0; off < t->nbytes; off += TAPE_PAGE) {
+        if (t->dirty[off / TAPE_PAGE] != TAPE_NEVER)
+            memcpy(copy + off, t->base + off, TAPE_PAGE);
+    }
+    replay(t, copy);
+    for (size_t off = 0; off < t->nbytes && ok; off += TAPE_PAGE)
+        ok = t->dirty[off / TAPE_PAGE] == TAPE_NEVER ||
+             page_is_true(t, copy, off);
+    (void)munmap(copy, t->nbytes);
+    if (t->log->full)
+        ok = complain("the log is full");
+    return ok;
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A disk that remembers what is written to it: a loop device over the one file
+ * of a FUSE mount, which a child of ours serves from memory. The block layer's
+ * writes and flushes come in the order in which the file system asks for them.
+ */
+#ifndef TEST_BLOCKS_TAPE_H
+#define TEST_BLOCKS_TAPE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define TAPE_PAGE   ((size_t)4096)
+#define TAPE_EVENTS 131072u
+
+/* A page was never written to: zeros; it is in `base` as it is now; it is not. */
+#define TAPE_NEVER 0
+#define TAPE_CLEAN 1
+#define TAPE_DIRTY 2
+
+typedef enum tape_kind {
+    TAPE_WRITE, /* bytes, or zeros: a discard is one of these */
+    TAPE_FLUSH  /* what was written before it is safe */
+} tape_kind;
+
+typedef struct tape_event {
+    tape_kind kind;
+    size_t off, nbytes;
+    size_t at; /* of its bytes in the arena; SIZE_MAX: zeros */
+} tape_event;
+
+/* Shared with the server and with children that work on the file system. */
+typedef struct tape_log {
+    _Atomic bool on;
+    _Atomic uint32_t count;
+    _Atomic uint64_t reads, writes, flushes; /* ever, logged or not */
+    size_t arena_used;
+    bool full; /* something was not logged */
+    tape_event events[TAPE_EVENTS];
+} tape_log;
+
+typedef struct tape {
+    size_t nbytes;
+    uint8_t *now;   /* the content of the disk */
+    uint8_t *base;  /* … when the log began */
+    uint8_t *dirty; /* per page: TAPE_NEVER, TAPE_CLEAN or TAPE_DIRTY */
+    uint8_t *arena;
+    tape_log *log;
+    char file[256];  /* what the server serves */
+    char device[32]; /* /dev/loopN */
+    int loop, server_fd;
+    pid_t server;
+} tape;
+
+/* Why it cannot be done on this machine; NULL: it can. */
+const char *tape_cannot(void);
+/* In directory `dir`, which must be there, an absolute path. The process has a
+ * mount namespace of its own from then on: nothing stays when it is killed.
+ * False: complain() was called. */
+bool tape_open(tape *t, const char *dir, size_t nbytes);
+void tape_close(tape *t);
+
+/* Everything that is on the disk becomes the base. May be called in a child. */
+void tape_begin(tape *t);
+void tape_end(tape *t);
+uint32_t tape_count(const tape *t);
+const uint8_t *tape_bytes(const tape *t, const tape_event *e);
+/* Nobody has the device open but us; what is read from it next is `now`. */
+bool tape_forget_cache(tape *t);
+/* Base and log make `now`; and the device reads the same. */
+bool tape_is_true(tape *t);
+
+#endif
