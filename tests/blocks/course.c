@@ -68,7 +68,7 @@ static bool in_child(run *r, const char *who, child_does fn, const void *arg)
 
 static bool must_mount(run *r)
 {
-    int e = mounts_mount(r->c->fs, &r->tape, r->mnt);
+    int e = mounts_mount(r->c->fs, r->tape.device, r->mnt);
 
     return e == 0 || complain("mount %s: %s", r->c->fs->name, strerror(e));
 }
@@ -222,10 +222,9 @@ static void say_where(run *r, const cuts_state *s)
     cuts_text(c->where, sizeof c->where, &r->tape, s);
     if (!c->keep)
         return;
-    cuts_load(&r->tape, s);
     fd = open(c->keep, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     for (size_t p = 0; p < r->tape.nbytes / TAPE_PAGE && fd >= 0; p++) {
-        if (r->tape.dirty[p] != TAPE_NEVER)
+        if (r->tape.dirty[p] != TAPE_ZEROS)
             (void)!pwrite(fd, r->tape.now + p * TAPE_PAGE, TAPE_PAGE,
                           (off_t)(p * TAPE_PAGE));
     }
@@ -237,9 +236,7 @@ static bool try_mounted(run *r, const cuts_state *s)
 {
     bool ok = in_child(r, "what comes after", check, s);
 
-    if (!mounts_unmount(r->mnt))
-        return false;
-    return tape_forget_cache(&r->tape) && ok;
+    return mounts_unmount(r->mnt) && ok;
 }
 
 static bool try_state(const cuts_state *s, void *arg)
@@ -256,10 +253,12 @@ static bool try_state(const cuts_state *s, void *arg)
     c->count.states++;
     if (!seen_add(r, s->hash * 31 + j->from * 7 + j->to))
         return true;
-    e = mounts_mount(c->fs, &r->tape, r->mnt);
+    if (!tape_to_plain(&r->tape))
+        return false;
+    e = mounts_mount(c->fs, r->tape.plain, r->mnt);
     if (e != 0 && s->harsh) {
         c->count.unmounted++;
-        return tape_forget_cache(&r->tape);
+        return true;
     }
     c->count.distinct++;
     ok = e == 0 ? try_mounted(r, s)
@@ -300,7 +299,7 @@ static bool prepare(run *r)
     (void)snprintf(r->mnt, sizeof r->mnt, "%s/mnt", c->dir);
     (void)mkdir(r->mnt, 0755);
     return tape_open(&r->tape, c->dir, c->fs->nbytes) &&
-           mounts_make(c->fs, &r->tape);
+           mounts_make(c->fs, r->tape.device);
 }
 
 bool course_run(course *c)

@@ -86,12 +86,15 @@ static size_t next_dirty(const tape *t, size_t page)
     return at ? (size_t)(at - t->dirty) : SIZE_MAX;
 }
 
-void cuts_load(tape *t, const cuts_state *s)
+static void load(const walk *w, cuts_state *s)
 {
+    tape *t = w->t;
+
     for (size_t p = next_dirty(t, 0); p != SIZE_MAX; p = next_dirty(t, p + 1)) {
         memcpy(t->now + p * TAPE_PAGE, t->base + p * TAPE_PAGE, TAPE_PAGE);
         t->dirty[p] = TAPE_CLEAN;
     }
+    s->last = s->first;
     for (uint32_t i = s->first; i < s->flush; i++) {
         const tape_event *e = &t->log->events[i];
 
@@ -102,18 +105,7 @@ void cuts_load(tape *t, const cuts_state *s)
         else
             put(t, t->now, e, 0, e->nbytes);
         mark_dirty(t, e);
-    }
-}
-
-static void load(const walk *w, cuts_state *s)
-{
-    tape *t = w->t;
-
-    cuts_load(t, s);
-    s->last = s->first;
-    for (uint32_t i = s->first; i < s->flush; i++) {
-        if (s->kept[i])
-            s->last = i + 1;
+        s->last = i + 1;
     }
     s->hash = w->base_hash;
     for (size_t p = next_dirty(t, 0); p != SIZE_MAX; p = next_dirty(t, p + 1))
@@ -259,7 +251,7 @@ bool cuts_visit(tape *t, const cuts_plan *plan, cuts_fn fn, void *arg)
     for (uint32_t i = 0; i <= count && ok; i++) {
         uint32_t n = i - w.first;
 
-        if (i < count && t->log->events[i].kind != TAPE_FLUSH)
+        if (i < count && (t->log->events[i].kind != TAPE_FLUSH || plan->lies))
             continue;
         w.flush = i;
         ok = try_prefixes(&w, n) && try_alone(&w, n) && try_random(&w, n) &&
@@ -284,7 +276,7 @@ void cuts_text(char *out, size_t room, const tape *t, const cuts_state *s)
         const tape_event *e = &t->log->events[i];
 
         used = strlen(out);
-        if (s->kept[i] && i != s->torn)
+        if (e->kind != TAPE_WRITE || (s->kept[i] && i != s->torn))
             continue;
         if (lost++ < 12 && used < room)
             (void)snprintf(out + used, room - used, " %" PRIu32 "%s(%zu+%zu)",

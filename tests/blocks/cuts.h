@@ -15,6 +15,7 @@ typedef struct cuts_plan {
     uint32_t
         sectors; /* … at a sector of 512 bytes: no file system must bear it */
     uint64_t seed;
+    bool lies; /* the disk has done nothing for a flush */
 } cuts_plan;
 
 typedef struct cuts_state {
@@ -28,13 +29,11 @@ typedef struct cuts_state {
     uint64_t hash;       /* of the whole disk */
 } cuts_state;
 
-/* False: stop. The disk (t->now) is as the state says; fn may change it. */
+/* False: stop. The disk (t->now) is as the state says. */
 typedef bool (*cuts_fn)(const cuts_state *s, void *arg);
 
 /* All of them; t->base goes along. */
 bool cuts_visit(tape *t, const cuts_plan *plan, cuts_fn fn, void *arg);
-/* The disk is as the state says, once more; until the visit goes on. */
-void cuts_load(tape *t, const cuts_state *s);
 /* What is lost, in words. */
 void cuts_text(char *out, size_t room, const tape *t, const cuts_state *s);
 

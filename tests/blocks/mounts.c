@@ -67,7 +67,7 @@ const char *mounts_cannot(const mounts_kind *k)
     return found ? NULL : "the kernel does not have it";
 }
 
-static void run_mkfs(const mounts_kind *k, const tape *t)
+static void run_mkfs(const mounts_kind *k, const char *device)
 {
     char program[64], words[9][64];
     char *args[10];
@@ -77,7 +77,7 @@ static void run_mkfs(const mounts_kind *k, const tape *t)
         _exit(127);
     for (; k->mkfs[n]; n++)
         (void)snprintf(words[n], sizeof words[n], "%s", k->mkfs[n]);
-    (void)snprintf(words[n++], sizeof words[0], "%s", t->device);
+    (void)snprintf(words[n++], sizeof words[0], "%s", device);
     for (int i = 0; i < n; i++)
         args[i] = words[i];
     args[n] = NULL;
@@ -88,7 +88,7 @@ static void run_mkfs(const mounts_kind *k, const tape *t)
     _exit(127);
 }
 
-bool mounts_make(const mounts_kind *k, const tape *t)
+bool mounts_make(const mounts_kind *k, const char *device)
 {
     int status = 0;
     pid_t pid;
@@ -96,20 +96,20 @@ bool mounts_make(const mounts_kind *k, const tape *t)
     (void)fflush(NULL);
     pid = fork();
     if (pid == 0)
-        run_mkfs(k, t);
+        run_mkfs(k, device);
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
     return status == 0 || complain("%s: status %d, see mkfs.log", k->mkfs[0],
                                    WEXITSTATUS(status));
 }
 
-int mounts_mount(const mounts_kind *k, const tape *t, const char *at)
+int mounts_mount(const mounts_kind *k, const char *device, const char *at)
 {
     char proc[300];
     int rc = 0;
 
     (void)snprintf(proc, sizeof proc, "%s/proc", at);
-    if (mount(t->device, at, k->name, MS_NOSUID | MS_NODEV, "") != 0)
+    if (mount(device, at, k->name, MS_NOSUID | MS_NODEV, "") != 0)
         return errno;
     (void)mkdir(proc, 0755);
     if (mount("/proc", proc, NULL, MS_BIND, NULL) != 0) {

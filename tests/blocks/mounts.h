@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The file systems that are tried, on the device of a tape. */
+/* The file systems that are tried, on a device. */
 #ifndef TEST_BLOCKS_MOUNTS_H
 #define TEST_BLOCKS_MOUNTS_H
 
-#include "blocks/tape.h"
+#include <stdbool.h>
+#include <stddef.h>
 
 typedef struct mounts_kind {
     const char *name;
@@ -17,9 +18,9 @@ const mounts_kind *mounts_find(const char *name); /* NULL: there is none */
 const char *mounts_cannot(const mounts_kind *k);
 
 /* False: complain(). */
-bool mounts_make(const mounts_kind *k, const tape *t);
+bool mounts_make(const mounts_kind *k, const char *device);
 /* At `at`, with /proc below it. 0 or an errno; no word of it. */
-int mounts_mount(const mounts_kind *k, const tape *t, const char *at);
+int mounts_mount(const mounts_kind *k, const char *device, const char *at);
 bool mounts_unmount(const char *at);
 
 #endif

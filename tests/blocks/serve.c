@@ -143,6 +143,23 @@ static void do_write(tape *t, int fd, const struct fuse_in_header *h,
     answer(fd, h->unique, 0, &out, sizeof out);
 }
 
+/* Memory that was never used stays so. */
+static void put_zeros(tape *t, size_t off, size_t nbytes)
+{
+    while (nbytes > 0) {
+        size_t page = off / TAPE_PAGE;
+        size_t n = (page + 1) * TAPE_PAGE - off;
+
+        n = n < nbytes ? n : nbytes;
+        if (t->dirty[page] != TAPE_ZEROS) {
+            memset(t->now + off, 0, n);
+            t->dirty[page] = TAPE_DIRTY;
+        }
+        off += n;
+        nbytes -= n;
+    }
+}
+
 /* Discards and zeros. */
 static void do_fallocate(tape *t, int fd, const struct fuse_in_header *h,
                          const struct fuse_fallocate_in *in)
@@ -156,8 +173,7 @@ static void do_fallocate(tape *t, int fd, const struct fuse_in_header *h,
         return;
     }
     t->log->writes++;
-    memset(t->now + in->offset, 0, in->length);
-    make_dirty(t, in->offset, in->length);
+    put_zeros(t, in->offset, in->length);
     note(t, TAPE_WRITE, in->offset, in->length, NULL);
     answer(fd, h->unique, 0, NULL, 0);
 }

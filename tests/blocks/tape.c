@@ -85,42 +85,62 @@ static bool serve(tape *t)
     return t->server > 0 || complain("fork: %s", strerror(errno));
 }
 
-/* Another process may take the device that was free a moment ago. */
-static bool attach(tape *t)
+/* The device lets itself go when it is closed for the last time. Another process
+ * may take the one that was free a moment ago. */
+static int attach(char device[32], int file, uint32_t flags)
 {
     struct loop_config c;
     int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC);
-    int file = open(t->file, O_RDWR | O_CLOEXEC);
-    bool ok = false;
+    int loop = -1;
 
     memset(&c, 0, sizeof c);
-    c.fd = (unsigned)file;
+    c.fd = (uint32_t)file;
     c.block_size = 512;
-    c.info.lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO;
-    for (int turn = 0; turn < 64 && !ok && control >= 0 && file >= 0; turn++) {
+    c.info.lo_flags = LO_FLAGS_AUTOCLEAR | flags;
+    for (int turn = 0; turn < 64 && loop < 0 && control >= 0; turn++) {
         int n = ioctl(control, LOOP_CTL_GET_FREE);
 
         if (n < 0)
             break;
-        (void)snprintf(t->device, sizeof t->device, "/dev/loop%d", n);
-        t->loop = open(t->device, O_RDWR | O_CLOEXEC);
-        if (t->loop < 0)
+        (void)snprintf(device, 32, "/dev/loop%d", n);
+        loop = open(device, O_RDWR | O_CLOEXEC);
+        if (loop < 0)
             break;
-        ok = ioctl(t->loop, LOOP_CONFIGURE, &c) == 0;
-        if (!ok) {
-            (void)close(t->loop);
-            t->loop = -1;
-            if (errno != EBUSY)
+        if (ioctl(loop, LOOP_CONFIGURE, &c) != 0) {
+            int e = errno;
+
+            (void)close(loop);
+            loop = -1;
+            errno = e;
+            if (e != EBUSY)
                 break;
         }
     }
-    if (!ok)
+    if (loop < 0)
         (void)complain("loop device: %s", strerror(errno));
     if (control >= 0)
         (void)close(control);
-    if (file >= 0)
-        (void)close(file);
-    return ok;
+    return loop;
+}
+
+static bool attach_tape(tape *t)
+{
+    int file = open(t->file, O_RDWR | O_CLOEXEC);
+
+    if (file < 0)
+        return complain("%s: %s", t->file, strerror(errno));
+    t->loop = attach(t->device, file, LO_FLAGS_DIRECT_IO);
+    (void)close(file);
+    return t->loop >= 0;
+}
+
+static bool attach_plain(tape *t)
+{
+    t->plain_file = memfd_create("plain", MFD_CLOEXEC);
+    if (t->plain_file < 0 || ftruncate(t->plain_file, (off_t)t->nbytes) != 0)
+        return complain("memfd: %s", strerror(errno));
+    t->plain_loop = attach(t->plain, t->plain_file, 0);
+    return t->plain_loop >= 0;
 }
 
 bool tape_open(tape *t, const char *dir, size_t nbytes)
@@ -128,7 +148,7 @@ bool tape_open(tape *t, const char *dir, size_t nbytes)
     int fd;
 
     memset(t, 0, sizeof *t);
-    t->loop = t->server_fd = -1;
+    t->loop = t->plain_loop = t->plain_file = t->server_fd = -1;
     t->nbytes = nbytes;
     if (!own_namespace())
         return false;
@@ -142,14 +162,21 @@ bool tape_open(tape *t, const char *dir, size_t nbytes)
     if (fd < 0)
         return complain("%s: %s", t->file, strerror(errno));
     (void)close(fd);
-    return serve(t) && attach(t);
+    return serve(t) && attach_tape(t) && attach_plain(t);
+}
+
+static void close_one(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
 }
 
 void tape_close(tape *t)
 {
-    if (t->loop >= 0)
-        (void)close(t->loop); /* which lets the device go */
-    t->loop = -1;
+    close_one(&t->loop);
+    close_one(&t->plain_loop);
+    close_one(&t->plain_file);
     if (t->server > 0) {
         (void)umount2(t->file, MNT_DETACH);
         while (waitpid(t->server, NULL, 0) < 0 && errno == EINTR)
@@ -180,9 +207,18 @@ void tape_begin(tape *t)
     t->log->on = true;
 }
 
+static bool is_zeros(const uint8_t *page)
+{
+    return page[0] == 0 && memcmp(page, page + 1, TAPE_PAGE - 1) == 0;
+}
+
 void tape_end(tape *t)
 {
     t->log->on = false;
+    for (size_t p = 0; p < t->nbytes / TAPE_PAGE; p++) {
+        if (t->dirty[p] == TAPE_CLEAN && is_zeros(t->base + p * TAPE_PAGE))
+            t->dirty[p] = TAPE_ZEROS;
+    }
 }
 
 uint32_t tape_count(const tape *t)
@@ -195,11 +231,11 @@ const uint8_t *tape_bytes(const tape *t, const tape_event *e)
     return e->at == SIZE_MAX ? NULL : t->arena + e->at;
 }
 
-bool tape_forget_cache(tape *t)
+/* What is read from the device next is what the disk has. */
+static bool forget_cache(int loop)
 {
-    if (ioctl(t->loop, BLKFLSBUF, 0) != 0)
-        return complain("%s: forget: %s", t->device, strerror(errno));
-    return true;
+    return ioctl(loop, BLKFLSBUF, 0) == 0 ||
+           complain("forget what is cached: %s", strerror(errno));
 }
 
 static bool page_is_true(const tape *t, const uint8_t *copy, size_t off)
@@ -234,18 +270,34 @@ static void replay(const tape *t, uint8_t *copy)
 bool tape_is_true(tape *t)
 {
     uint8_t *copy = shared(t->nbytes);
-    bool ok = tape_forget_cache(t);
+    bool ok = forget_cache(t->loop);
 
     for (size_t off = 0; off < t->nbytes; off += TAPE_PAGE) {
-        if (t->dirty[off / TAPE_PAGE] != TAPE_NEVER)
+        if (t->dirty[off / TAPE_PAGE] != TAPE_ZEROS)
             memcpy(copy + off, t->base + off, TAPE_PAGE);
     }
     replay(t, copy);
     for (size_t off = 0; off < t->nbytes && ok; off += TAPE_PAGE)
-        ok = t->dirty[off / TAPE_PAGE] == TAPE_NEVER ||
+        ok = t->dirty[off / TAPE_PAGE] == TAPE_ZEROS ||
              page_is_true(t, copy, off);
     (void)munmap(copy, t->nbytes);
     if (t->log->full)
         ok = complain("the log is full");
     return ok;
+}
+
+bool tape_to_plain(tape *t)
+{
+    if (!forget_cache(t->plain_loop))
+        return false;
+    if (ftruncate(t->plain_file, 0) != 0 ||
+        ftruncate(t->plain_file, (off_t)t->nbytes) != 0)
+        return complain("the second disk: %s", strerror(errno));
+    for (size_t off = 0; off < t->nbytes; off += TAPE_PAGE) {
+        if (t->dirty[off / TAPE_PAGE] != TAPE_ZEROS &&
+            pwrite(t->plain_file, t->now + off, TAPE_PAGE, (off_t)off) !=
+                (ssize_t)TAPE_PAGE)
+            return complain("the second disk: %s", strerror(errno));
+    }
+    return true;
 }

@@ -3,6 +3,7 @@
  * A disk that remembers what is written to it: a loop device over the one file
  * of a FUSE mount, which a child of ours serves from memory. The block layer's
  * writes and flushes come in the order in which the file system asks for them.
+ * And a second disk, plain, on which the states that a cut leaves are tried.
  */
 #ifndef TEST_BLOCKS_TAPE_H
 #define TEST_BLOCKS_TAPE_H
@@ -16,8 +17,8 @@
 #define TAPE_PAGE   ((size_t)4096)
 #define TAPE_EVENTS 131072u
 
-/* A page was never written to: zeros; it is in `base` as it is now; it is not. */
-#define TAPE_NEVER 0
+/* Of a page: zeros, in `base` and now; in `base` as it is now; perhaps not. */
+#define TAPE_ZEROS 0
 #define TAPE_CLEAN 1
 #define TAPE_DIRTY 2
 
@@ -46,12 +47,13 @@ typedef struct tape {
     size_t nbytes;
     uint8_t *now;   /* the content of the disk */
     uint8_t *base;  /* … when the log began */
-    uint8_t *dirty; /* per page: TAPE_NEVER, TAPE_CLEAN or TAPE_DIRTY */
+    uint8_t *dirty; /* per page: TAPE_… */
     uint8_t *arena;
     tape_log *log;
     char file[256];  /* what the server serves */
     char device[32]; /* /dev/loopN */
-    int loop, server_fd;
+    char plain[32];  /* … of the second disk */
+    int loop, plain_loop, plain_file, server_fd;
     pid_t server;
 } tape;
 
@@ -68,9 +70,9 @@ void tape_begin(tape *t);
 void tape_end(tape *t);
 uint32_t tape_count(const tape *t);
 const uint8_t *tape_bytes(const tape *t, const tape_event *e);
-/* Nobody has the device open but us; what is read from it next is `now`. */
-bool tape_forget_cache(tape *t);
 /* Base and log make `now`; and the device reads the same. */
 bool tape_is_true(tape *t);
+/* The second disk, which is not mounted, becomes what `now` is. */
+bool tape_to_plain(tape *t);
 
 #endif

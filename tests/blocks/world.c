@@ -19,8 +19,9 @@ static struct {
     uint32_t beside;
     uint64_t seed;
     int other; /* a file of the other program */
+    int state; /* the last one that was opened */
     uint8_t boot;
-} g = {.other = -1};
+} g = {.other = -1, .state = -1};
 
 uint64_t world_random(uint64_t *seed)
 {
@@ -148,8 +149,9 @@ void disk_log_mark(uint32_t mark)
 
 /* ----------------------------------------------------------- what is beside --- */
 
-/* Another program on the same file system syncs: its file, or everything. Of ours
- * this brings to the disk what nobody asked for. */
+/* Another program on the same file system syncs: its file, or everything; or the
+ * kernel writes back what was stored to `state`, and nothing else. This brings to
+ * the disk what nobody asked for. */
 static void beside(void)
 {
     uint64_t r;
@@ -160,11 +162,28 @@ static void beside(void)
     if (g.other < 0)
         g.other = open("/other", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     r = world_random(&g.seed);
-    if (r % 3 == 0)
+    if (r % 4 == 0)
         (void)syncfs(g.other);
+    else if (r % 4 == 1)
+        (void)sync_file_range(g.state, 0, 0,
+                              SYNC_FILE_RANGE_WAIT_BEFORE |
+                                  SYNC_FILE_RANGE_WRITE |
+                                  SYNC_FILE_RANGE_WAIT_AFTER);
     else if (pwrite(g.other, &r, sizeof r, (off_t)(r >> 8) % 8192) > 0)
         (void)fsync(g.other);
     errno = saved;
+}
+
+static int world_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    static const char name[] = "state";
+    int fd = azri_sys_posix.openat(dir, path, flags, mode);
+    size_t n = strlen(path);
+
+    if (fd >= 0 && n >= strlen(name) &&
+        strcmp(path + n - strlen(name), name) == 0)
+        g.state = fd;
+    return fd;
 }
 
 static ssize_t world_pwrite(int fd, const void *buf, size_t n, off_t off)
@@ -249,6 +268,7 @@ void world_use(const tape *t, world_marks *m, uint32_t rate, uint64_t seed)
     g.beside = rate;
     g.seed = seed;
     table = azri_sys_posix;
+    table.openat = world_openat;
     table.pwrite = world_pwrite;
     table.fsync = world_fsync;
     table.fdatasync = world_fdatasync;
