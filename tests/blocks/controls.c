@@ -20,7 +20,7 @@
 #define ACTS_MAX 64u
 #define AT_ONCE  2u
 
-/* On ext4: the data and the names of what is staged, the record, the row, the rows
+/* On ext4: the data of what is staged, the record, the row, the rows
  * of several arrays, what is renamed, a new document. */
 static const char *const g_must[] = {
     "src/txn/commit.c:write_staged",    "src/txn/staged.c:sync_tx",

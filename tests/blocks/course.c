@@ -16,7 +16,9 @@
 
 #define FIRST_BOOT  1
 #define SECOND_BOOT 2
+#define THIRD_BOOT  3
 #define PATIENCE_S  120 /* a child that takes longer hangs */
+#define LOOK_EACH   64 /* the plain disk is compared for one state in so many */
 
 /* What the children of a course share with it. */
 typedef struct common {
@@ -25,14 +27,27 @@ typedef struct common {
     bool acted; /* the act is over */
 } common;
 
-typedef struct run {
+typedef struct run run;
+
+struct run {
     course *c;
     tape tape;
     common *is;
     char mnt[280];
     uint64_t *seen;
     size_t seen_room, seen_used;
-} run;
+    run *next; /* for the second cut */
+    bool is_next;
+};
+
+static void common_reset(common *is, const course *c)
+{
+    memset(is, 0, sizeof *is);
+    is->j.a = c->a;
+    is->j.power = c->power;
+    for (int i = 0; i < JUDGE_VIEWS; i++)
+        is->marks.kept[i] = is->j.begun[i] = UINT32_MAX;
+}
 
 /* -------------------------------------------------------------- children --- */
 
@@ -194,7 +209,7 @@ static bool check(run *r, const void *arg)
     judge *j = &r->is->j;
     view v;
 
-    disk_boot(SECOND_BOOT);
+    disk_boot(r->is_next ? THIRD_BOOT : SECOND_BOOT);
     judge_listen();
     return r->c->power ? judge_power(j, (unsigned)(s->hash % 3), &v)
                        : judge_process(j);
@@ -239,21 +254,14 @@ static bool try_mounted(run *r, const cuts_state *s)
     return mounts_unmount(r->mnt) && ok;
 }
 
-static bool try_state(const cuts_state *s, void *arg)
+/* The disk is the one that is meant, and the file system takes it. */
+static bool try_disk(run *r, const cuts_state *s)
 {
-    run *r = arg;
     course *c = r->c;
-    judge *j = &r->is->j;
-    bool ok;
     int e;
 
-    set_bounds(r, s);
-    if (j->from == 0 && (c->a->flags & ACT_UNSYNCED))
-        return true;
-    c->count.states++;
-    if (!seen_add(r, s->hash * 31 + j->from * 7 + j->to))
-        return true;
-    if (!tape_to_plain(&r->tape))
+    if (!tape_to_plain(&r->tape) ||
+        (c->count.distinct % LOOK_EACH == 0 && !tape_plain_is_true(&r->tape)))
         return false;
     e = mounts_mount(c->fs, r->tape.plain, r->mnt);
     if (e != 0 && s->harsh) {
@@ -261,10 +269,95 @@ static bool try_state(const cuts_state *s, void *arg)
         return true;
     }
     c->count.distinct++;
-    ok = e == 0 ? try_mounted(r, s)
-                : complain("%s does not mount: %s", c->fs->name, strerror(e));
+    return e == 0 ? try_mounted(r, s)
+                  : complain("%s does not mount: %s", c->fs->name, strerror(e));
+}
+
+/* ------------------------------------------------------- the second cut --- */
+
+static bool try_state(const cuts_state *s, void *arg);
+
+/* The next process: it reads, finishes what was left, and writes. */
+static bool come_after(run *r, const void *arg)
+{
+    judge *j = &r->is->j;
+    azr_array *a = NULL;
+    int place = 0;
+    bool ok;
+
+    (void)arg;
+    disk_boot(SECOND_BOOT);
+    world_use(&r->tape, &r->is->marks, 0, 0);
+    if (!act_look(&j->views[0], j->a))
+        return false;
+    while (place < j->a->places && !j->views[0].a[place].exists)
+        place++;
+    if (place == j->a->places)
+        return true; /* nothing to go on with */
+    j->views[1] = j->views[0];
+    image_put(&j->views[1].a[place], 5, 12, 7000);
+    j->begun[0] = tape_count(&r->tape);
+    ok = scene_open(&a, act_places[place], AZR_OPEN_WRITE);
+    disk_log_commits(1);
+    ok = ok && scene_write(a, 5, 12, 7000);
+    disk_log_mark(1);
+    azr_array_close(a);
+    r->is->acted = ok;
+    return ok;
+}
+
+/* The power goes once more: while the file system recovers, and the library. */
+static bool go_on(run *r, const cuts_state *s)
+{
+    run *n = r->next;
+    bool ok;
+
+    memset(&n->c->count, 0, sizeof n->c->count);
+    common_reset(n->is, n->c);
+    free(n->seen);
+    n->seen = NULL;
+    n->seen_room = n->seen_used = 0;
+    if (!tape_copy(&n->tape, &r->tape))
+        return false;
+    tape_begin(&n->tape);
+    ok = must_mount(n) && in_child(n, "who came after", come_after, NULL) &&
+         sync_all(n->mnt);
+    ok = mounts_unmount(n->mnt) && ok;
+    tape_end(&n->tape);
+    ok = ok && tape_is_true(&n->tape);
+    if (ok && n->is->acted)
+        ok = cuts_visit(&n->tape, &n->c->plan, try_state, n);
+    r->c->count.states += n->c->count.states;
+    r->c->count.distinct += n->c->count.distinct;
+    r->c->count.again += n->c->count.distinct;
+    if (!ok) {
+        char first[400];
+
+        cuts_text(first, sizeof first, &r->tape, s);
+        (void)snprintf(r->c->where, sizeof r->c->where,
+                       "%.400s; in what came after: %.600s", first,
+                       n->c->where);
+    }
+    return ok;
+}
+
+static bool try_state(const cuts_state *s, void *arg)
+{
+    run *r = arg;
+    course *c = r->c;
+    bool ok;
+
+    set_bounds(r, s);
+    if (r->is->j.from == 0 && (c->a->flags & ACT_UNSYNCED))
+        return true;
+    c->count.states++;
+    if (!seen_add(r, s->hash * 31 + r->is->j.from * 7 + r->is->j.to))
+        return true;
+    ok = try_disk(r, s);
     if (!ok)
         say_where(r, s);
+    else if (r->next && c->count.distinct % c->again == 0)
+        ok = go_on(r, s);
     return ok;
 }
 
@@ -284,46 +377,75 @@ static void count_log(run *r)
 
 static bool prepare(run *r)
 {
-    course *c = r->c;
-    judge *j;
+    const course *c = r->c;
 
     r->is = mmap(NULL, sizeof *r->is, PROT_READ | PROT_WRITE,
                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (r->is == MAP_FAILED)
         return complain("mmap: %s", strerror(errno));
-    j = &r->is->j;
-    j->a = c->a;
-    j->power = c->power;
-    for (int i = 0; i < JUDGE_VIEWS; i++)
-        r->is->marks.kept[i] = j->begun[i] = UINT32_MAX;
+    common_reset(r->is, c);
     (void)snprintf(r->mnt, sizeof r->mnt, "%s/mnt", c->dir);
+    (void)mkdir(c->dir, 0755);
     (void)mkdir(r->mnt, 0755);
-    return tape_open(&r->tape, c->dir, c->fs->nbytes) &&
-           mounts_make(c->fs, r->tape.device);
+    return tape_open(&r->tape, c->dir, c->fs->nbytes);
+}
+
+/* A course of one step, with a tape of its own. */
+static bool prepare_next(run *r, run *n, course *c, act *one)
+{
+    static const cuts_plan plan = {4, 1, 1, 1, 0, 0, false};
+    static char dir[300];
+
+    *one = *r->c->a;
+    one->steps = 1;
+    one->flags &= ~ACT_UNSYNCED;
+    *c = *r->c;
+    c->a = one;
+    c->again = 0;
+    c->plan = plan;
+    c->plan.seed = r->c->plan.seed + 1;
+    (void)snprintf(dir, sizeof dir, "%.250s/again", r->c->dir);
+    c->dir = dir;
+    n->c = c;
+    n->is_next = true;
+    r->next = n;
+    return prepare(n);
+}
+
+static void finish(run *r)
+{
+    tape_close(&r->tape);
+    (void)rmdir(r->mnt);
+    (void)rmdir(r->c->dir);
+    free(r->seen);
+    if (r->next)
+        finish(r->next);
 }
 
 bool course_run(course *c)
 {
-    run r;
+    static run r, next;
+    static course second;
+    act one;
     bool ok;
 
     memset(&r, 0, sizeof r);
+    memset(&next, 0, sizeof next);
     memset(&c->count, 0, sizeof c->count);
     r.c = c;
     c->where[0] = scene_error()[0] = '\0';
-    ok = prepare(&r) && record(&r);
+    ok = prepare(&r) && mounts_make(c->fs, r.tape.device) && record(&r);
+    if (ok && c->power && c->again > 0 && !(c->a->flags & ACT_DAMAGED))
+        ok = prepare_next(&r, &next, &second, &one);
     if (ok) {
         count_log(&r);
         c->site_count = r.is->marks.site_count;
         memcpy(c->sites, r.is->marks.sites, sizeof c->sites);
-        r.is->j.to = (uint32_t)c->a->steps;
         ok = cuts_visit(&r.tape, &c->plan, try_state, &r);
         c->count.refused = r.is->j.refused;
         c->count.lost = r.is->j.lost;
         c->count.mixed = r.is->j.mixed;
     }
-    tape_close(&r.tape);
-    (void)rmdir(r.mnt);
-    free(r.seen);
+    finish(&r);
     return ok;
 }

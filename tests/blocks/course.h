@@ -11,6 +11,7 @@ typedef struct course_count {
     uint64_t writes, flushes; /* in the log */
     uint64_t states;          /* that cuts may leave, alike ones included */
     uint64_t distinct;        /* mounted, read, written, verified */
+    uint64_t again;     /* of these, left by a cut in what came after one */
     uint64_t unmounted; /* torn at a sector, and the file system refused it */
     uint64_t refused, lost, mixed; /* as in tests/power */
 } course_count;
@@ -21,6 +22,7 @@ typedef struct course {
     bool power;
     uint32_t beside; /* another program syncs before one call in so many */
     cuts_plan plan;
+    uint32_t again; /* one state in so many is gone on with, and cut; 0: none */
     disk_site without; /* this sync is taken away; "": none */
     const char *dir;   /* absolute, there, its own */
     const char *keep;  /* NULL, or a file for the disk that is wrong */

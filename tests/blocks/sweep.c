@@ -19,6 +19,10 @@
 #include <time.h>
 #include <unistd.h>
 
+/* One state in so many is gone on with. */
+#define AGAIN_SHORT 50
+#define AGAIN_LONG  60
+
 static const cuts_plan g_plan_short = {4, 1, 1, 1, 0, 0, false};
 static const cuts_plan g_plan_long = {12, 3, 3, 2, 1, 0, false};
 
@@ -75,6 +79,7 @@ static void add_job(const mounts_kind *fs, const act *a, bool power,
     j->c.power = power;
     j->c.beside = beside;
     j->c.plan = *g.plan;
+    j->c.again = g.few ? AGAIN_SHORT : AGAIN_LONG;
     j->c.keep = g.keep;
 }
 
@@ -117,11 +122,11 @@ static void say(const job *j)
     const course_count *n = &j->c.count;
 
     (void)printf("%-5s %-27s %-7s %-6s %5" PRIu64 " writes %4" PRIu64
-                 " flushes %5" PRIu64 " states %5" PRIu64 " distinct %3" PRIu64
-                 " unmounted %5.1f s%s\n",
+                 " flushes %5" PRIu64 " states %5" PRIu64 " distinct %4" PRIu64
+                 " again %3" PRIu64 " unmounted %5.1f s%s\n",
                  j->c.fs->name, j->c.a->name, j->c.power ? "power" : "process",
                  j->c.beside ? "beside" : "alone", n->writes, n->flushes,
-                 n->states, n->distinct, n->unmounted, j->seconds,
+                 n->states, n->distinct, n->again, n->unmounted, j->seconds,
                  j->ok ? "" : "  FAILED");
     if (!j->ok)
         (void)printf("    seed %" PRIu64 ": %s\n    %s\n", j->c.plan.seed,
@@ -136,6 +141,7 @@ static void add_count(course_count *sum, const course_count *n)
     sum->flushes += n->flushes;
     sum->states += n->states;
     sum->distinct += n->distinct;
+    sum->again += n->again;
     sum->unmounted += n->unmounted;
     sum->refused += n->refused;
     sum->lost += n->lost;
@@ -195,20 +201,22 @@ static bool write_ledger(const course_count *sums, const unsigned *bad,
                   "\n# seconds\t%.0f\n",
                   g.few ? "short" : "long", g.seed, g.rounds, seconds);
     write_place(f);
-    (void)fprintf(f, "fs\tact\tdurability\tsyncs beside\twrites\tflushes\t"
-                     "states\tdistinct\tunmounted\trefused\tlost\tmixed\t"
-                     "failed\n");
+    (void)fprintf(f,
+                  "fs\tact\tdurability\tsyncs beside\twrites\tflushes\t"
+                  "states\tdistinct\tagain\tunmounted\trefused\tlost\tmixed\t"
+                  "failed\n");
     for (size_t i = 0; i < g.n; i++) {
         const course *c = &g.list[i].c;
         const course_count *n = &sums[i];
 
-        (void)fprintf(
-            f,
-            "%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
-            "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%u\n",
-            c->fs->name, c->a->name, c->power ? "power" : "process",
-            c->beside ? "yes" : "no", n->writes, n->flushes, n->states,
-            n->distinct, n->unmounted, n->refused, n->lost, n->mixed, bad[i]);
+        (void)fprintf(f,
+                      "%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+                      "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
+                      "\t%" PRIu64 "\t%" PRIu64 "\t%u\n",
+                      c->fs->name, c->a->name, c->power ? "power" : "process",
+                      c->beside ? "yes" : "no", n->writes, n->flushes,
+                      n->states, n->distinct, n->again, n->unmounted,
+                      n->refused, n->lost, n->mixed, bad[i]);
     }
     return fclose(f) == 0;
 }

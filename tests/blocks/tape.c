@@ -78,7 +78,10 @@ static bool serve(tape *t)
         (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (getppid() != parent)
             _exit(1);
-        serve_until_unmounted(t, t->server_fd);
+        /* what holds another tape's device is not ours to hold */
+        if (dup2(t->server_fd, 3) != 3 || close_range(4, ~0u, 0) != 0)
+            _exit(1);
+        serve_until_unmounted(t, 3);
         _exit(0);
     }
     (void)close(t->server_fd); /* when the server dies, everybody gets EIO */
@@ -238,18 +241,22 @@ static bool forget_cache(int loop)
            complain("forget what is cached: %s", strerror(errno));
 }
 
-static bool page_is_true(const tape *t, const uint8_t *copy, size_t off)
+static bool reads_as(int loop, const uint8_t *disk, size_t off)
 {
     uint8_t bytes[TAPE_PAGE];
 
+    if (pread(loop, bytes, TAPE_PAGE, (off_t)off) != (ssize_t)TAPE_PAGE)
+        return complain("loop device: read: %s", strerror(errno));
+    return memcmp(bytes, disk + off, TAPE_PAGE) == 0 ||
+           complain("the device does not read what is on the disk, at %zu",
+                    off);
+}
+
+static bool page_is_true(const tape *t, const uint8_t *copy, size_t off)
+{
     if (memcmp(copy + off, t->now + off, TAPE_PAGE) != 0)
         return complain("base and log do not make the disk, at %zu", off);
-    if (pread(t->loop, bytes, TAPE_PAGE, (off_t)off) != (ssize_t)TAPE_PAGE)
-        return complain("%s: read: %s", t->device, strerror(errno));
-    if (memcmp(bytes, t->now + off, TAPE_PAGE) != 0)
-        return complain("the device does not read what is on the disk, at %zu",
-                        off);
-    return true;
+    return reads_as(t->loop, t->now, off);
 }
 
 static void replay(const tape *t, uint8_t *copy)
@@ -300,4 +307,29 @@ bool tape_to_plain(tape *t)
             return complain("the second disk: %s", strerror(errno));
     }
     return true;
+}
+
+bool tape_plain_is_true(tape *t)
+{
+    for (size_t off = 0; off < t->nbytes; off += TAPE_PAGE) {
+        if (t->dirty[off / TAPE_PAGE] != TAPE_ZEROS &&
+            !reads_as(t->plain_loop, t->now, off))
+            return false;
+    }
+    return true;
+}
+
+bool tape_copy(tape *t, const tape *from)
+{
+    for (size_t p = 0; p < t->nbytes / TAPE_PAGE; p++) {
+        if (from->dirty[p] != TAPE_ZEROS)
+            memcpy(t->now + p * TAPE_PAGE, from->now + p * TAPE_PAGE,
+                   TAPE_PAGE);
+        else if (t->dirty[p] != TAPE_ZEROS)
+            memset(t->now + p * TAPE_PAGE, 0, TAPE_PAGE);
+        else
+            continue;
+        t->dirty[p] = TAPE_DIRTY;
+    }
+    return forget_cache(t->loop);
 }

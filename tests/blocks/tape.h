@@ -74,5 +74,9 @@ const uint8_t *tape_bytes(const tape *t, const tape_event *e);
 bool tape_is_true(tape *t);
 /* The second disk, which is not mounted, becomes what `now` is. */
 bool tape_to_plain(tape *t);
+/* … and reads like that. */
+bool tape_plain_is_true(tape *t);
+/* The disk, which is not mounted, becomes what another one's `now` is. */
+bool tape_copy(tape *t, const tape *from);
 
 #endif
