@@ -6,7 +6,7 @@
  *   blocks-sweep [--short|--long] [--fs NAME] [--act NAME] [--seed N] [--jobs N]
  *                [--minutes N] [--ledger FILE] [--keep FILE]
  *
- * --minutes: rounds, each with the next seed, until so many are over.
+ * --minutes: rounds, each with the next seed; no course is begun after so many.
  * --keep: of the first disk that is wrong, a copy.
  */
 #include "blocks/jobs.h"
@@ -18,6 +18,8 @@
 #include <sys/utsname.h>
 #include <time.h>
 #include <unistd.h>
+
+#define JOBS_MAX 1024
 
 /* One state in so many is gone on with. */
 #define AGAIN_SHORT 50
@@ -38,9 +40,9 @@ static struct {
     uint64_t seed;
     job *list;
     size_t n, room;
-    bool fs_used[4];
     unsigned failed;
-    uint64_t rounds;
+    uint64_t rounds, courses;
+    double begun;
 } g = {.plan = &g_plan_short, .few = true, .at_once = 2};
 
 static double seconds_now(void)
@@ -83,36 +85,35 @@ static void add_job(const mounts_kind *fs, const act *a, bool power,
     j->c.keep = g.keep;
 }
 
-static void add_jobs(const mounts_kind *fs)
+static void add_jobs(const mounts_kind *fs, const act *a)
 {
-    const act *a;
-
-    for (unsigned i = 0; (a = act_at(i)); i++) {
-        if (!is_asked_for(fs, a))
+    for (uint32_t beside = 0; beside <= 3; beside += 3) {
+        if (g.few && beside == 0)
             continue;
-        for (uint32_t beside = 0; beside <= 3; beside += 3) {
-            if (g.few && beside == 0)
-                continue;
-            add_job(fs, a, true, beside);
-            add_job(fs, a, false, beside);
-        }
+        add_job(fs, a, true, beside);
+        add_job(fs, a, false, beside);
     }
 }
 
-/* True: there is something to do. */
+/* Act by act, so that each file system has its share when the time is up. True:
+ * there is something to do. */
 static bool add_all(void)
 {
-    g.room = 1024;
-    g.list = jobs_new(g.room);
-    for (const mounts_kind *fs = mounts_kinds; fs->name; fs++) {
-        const char *why = mounts_cannot(fs);
+    const act *a;
 
-        if (g.fs && strcmp(g.fs, fs->name) != 0)
-            continue;
-        if (why)
-            (void)printf("%s is left out: %s\n", fs->name, why);
-        else
-            add_jobs(fs);
+    g.room = JOBS_MAX;
+    g.list = jobs_new(g.room);
+    for (unsigned i = 0; (a = act_at(i)); i++) {
+        for (const mounts_kind *fs = mounts_kinds; fs->name; fs++) {
+            const char *why = mounts_cannot(fs);
+
+            if (g.fs && strcmp(g.fs, fs->name) != 0)
+                continue;
+            if (why && i == 0)
+                (void)printf("%s is left out: %s\n", fs->name, why);
+            else if (!why && is_asked_for(fs, a))
+                add_jobs(fs, a);
+        }
     }
     return g.n > 0;
 }
@@ -148,20 +149,28 @@ static void add_count(course_count *sum, const course_count *n)
     sum->mixed += n->mixed;
 }
 
+static bool time_is_up(void)
+{
+    return g.minutes > 0 && seconds_now() - g.begun > 60.0 * g.minutes;
+}
+
 static void run_round(course_count *sums, unsigned *bad, uint64_t seed)
 {
     size_t started = 0;
 
     for (size_t i = 0; i < g.n; i++) {
-        while (started < g.n && started < i + g.at_once) {
+        while (started < g.n && started < i + g.at_once && !time_is_up()) {
             g.list[started].c.plan.seed = seed;
             job_start(&g.list[started++]);
         }
+        if (i == started)
+            return;
         job_finish(&g.list[i]);
         say(&g.list[i]);
         add_count(&sums[i], &g.list[i].c.count);
         bad[i] += !g.list[i].ok;
         g.failed += !g.list[i].ok;
+        g.courses++;
     }
     g.rounds++;
 }
@@ -197,9 +206,9 @@ static bool write_ledger(const course_count *sums, const unsigned *bad,
     if (!f)
         return false;
     (void)fprintf(f,
-                  "# form\t%s\n# first seed\t%" PRIu64 "\n# rounds\t%" PRIu64
+                  "# form\t%s\n# first seed\t%" PRIu64 "\n# courses\t%" PRIu64
                   "\n# seconds\t%.0f\n",
-                  g.few ? "short" : "long", g.seed, g.rounds, seconds);
+                  g.few ? "short" : "long", g.seed, g.courses, seconds);
     write_place(f);
     (void)fprintf(f,
                   "fs\tact\tdurability\tsyncs beside\twrites\tflushes\t"
@@ -209,6 +218,8 @@ static bool write_ledger(const course_count *sums, const unsigned *bad,
         const course *c = &g.list[i].c;
         const course_count *n = &sums[i];
 
+        if (n->writes == 0 && bad[i] == 0)
+            continue;
         (void)fprintf(f,
                       "%s\t%s\t%s\t%s\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
                       "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64 "\t%" PRIu64
@@ -254,12 +265,12 @@ static bool parse(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    static course_count sums[1024];
-    static unsigned bad[1024];
+    static course_count sums[JOBS_MAX];
+    static unsigned bad[JOBS_MAX];
     course_count all;
-    double begun = seconds_now();
     const char *why = tape_cannot();
 
+    g.begun = seconds_now();
     if (!parse(argc, argv)) {
         (void)fprintf(stderr, "blocks-sweep: see the head of sweep.c\n");
         return 2;
@@ -270,16 +281,16 @@ int main(int argc, char **argv)
     }
     do
         run_round(sums, bad, g.seed + g.rounds);
-    while (seconds_now() - begun < 60.0 * g.minutes);
+    while (g.minutes > 0 && !time_is_up());
     memset(&all, 0, sizeof all);
     for (size_t i = 0; i < g.n; i++)
         add_count(&all, &sums[i]);
     (void)printf("blocks: %" PRIu64 " states, %" PRIu64 " distinct, %" PRIu64
-                 " not mounted, seed %" PRIu64 ", %" PRIu64
-                 " rounds, %.0f s; %u failed\n",
-                 all.states, all.distinct, all.unmounted, g.seed, g.rounds,
-                 seconds_now() - begun, g.failed);
-    if (g.ledger && !write_ledger(sums, bad, seconds_now() - begun))
+                 " again, %" PRIu64 " not mounted, seed %" PRIu64 ", %" PRIu64
+                 " courses, %.0f s; %u failed\n",
+                 all.states, all.distinct, all.again, all.unmounted, g.seed,
+                 g.courses, seconds_now() - g.begun, g.failed);
+    if (g.ledger && !write_ledger(sums, bad, seconds_now() - g.begun))
         g.failed++;
     return g.failed == 0 && all.distinct > 0 ? 0 : 1;
 }
