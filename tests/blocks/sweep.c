@@ -149,32 +149,6 @@ static void add_count(course_count *sum, const course_count *n)
     sum->mixed += n->mixed;
 }
 
-static bool time_is_up(void)
-{
-    return g.minutes > 0 && seconds_now() - g.begun > 60.0 * g.minutes;
-}
-
-static void run_round(course_count *sums, unsigned *bad, uint64_t seed)
-{
-    size_t started = 0;
-
-    for (size_t i = 0; i < g.n; i++) {
-        while (started < g.n && started < i + g.at_once && !time_is_up()) {
-            g.list[started].c.plan.seed = seed;
-            job_start(&g.list[started++]);
-        }
-        if (i == started)
-            return;
-        job_finish(&g.list[i]);
-        say(&g.list[i]);
-        add_count(&sums[i], &g.list[i].c.count);
-        bad[i] += !g.list[i].ok;
-        g.failed += !g.list[i].ok;
-        g.courses++;
-    }
-    g.rounds++;
-}
-
 /* ---------------------------------------------------------------- ledger --- */
 
 /* Which source, on what. */
@@ -198,8 +172,7 @@ static void write_place(FILE *f)
                       host.machine);
 }
 
-static bool write_ledger(const course_count *sums, const unsigned *bad,
-                         double seconds)
+static bool write_ledger(const course_count *sums, const unsigned *bad)
 {
     FILE *f = fopen(g.ledger, "w");
 
@@ -208,7 +181,8 @@ static bool write_ledger(const course_count *sums, const unsigned *bad,
     (void)fprintf(f,
                   "# form\t%s\n# first seed\t%" PRIu64 "\n# courses\t%" PRIu64
                   "\n# seconds\t%.0f\n",
-                  g.few ? "short" : "long", g.seed, g.courses, seconds);
+                  g.few ? "short" : "long", g.seed, g.courses,
+                  seconds_now() - g.begun);
     write_place(f);
     (void)fprintf(f,
                   "fs\tact\tdurability\tsyncs beside\twrites\tflushes\t"
@@ -230,6 +204,36 @@ static bool write_ledger(const course_count *sums, const unsigned *bad,
                       n->refused, n->lost, n->mixed, bad[i]);
     }
     return fclose(f) == 0;
+}
+
+/* ---------------------------------------------------------------- rounds --- */
+
+static bool time_is_up(void)
+{
+    return g.minutes > 0 && seconds_now() - g.begun > 60.0 * g.minutes;
+}
+
+static void run_round(course_count *sums, unsigned *bad, uint64_t seed)
+{
+    size_t started = 0;
+
+    for (size_t i = 0; i < g.n; i++) {
+        while (started < g.n && started < i + g.at_once && !time_is_up()) {
+            g.list[started].c.plan.seed = seed;
+            job_start(&g.list[started++]);
+        }
+        if (i == started)
+            return;
+        job_finish(&g.list[i]);
+        say(&g.list[i]);
+        add_count(&sums[i], &g.list[i].c.count);
+        bad[i] += !g.list[i].ok;
+        g.failed += !g.list[i].ok;
+        g.courses++;
+        if (g.ledger && !write_ledger(sums, bad)) /* who is killed leaves it */
+            g.failed++;
+    }
+    g.rounds++;
 }
 
 /* ------------------------------------------------------------------ main --- */
@@ -290,7 +294,5 @@ int main(int argc, char **argv)
                  " courses, %.0f s; %u failed\n",
                  all.states, all.distinct, all.again, all.unmounted, g.seed,
                  g.courses, seconds_now() - g.begun, g.failed);
-    if (g.ledger && !write_ledger(sums, bad, seconds_now() - g.begun))
-        g.failed++;
     return g.failed == 0 && all.distinct > 0 ? 0 : 1;
 }
