@@ -22,7 +22,7 @@
 #define JOBS_MAX 1024
 
 /* One state in so many is gone on with. */
-#define AGAIN_SHORT 50
+#define AGAIN_SHORT 100
 #define AGAIN_LONG  60
 
 static const cuts_plan g_plan_short = {4, 1, 1, 1, 0, 0, false};
