@@ -20,13 +20,15 @@
 #define ACTS_MAX 64u
 #define AT_ONCE  2u
 
-/* On ext4: the data of what is staged, the record, the row, the rows
- * of several arrays, what is renamed, a new document. */
-static const char *const g_must[] = {
-    "src/txn/commit.c:write_staged",    "src/txn/staged.c:sync_tx",
-    "src/txn/commit.c:write_record",    "src/txn/commit.c:commit_row",
-    "src/txn/commit.c:prepare_row",     "src/txn/apply.c:azri_apply_sync",
-    "src/core/document.c:write_beside", NULL};
+/* On ext4: the data of what is staged, the record, the row, the rows of several
+ * arrays, what is renamed, a new `state`. */
+static const char *const g_must[] = {"src/txn/commit.c:write_staged",
+                                     "src/txn/commit.c:write_record",
+                                     "src/txn/commit.c:commit_row",
+                                     "src/txn/commit.c:prepare_row",
+                                     "src/txn/apply.c:azri_apply_sync",
+                                     "src/txn/state.c:fill_state",
+                                     NULL};
 
 static const cuts_plan g_plan = {12, 6, 6, 0, 0, 0, false};
 static const cuts_plan g_nothing = {0, 0, 0, 0, 0, 0, false};
