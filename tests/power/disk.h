@@ -154,5 +154,8 @@ const disk_site *disk_site_at(uint32_t i);
 void disk_sites_forget(void);
 /* It does nothing; of line -1, none of its function does. NULL: all work. */
 void disk_site_remove(const disk_site *site);
+/* For who answers a sync: the place that asked for it, counted. */
+const disk_site *disk_site_asked(void);
+bool disk_site_is_removed(const disk_site *site);
 
 #endif

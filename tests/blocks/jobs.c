@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "blocks/jobs.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+job *jobs_new(size_t n)
+{
+    void *p = mmap(NULL, n * sizeof(job), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return p;
+}
+
+static double seconds_now(void)
+{
+    struct timespec t;
+
+    (void)timespec_get(&t, TIME_UTC);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void run_child(job *j)
+{
+    double begun = seconds_now();
+
+    j->c.dir = j->dir;
+    j->ok = course_run(&j->c);
+    j->seconds = seconds_now() - begun;
+    (void)snprintf(j->message, sizeof j->message, "%.1000s", scene_error());
+    _exit(0);
+}
+
+void job_start(job *j)
+{
+    static unsigned number;
+    char here[128];
+    pid_t pid, parent = getpid();
+
+    if (!getcwd(here, sizeof here)) {
+        perror("getcwd");
+        exit(2);
+    }
+    (void)snprintf(j->dir, sizeof j->dir, "%s/job-%d-%u", here, (int)getpid(),
+                   number++);
+    (void)mkdir(j->dir, 0700);
+    (void)fflush(NULL);
+    pid = fork();
+    if (pid == 0) {
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent || chdir(j->dir) != 0)
+            _exit(1);
+        run_child(j);
+    }
+    j->pid = pid; /* the child writes to *j too */
+}
+
+void job_finish(job *j)
+{
+    int status = -1;
+
+    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (status != 0) {
+        j->ok = false;
+        (void)snprintf(j->message, sizeof j->message, "it died: status %d",
+                       status);
+    }
+    tree_remove(j->dir); /* its mounts were its own, and are gone */
+}
