@@ -198,14 +198,6 @@ function(azr_fuzz_targets)
             add_test(NAME fuzz-${name} COMMAND ${stem} --mutate=1000 ${inputs})
             azr_test_properties(fuzz-${name} ${PROJECT_SOURCE_DIR}/fuzz
                 default 300)
-            set(many 40000)
-            if(name MATCHES "^(cli|state)$") # each of them makes arrays
-                set(many 4000)
-            endif()
-            add_test(NAME fuzz-${name}-torture
-                COMMAND ${stem} --mutate=${many} --seed=2 ${inputs})
-            azr_test_properties(fuzz-${name}-torture
-                ${PROJECT_SOURCE_DIR}/fuzz torture 1800)
             if(AZR_SANITIZE STREQUAL "memory")
                 target_sources(${stem} PRIVATE ${PROJECT_SOURCE_DIR}/fuzz/msan.c)
                 foreach(call IN ITEMS tokener_parse_ex object_object_get_ex
