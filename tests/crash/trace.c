@@ -257,8 +257,9 @@ static void path_in(char path[PATH_MAX], judge how, pid_t tid,
         if (name[0] != '/')
             (void)path_of_fd(path, PATH_MAX, tid, arg[0]);
         n = strlen(path);
-        if (n + strlen(name) + 2 <= PATH_MAX)
-            (void)snprintf(path + n, PATH_MAX - n, "/%s", name);
+        if (snprintf(path + n, PATH_MAX - n, "/%s", name) >=
+            (int)(PATH_MAX - n))
+            path[n] = '\0';
     } else {
         (void)path_of_fd(path, PATH_MAX, tid, arg[how == MAPS ? 4 : 0]);
     }
