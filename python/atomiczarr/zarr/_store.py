@@ -398,8 +398,10 @@ def put_document(directory, name, data, change, exclusive=False, running=None):
             ".zattrs", ".zmetadata"):
         return _documents.put(path, data)  # of nobody yet, or of no node
     if kind == _documents.NOTHING:
-        if os.path.isfile(path):  # nobody could read it
-            return _documents.put(path, data)
+        # looked at again: it may have come since, from another creator
+        if os.path.isfile(path) \
+                and _documents.kind_of(directory) == _documents.NOTHING:
+            return _documents.put(path, data)  # nobody could read it
         try:
             return _documents.create(directory, name, data)
         except ValueError:
