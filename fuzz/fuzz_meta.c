@@ -71,7 +71,7 @@ static void check_values(const azri_meta *m)
 static void check_chain(const azri_meta *m)
 {
     azri_chain *chain = NULL;
-    azri_coder *coder = NULL;
+    azri_coder *coder = NULL, *other = NULL; /* `stored` stands in the first */
     azr_error err = AZR_ERROR_INIT;
     uint8_t *chunk = NULL, *back = NULL;
     azri_span stored;
@@ -87,19 +87,21 @@ static void check_chain(const azri_meta *m)
 #endif
     chunk = azri_alloc(m->chunk_nbytes);
     back = azri_alloc(m->chunk_nbytes);
-    require(chunk && back && azri_coder_new(&coder, &err) == AZR_OK);
+    require(chunk && back && azri_coder_new(&coder, &err) == AZR_OK &&
+            azri_coder_new(&other, &err) == AZR_OK);
     for (size_t i = 0; i < m->chunk_nbytes; i++)
         chunk[i] = (uint8_t)(i * i >> 3);
     require(azri_chain_encode(chain, coder, (azri_span){chunk, m->chunk_nbytes},
                               &stored, &err) == AZR_OK);
     require(stored.nbytes <= azri_chain_stored_max(chain));
-    require(azri_chain_decode(chain, coder, stored, back, m->chunk_nbytes,
+    require(azri_chain_decode(chain, other, stored, back, m->chunk_nbytes,
                               &err) == AZR_OK);
     require(memcmp(chunk, back, m->chunk_nbytes) == 0);
 done:
     azri_free(chunk);
     azri_free(back);
     azri_coder_free(coder);
+    azri_coder_free(other);
     azri_chain_free(chain);
 }
 

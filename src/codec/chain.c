@@ -392,9 +392,12 @@ int azri_chain_decode(const azri_chain *c, azri_coder *coder, azri_span stored,
         azr_codec_out *dst =
             i == 0 ? azri_coder_borrow(coder, chunk, nbytes)
                    : azri_coder_between(coder, i, stage->in_limit);
-        int rc = stage->codec->decode(stage->conf, &s, dst, stage->in_nbytes,
-                                      src.data, src.nbytes, err);
+        int rc;
 
+        assert(src.data !=
+               dst->data); /* what this coder encoded is in its way */
+        rc = stage->codec->decode(stage->conf, &s, dst, stage->in_nbytes,
+                                  src.data, src.nbytes, err);
         if (rc < 0)
             return rc;
         src.data = dst->data;

@@ -54,7 +54,8 @@ AZR_CHECKED int azri_coder_stored(azri_coder *c, size_t nbytes, uint8_t **out,
 AZR_CHECKED int azri_chain_encode(const azri_chain *c, azri_coder *coder,
                                   azri_span chunk, azri_span *out,
                                   azr_error *err);
-/* Stored bytes → exactly `nbytes` at `chunk` (the caller's buffer). */
+/* Stored bytes → exactly `nbytes` at `chunk` (the caller's buffer). They must not
+ * be those that this coder has just encoded: it decodes into the same memory. */
 AZR_CHECKED int azri_chain_decode(const azri_chain *c, azri_coder *coder,
                                   azri_span stored, uint8_t *chunk,
                                   size_t nbytes, azr_error *err);

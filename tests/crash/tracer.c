@@ -84,7 +84,9 @@ typedef struct trial {
     char from[160], at[160];
     picture old, new;
     unsigned effects;
-    bool is_there; /* once a kill left the new one */
+    bool
+        syncs_state[TRACE_EFFECTS + 1]; /* `power`: a row may be SEALED there */
+    bool is_there;                      /* once a kill left the new one */
 } trial;
 
 static const char *g_program = "azr";
@@ -328,6 +330,10 @@ static bool count(trial *t)
         !compare(&real, &tapped))
         return false;
     t->effects = real.count;
+    for (unsigned i = 0; i < real.count; i++)
+        t->syncs_state[i] = t->k.power &&
+                            strcmp(real.effects[i].name, "fdatasync") == 0 &&
+                            strcmp(real.effects[i].what, "state") == 0;
     g_effects += real.count;
     if (real.count == 0 ||
         (same(&t->old, &t->new) && strcmp(t->a->name, "durability") != 0))
@@ -410,21 +416,37 @@ static bool be_collector(void *arg)
            (!hidden || complain("a hidden directory is left"));
 }
 
-/* Who writes then finds what was seen, and adds to it. */
-static bool write_then(trial *t, const picture *is)
+static bool is_written(const picture *is, const picture *found)
 {
-    picture want = *is, found;
+    picture want = *is;
 
     image_put(&want.x, FIRST, END, 8000);
     image_put(&want.y, FIRST, END, 8000);
+    return same(&want, found);
+}
+
+/* Who writes then finds what was seen, and adds to it. What was `sealed` he
+ * finishes first, and readers had passed it over. */
+static bool write_then(trial *t, const picture *is, bool sealed)
+{
+    picture found;
+
     *g_seen = *is;
     if (!child_run("writer", be_writer, t) || !see(t, &found))
         return false;
-    return same(&want, &found) ||
+    return is_written(is, &found) || (sealed && is_written(&t->new, &found)) ||
            complain("the next writer's array is another one");
 }
 
-static bool look_around(trial *t, bool ordered, bool again)
+/* May a row be SEALED when it dies there? */
+static bool may_be_sealed(const trial *t, const trace *tr)
+{
+    return t->syncs_state[tr->at] ||
+           (tr->after && tr->steps > 0 && t->syncs_state[tr->at + 1]);
+}
+
+/* `again`: the same command is given once more if nothing of it is there. */
+static bool look_around(trial *t, bool ordered, bool again, bool sealed)
 {
     picture seen;
     bool is_new;
@@ -445,7 +467,8 @@ static bool look_around(trial *t, bool ordered, bool again)
         if (!same(&seen, &t->new))
             return complain("the same command makes something else now");
     }
-    return write_then(t, &seen) && child_run("collector", be_collector, t);
+    return write_then(t, &seen, sealed) &&
+           child_run("collector", be_collector, t);
 }
 
 static bool tell(const trial *t, const trace *tr)
@@ -464,6 +487,7 @@ static bool tell(const trial *t, const trace *tr)
 static bool kill_once(trial *t, unsigned at, bool after, unsigned steps)
 {
     static trace tr;
+    bool sealed;
 
     memset(&tr, 0, sizeof tr);
     tr.at = at;
@@ -480,7 +504,10 @@ static bool kill_once(trial *t, unsigned at, bool after, unsigned steps)
         return complain("killed, and it ended with %x", (unsigned)tr.status);
     g_kills += tr.killed;
     g_between += tr.killed && steps > 0;
-    return look_around(t, steps == 0, (at + after) % 2 == 0) || tell(t, &tr);
+    sealed = may_be_sealed(t, &tr);
+    return look_around(t, steps == 0, !sealed && (at + after) % 2 == 0,
+                       sealed) ||
+           tell(t, &tr);
 }
 
 static unsigned any_below(unsigned n)
@@ -671,8 +698,10 @@ int main(int argc, char **argv)
         (void)printf("ptrace is not allowed here\n");
         return 77;
     }
-    ok = make_sources() && (!ledger || ledger_open(ledger)) &&
-         (only || bypasses()) && matrix(torture, only);
+    g_program = realpath(g_program, NULL); /* it runs in other directories */
+    ok = (g_program || complain("no such program")) && make_sources() &&
+         (!ledger || ledger_open(ledger)) && (only || bypasses()) &&
+         matrix(torture, only);
     ok &= ledger_close(torture, begun);
     if (!ok)
         (void)printf("%s\n", scene_error());
