@@ -43,6 +43,19 @@ typedef enum azr_node_kind {
 AZR_API AZR_CHECKED int azr_node_at(int *kind_out, int *format_out,
                                     const char *path, azr_error *err);
 
+/**
+ * The text of a metadata document of the node at `path`: `key` is "zarr.json",
+ * ".zarray", ".zgroup" or ".zattrs". It is not judged. Of an array that a
+ * transaction has created it is found from the commit on, also while it does not
+ * stand in its place yet; of others it is the file. NUL-terminated; release with
+ * azr_free.
+ *
+ * @return AZR_EINVAL (another key), AZR_ENOTFOUND (no such directory, no such
+ *         document), AZR_ECORRUPT (METADATA: too long), AZR_EPERM
+ */
+AZR_API AZR_CHECKED int azr_node_document(char **out, const char *path,
+                                          const char *key, azr_error *err);
+
 typedef struct azr_group_spec {
     uint32_t struct_size;
     int32_t zarr_format;    /**< 2 or 3 (default 3) */

@@ -43,6 +43,39 @@ static PyObject *node_at(PyObject *m, PyObject *args)
     return rc < 0 ? NULL : Py_BuildValue("ii", p.kind, p.format);
 }
 
+typedef struct document {
+    const char *path, *key;
+    char *text;
+} document;
+
+static int op_node_document(void *handle, void *arg, azr_error *err)
+{
+    document *d = arg;
+
+    (void)handle;
+    return azr_node_document(&d->text, d->path, d->key, err);
+}
+
+/* node_document(path, key) → bytes */
+static PyObject *node_document(PyObject *m, PyObject *args)
+{
+    document d = {NULL, NULL, NULL};
+    PyObject *path, *text;
+    int rc;
+
+    (void)m;
+    if (!PyArg_ParseTuple(args, "O&s", PyUnicode_FSConverter, &path, &d.key))
+        return NULL;
+    d.path = PyBytes_AsString(path);
+    rc = azp_perform(NULL, -1, op_node_document, &d);
+    Py_DECREF(path);
+    if (rc < 0)
+        return NULL;
+    text = PyBytes_FromString(d.text);
+    azr_free(d.text);
+    return text;
+}
+
 typedef struct removal {
     const char *path;
     azr_tree_options options;
@@ -114,6 +147,7 @@ static PyMethodDef functions[] = {
     {"tree_move", azp_tree_move, METH_VARARGS, NULL},
     {"tree_replace", azp_tree_replace, METH_VARARGS, NULL},
     {"node_at", node_at, METH_VARARGS, NULL},
+    {"node_document", node_document, METH_VARARGS, NULL},
     {"set_threads", set_threads, METH_O, NULL},
     {"status_name", status_name, METH_O, NULL},
     {"set_error_factory", set_error_factory, METH_O, NULL},

@@ -13,7 +13,7 @@ import pytest
 from ways import (LONG, WAYS, Native, Plugin, Stock, configured, fork, processes,
                   threads, until_wrong, zarr)
 
-ROUNDS = 200 if LONG else 12
+ROUNDS = 60 if LONG else 12
 
 
 @pytest.fixture(params=WAYS, ids=lambda w: w.name)

@@ -17,7 +17,7 @@ import pytest
 from ways import (LONG, OURS, THEIRS, WAYS, Native, Stock, configured, fork,
                   processes, threads, until_wrong)
 
-ROUNDS = 60 if LONG else 6
+ROUNDS = 20 if LONG else 6
 SHAPE = (100, 8)  # 100 chunks
 choose = random.Random(5)
 

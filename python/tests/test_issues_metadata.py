@@ -7,7 +7,7 @@ import pytest
 
 from ways import (LONG, WAYS, configured, fork, processes, threads, until_wrong)
 
-ROUNDS = 100 if LONG else 10
+ROUNDS = 40 if LONG else 10
 
 
 @pytest.fixture(params=WAYS, ids=lambda w: w.name)

@@ -88,7 +88,7 @@ def settings(examples, steps=20):
     """Few in the short form, which sees that they run at all."""
     hypothesis = pytest.importorskip("hypothesis")
     return hypothesis.settings(
-        max_examples=examples * (5 if LONG else 1), deadline=None,
+        max_examples=examples * (2 if LONG else 1), deadline=None,
         stateful_step_count=steps, database=None,
         suppress_health_check=list(hypothesis.HealthCheck),
         # a fresh start each time is torture's

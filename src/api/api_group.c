@@ -49,6 +49,16 @@ int azr_node_at(int *kind_out, int *format_out, const char *path,
     return azri_node_at(kind_out, format_out, path, err);
 }
 
+int azr_node_document(char **out, const char *path, const char *key,
+                      azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(out);
+    NEED(path);
+    NEED(key);
+    return azri_node_document(out, path, key, err);
+}
+
 int azr_group_create(azr_group **out, const char *path,
                      const azr_group_spec *spec,
                      const azr_open_options *options, azr_error *err)

@@ -1,7 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The documents of nodes that have no `.azr`: read as they stand under their
- * keys, replaced whole. */
+/* The documents of nodes, as who lists them sees them; those that have no `.azr`
+ * are replaced whole. */
 #include "core/group.h"
+
+#include "base/guard.h"
+#include "txn/layout.h"
+#include "txn/txn.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -42,6 +46,103 @@ static int load(azri_buf *out, azri_identity *id, int dir, const char *key,
     return rc;
 }
 
+/* ------------------------------------------------------ what is not there yet --- */
+
+#define LOOK_MS 10000 /* for a row that is being written */
+
+static int read_object(azri_buf *out, azr_store *store, azr_object *o,
+                       const char *key, azr_error *err)
+{
+    size_t nbytes = (size_t)o->id.nbytes;
+    int rc;
+
+    if (o->id.nbytes > AZRI_JSON_MAX_NBYTES)
+        return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_METADATA,
+                             "'%s' has %llu bytes, at most %zu are read", key,
+                             (unsigned long long)o->id.nbytes,
+                             AZRI_JSON_MAX_NBYTES);
+    rc = azri_buf_reserve(out, nbytes + 1, err);
+    if (rc == AZR_OK)
+        rc = store->ops->read(store, o, out->data, nbytes, 0, key, err);
+    if (rc == AZR_OK)
+        out->nbytes = nbytes;
+    return rc;
+}
+
+/* AZR_ENOTFOUND: no row names it, and it is not in place either. */
+static int read_through(azri_buf *out, azri_domain *d, azri_view *v,
+                        unsigned kind, const char *key, azr_error *err)
+{
+    azr_store *store = azri_domain_store(d);
+    azr_object o = AZR_OBJECT_INIT;
+    int rc = azri_view_open_document(v, kind, key, &o, err);
+
+    if (rc < 0)
+        return rc;
+    rc = read_object(out, store, &o, key, err);
+    store->ops->close(store, &o);
+    return rc;
+}
+
+static int find_in_view(azri_documents *out, azri_domain *d, azri_view *v,
+                        azr_error *err)
+{
+    int rc = read_through(&out->text, d, v, AZRI_ENTRY_V3, "zarr.json", err);
+
+    out->format = 3;
+    if (rc == AZR_ENOTFOUND) {
+        out->format = 2;
+        rc = read_through(&out->text, d, v, AZRI_ENTRY_ZARRAY, ".zarray", err);
+        if (rc == AZR_OK)
+            rc = read_through(&out->attributes, d, v, AZRI_ENTRY_ZATTRS,
+                              ".zattrs", err);
+        else
+            out->format = 0;
+        if (rc == AZR_ENOTFOUND)
+            rc = AZR_OK;
+    }
+    if (rc == AZR_OK && out->format != 0)
+        out->kind = AZR_NODE_ARRAY;
+    return rc;
+}
+
+static int find_in_rows(azri_documents *out, azri_domain *d, azr_error *err)
+{
+    azri_patience patience = azri_patience_from(LOOK_MS, NULL);
+    azri_view *v = NULL;
+    int rc = azri_view_new(&v, d, &patience, err);
+
+    if (rc == AZR_OK)
+        rc = azri_view_look(v, err);
+    if (rc == AZR_OK)
+        rc = find_in_view(out, d, v, err);
+    azri_view_free(v);
+    return rc;
+}
+
+/* An array that a transaction has created is there from the commit on, also if who
+ * committed it died before the document was in its place. A `state` that cannot be
+ * read promises nothing. */
+static int find_unborn(azri_documents *out, int dir, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    azri_domain *d = NULL;
+    bool there = false;
+    int rc = has(dir, ".azr/state", &there, err);
+
+    if (rc < 0 || !there || !AZRI_GUARD(FIND_IN_ROW))
+        return rc;
+    rc = azri_domain_open_dir(&d, dir, ".", 0, &why);
+    if (rc == AZR_OK)
+        rc = azri_domain_has_state(d, &there, &why);
+    if (rc == AZR_OK && there)
+        rc = find_in_rows(out, d, &why);
+    azri_domain_close(d);
+    if (rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND)
+        return AZR_OK;
+    return rc < 0 ? azri_fail_why(err, rc, &why, "%s", why.message) : rc;
+}
+
 int azri_documents_classify(azri_documents *out, int dir, azr_error *err)
 {
     bool array, group;
@@ -62,7 +163,7 @@ int azri_documents_classify(azri_documents *out, int dir, azr_error *err)
                 : group ? AZR_NODE_GROUP
                         : AZR_NODE_DIRECTORY;
     out->format = array || group ? 2 : 0;
-    return AZR_OK;
+    return array || group ? AZR_OK : find_unborn(out, dir, err);
 }
 
 int azri_documents_load(azri_documents *out, int dir, azr_error *err)
@@ -70,7 +171,7 @@ int azri_documents_load(azri_documents *out, int dir, azr_error *err)
     const char *key;
     int rc = azri_documents_classify(out, dir, err);
 
-    if (rc < 0 || out->format != 2)
+    if (rc < 0 || out->format != 2 || out->text.nbytes > 0)
         return rc;
     key = out->kind == AZR_NODE_ARRAY ? ".zarray" : ".zgroup";
     rc = load(&out->text, &out->text_id, dir, key, err);

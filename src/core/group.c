@@ -54,6 +54,50 @@ int azri_node_at(int *kind_out, int *format_out, const char *path,
     return AZR_OK;
 }
 
+static bool is_key_of(const azri_documents *docs, const char *key)
+{
+    if (docs->format == 3)
+        return strcmp(key, "zarr.json") == 0;
+    return docs->format == 2 &&
+           strcmp(key, docs->kind == AZR_NODE_ARRAY ? ".zarray" : ".zgroup") ==
+               0;
+}
+
+int azri_node_document(char **out, const char *path, const char *key,
+                       azr_error *err)
+{
+    azri_documents docs = AZRI_DOCUMENTS_INIT;
+    azri_buf none = AZRI_BUF_INIT, *text = &none;
+    int dir = -1, rc;
+
+    if (strcmp(key, "zarr.json") != 0 && strcmp(key, ".zarray") != 0 &&
+        strcmp(key, ".zgroup") != 0 && strcmp(key, ".zattrs") != 0)
+        return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
+                             "'%.100s' is no metadata document: zarr.json, "
+                             ".zarray, .zgroup and .zattrs are",
+                             key);
+    rc = azri_open_at(&dir, AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0, err);
+    if (rc == AZR_ENOTFOUND)
+        return azri_fail(err, rc, "'%s': no such directory", path);
+    if (rc == AZR_OK)
+        rc = azri_documents_load(&docs, dir, err);
+    if (rc == AZR_OK && is_key_of(&docs, key))
+        text = &docs.text;
+    else if (rc == AZR_OK && docs.format == 2 && strcmp(key, ".zattrs") == 0)
+        text = &docs.attributes;
+    if (rc == AZR_OK && text->nbytes == 0)
+        rc = azri_fail(err, AZR_ENOTFOUND, "'%s' has no '%s'", path, key);
+    if (rc == AZR_OK)
+        rc = azri_buf_terminate(text, err);
+    if (rc == AZR_OK) {
+        *out = (char *)text->data;
+        *text = none;
+    }
+    azri_close(dir);
+    azri_documents_dispose(&docs);
+    return rc;
+}
+
 static int group_new(azr_group **out, const char *path,
                      const azr_open_options *options, azr_error *err)
 {

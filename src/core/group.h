@@ -33,7 +33,8 @@ typedef struct azri_documents {
         }                                                                      \
     }
 
-/* Which node is in directory `dir`? Of a zarr.json `text` is then loaded. */
+/* Which node is in directory `dir`? Of a zarr.json `text` is then loaded, and of an
+ * array that is committed and not in its place yet all that there is. */
 AZR_CHECKED int azri_documents_classify(azri_documents *out, int dir,
                                         azr_error *err);
 /* That, and every document. What they say is not judged. */
@@ -63,6 +64,8 @@ AZR_CHECKED int azri_document_put(const azri_put *put, azri_span text,
                                   azr_error *err);
 
 /* ---- group.c ---- */
+AZR_CHECKED int azri_node_document(char **out, const char *path,
+                                   const char *key, azr_error *err);
 AZR_CHECKED int azri_node_at(int *kind_out, int *format_out, const char *path,
                              azr_error *err);
 AZR_CHECKED int azri_group_create(azr_group **out, const char *path,

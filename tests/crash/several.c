@@ -163,6 +163,41 @@ static int read_all(azr_array **a, const observer *o, azr_error *err)
     return rc;
 }
 
+static int take_name(const azr_node *node, void *arg)
+{
+    bool *listed = arg;
+    char path[256];
+
+    for (int k = 0; node->kind == AZR_NODE_ARRAY && k < MAX_ARRAYS; k++) {
+        plot_path(path, "", k);
+        listed[k] |= strcmp(path + 1, node->path) == 0;
+    }
+    return AZR_OK;
+}
+
+/* Who lists what is there finds the arrays that can be opened. */
+static bool is_listed(azr_array **a, const trial *t)
+{
+    azr_open_options options = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    bool listed[MAX_ARRAYS] = {false}, ok = true;
+    azr_group *g = NULL;
+    int rc;
+
+    options.flags = AZR_OPEN_IMPLIED;
+    rc = azr_group_open(&g, t->at, &options, &err);
+    if (rc == AZR_OK)
+        rc = azr_group_walk(g, 0, take_name, listed, &err);
+    azr_group_close(g);
+    if (rc < 0)
+        return plot_failed("list", rc, &err);
+    for (int k = 0; ok && k < t->arrays; k++)
+        ok = listed[k] == (a[k] != NULL) ||
+             complain("array %d %s", k,
+                      a[k] ? "is there and not listed" : "is listed only");
+    return ok;
+}
+
 static bool be_reader(void *arg)
 {
     const observer *o = arg;
@@ -176,6 +211,10 @@ static bool be_reader(void *arg)
     if (!open_all(a, o->t, 0))
         return false;
     rc = read_all(a, o, &err);
+    if (rc == AZR_OK && !is_listed(a, o->t)) {
+        close_all(a);
+        return false;
+    }
     close_all(a);
     return rc < 0 ? plot_failed("read", rc, &err) : true;
 }

@@ -121,9 +121,11 @@ def read(directory, name, read_only):
     under its name (its writer is about to put it there, or dead), is seen."""
     path = os.path.join(directory, name)
     data = read_file(path)
-    if data is None or name not in ("zarr.json", ".zarray", ".zattrs") \
+    if name not in ("zarr.json", ".zarray", ".zattrs") \
             or not os.path.exists(f"{directory}/.azr/state"):
         return data
+    if data is None:
+        return awaited(directory, name)
     for k in range(_TRIES):
         document = parse(name, data)
         if document is None:
@@ -140,6 +142,15 @@ def read(directory, name, read_only):
         if data is None:
             return None
     return json.dumps(true).encode()
+
+
+def awaited(directory, name):
+    """What is committed and stands nowhere yet, of an array that a transaction has
+    created; None: there is no such thing."""
+    try:
+        return _core.node_document(directory, name)
+    except (CorruptError, NotFoundError, UnsupportedError):
+        return None
 
 
 def _corrected(name, document, h):

@@ -36,7 +36,7 @@ from .. import _array, _core, _transaction
 from . import _opaque
 from .._selection import Box, Points
 from .._values import DTYPES
-from ..errors import UnsupportedError, make, unsupported
+from ..errors import NotFoundError, UnsupportedError, make, unsupported
 
 _POINTS = 1 << 20   # so many elements are a list of points, more are boxes
 _HANDLES = 64       # arrays that are kept open
@@ -321,6 +321,20 @@ def _open(directory, flags):
     return place
 
 
+def has_array(directory):
+    """A document that may be of one; also one that is committed and not there yet."""
+    if os.path.exists(f"{directory}/zarr.json") \
+            or os.path.exists(f"{directory}/.zarray"):
+        return True
+    if not os.path.exists(f"{directory}/.azr/state"):
+        return False
+    try:
+        kind, _ = _core.node_at(directory)
+    except NotFoundError:
+        return False
+    return kind == _core.NODE_ARRAY
+
+
 def _directory(root, path, rank, made):
     """(its directory, its path below the root) of the array of a chunk."""
     names = path.split("/")
@@ -329,8 +343,7 @@ def _directory(root, path, rank, made):
             continue
         array = "/".join(names[:-k])
         directory = os.path.join(root, array) if array else root
-        if directory in made or os.path.exists(f"{directory}/zarr.json") \
-                or os.path.exists(f"{directory}/.zarray"):
+        if directory in made or has_array(directory):
             return directory, array
     raise make(-2, 0, 0, f"'{os.path.join(root, path)}' is no chunk of an array:"
                " there is no zarr.json and no .zarray above it")

@@ -28,7 +28,8 @@ from .. import _array, _core, _transaction
 from ..errors import (ConflictError, CorruptError, NotFoundError,
                       UnsupportedError)
 from . import _callers, _documents
-from ._pipeline import AtomicCodecPipeline, _off_the_loop, _option
+from ._pipeline import (AtomicCodecPipeline, _off_the_loop, _option,
+                        has_array)
 
 _REPLACING = 30  # seconds from a deletion to the document that replaces it
 
@@ -245,10 +246,9 @@ def _array_above(path):
     """The directory of the array that has a chunk of this path, or None."""
     directory = os.path.dirname(path)
     while directory and directory != "/":
-        for name in ("zarr.json", ".zarray"):
-            if os.path.exists(f"{directory}/{name}"):
-                kind = _documents.kind_of(directory)
-                return directory if kind == _documents.ARRAY else None
+        if has_array(directory):
+            kind = _documents.kind_of(directory)
+            return directory if kind == _documents.ARRAY else None
         directory = os.path.dirname(directory)
     return None
 
@@ -363,9 +363,13 @@ def _exists(store, key):
     if transaction is not None:
         return _get(store, key, None) is not None
     try:
-        return os.path.isfile(store._path(key))
+        path = store._path(key)
     except ValueError:
         return False
+    directory, name = os.path.split(path)
+    return os.path.isfile(path) or (
+        name in _documents.NAMES and os.path.exists(f"{directory}/.azr/state")
+        and _documents.awaited(directory, name) is not None)
 
 
 def _size(store, key):
@@ -509,9 +513,9 @@ def _delete_dir(store, prefix):
 
 
 def _has_nodes(path):
-    return any(not _documents.NAMES.isdisjoint(names)
+    return any((".azr" in below or not _documents.NAMES.isdisjoint(names))
                and _documents.kind_of(directory) != _documents.NOTHING
-               for directory, _, names in os.walk(path))
+               for directory, below, names in os.walk(path))
 
 
 def _list(store, prefix):
@@ -523,6 +527,7 @@ def _list(store, prefix):
     except ValueError:
         return found
     for directory, below, names in os.walk(top):
+        names = names + _awaited(directory, below, names)
         below[:] = [n for n in below if not _hidden(n)]
         found += [os.path.relpath(os.path.join(directory, n), root)
                   for n in names if not _hidden(n)]
@@ -531,14 +536,27 @@ def _list(store, prefix):
         store, prefix, found)
 
 
+_NODES = ("zarr.json", ".zarray", ".zgroup")
+
+
+def _awaited(directory, below, names):
+    """The document of an array that is committed, and whose maker died before it
+    stood in its place."""
+    if ".azr" not in below or not set(_NODES).isdisjoint(names) \
+            or _documents.kind_of(directory) != _documents.ARRAY:
+        return []
+    _, zarr_format = _core.node_at(directory)
+    return [".zarray" if zarr_format == 2 else "zarr.json"]
+
+
 def _is_unborn(path):
     """What a transaction is about to make, or has given up."""
-    if any(os.path.exists(f"{path}/{name}")
-           for name in ("zarr.json", ".zarray", ".zgroup")) \
+    if any(os.path.exists(f"{path}/{name}") for name in _NODES) \
             or not os.path.exists(f"{path}/.azr"):
         return False
     try:
-        return all(map(_hidden, os.listdir(path)))
+        return all(map(_hidden, os.listdir(path))) \
+            and _documents.kind_of(path) == _documents.NOTHING
     except OSError:
         return False
 
