@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -77,6 +78,8 @@ static void run_groups(group *groups, size_t n)
 {
     size_t alive = 0;
 
+    /* whom a dead worker has forked is waited for, too */
+    (void)prctl(PR_SET_CHILD_SUBREAPER, 1);
     for (size_t i = 0; i < n; i++, alive++)
         groups[i].pid = stress_spawn(hist_run_group, &groups[i]);
     while (alive > 0) {
@@ -319,13 +322,15 @@ static void report(const history *h, uint64_t seed, int64_t begun)
         h->tail_rows, (double)(stress_now_ns() - begun) / 1e9);
 }
 
-static void call_nemesis(const char *list, const char *dir)
+static void call_nemesis(const char *list, const char *dir, uint64_t total)
 {
     nemesis *n = &sh->nemesis;
+    /* every second row that is appended makes GRID_COLS; it must not be full of them */
+    uint64_t files = total / (sh->soak ? 20 : 6);
 
     CHECK(nemesis_parse(&n->kinds, list), "no nemesis '%s'", list);
     (void)snprintf(n->dir, sizeof n->dir, "%s", dir);
-    if ((n->kinds >> NEMESIS_FULL & 1) && !nemesis_small_disk(dir)) {
+    if ((n->kinds >> NEMESIS_FULL & 1) && !nemesis_small_disk(dir, files)) {
         (void)printf("history: no small disk without root: no full disk\n");
         n->kinds &= ~(1u << NEMESIS_FULL);
     }
@@ -370,7 +375,7 @@ static int run_checked(const stress_args *args)
     sh = stress_shared(sizeof *sh);
     sh->soak = args->soak;
     if (args->nemesis)
-        call_nemesis(args->nemesis, dir);
+        call_nemesis(args->nemesis, dir, total);
     v = run(dir, total, args->seed, args->soak ? 4 : 16, &h);
     if (v != HIST_FINE || atomic_load(&sh->failed)) {
         (void)printf("history: seed %" PRIu64 ": %s\n%s%s\n", args->seed,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,8 +16,6 @@
 #include <sys/time.h>
 #include <time.h>
 #include <unistd.h>
-
-#define DISK_OPTIONS "size=1m,nr_inodes=1k"
 
 static const struct {
     const char *name;
@@ -63,11 +62,17 @@ bool nemesis_parse(unsigned *out, const char *list)
     return *out != 0;
 }
 
-bool nemesis_small_disk(const char *dir)
+bool nemesis_small_disk(const char *dir, uint64_t files)
 {
+    char options[64];
+
+    files += 256;
+    (void)snprintf(options, sizeof options,
+                   "size=%" PRIu64 "k,nr_inodes=%" PRIu64, 4 * files,
+                   files + 768);
     return unshare(CLONE_NEWNS) == 0 &&
            mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-           mount("azr-stress", dir, "tmpfs", 0, DISK_OPTIONS) == 0;
+           mount("azr-stress", dir, "tmpfs", 0, options) == 0;
 }
 
 void nemesis_end_disk(const nemesis *n)

@@ -40,8 +40,9 @@ typedef struct nemesis {
 /* Names by commas ("stop,fork,…"), or "all"; false: not that. */
 bool nemesis_parse(unsigned *out, const char *list);
 const char *nemesis_name(nemesis_kind kind);
-/* Before workers: a small disk at `dir`, unseen by others. False: may not. */
-bool nemesis_small_disk(const char *dir);
+/* Before workers: a small disk at `dir`, unseen by others, that has room for so many
+ * files of a page and a little more. False: may not. */
+bool nemesis_small_disk(const char *dir, uint64_t files);
 void nemesis_end_disk(const nemesis *n);
 
 /* May it be asked for here? */
