@@ -39,6 +39,22 @@ static const struct {
 };
 #define TARGET_COUNT (sizeof targets / sizeof targets[0])
 
+static const azr_codec *g_codecs[TARGET_COUNT];
+static void *g_confs[TARGET_COUNT];
+
+/* Once: they are read only. */
+static void configure_all(void)
+{
+    azr_codec_array in = {.rank = 1, .item_nbytes = 4, .swap_nbytes = 4};
+
+    for (size_t k = 0; k < TARGET_COUNT; k++) {
+        g_codecs[k] = azri_codec_find(targets[k].name, AZR_DIALECT_V2);
+        require(g_codecs[k] &&
+                g_codecs[k]->configure(&g_confs[k], targets[k].config,
+                                       AZR_DIALECT_V2, &in, NULL) == 0);
+    }
+}
+
 /* Whoever adds a codec of bytes adds it to `targets`. */
 static void require_every_codec(void)
 {
@@ -98,25 +114,24 @@ static void round_trip(const azr_codec *codec, const void *conf,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
 {
-    azr_codec_array in = {.rank = 1, .item_nbytes = 4, .swap_nbytes = 4};
     const azr_codec *codec;
     azr_codec_scratch s;
     size_t expected, which;
-    void *conf = NULL;
+    void *conf;
 
     if (nbytes < HEADER_NBYTES)
         return 0;
     if (!g_coder) {
         require_every_codec();
+        configure_all();
         azr_set_memory_cap(HEAP_NBYTES);
         require(azri_coder_new(&g_coder, NULL) == 0);
     }
     which = (data[0] & 127u) % TARGET_COUNT;
     expected = (data[1] | (size_t)data[2] << 8 | (size_t)data[3] << 16) %
                (LIMIT_NBYTES + 1);
-    codec = azri_codec_find(targets[which].name, AZR_DIALECT_V2);
-    require(codec && codec->configure(&conf, targets[which].config,
-                                      AZR_DIALECT_V2, &in, NULL) == 0);
+    codec = g_codecs[which];
+    conf = g_confs[which];
     s = azri_coder_scratch(g_coder, azri_codec_index(codec));
     data += HEADER_NBYTES;
     nbytes -= HEADER_NBYTES;
@@ -126,6 +141,5 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t nbytes)
         decode_known(codec, conf, s, expected, data, nbytes);
     else
         decode_unknown(codec, conf, s, data, nbytes);
-    codec->conf_free(conf);
     return 0;
 }

@@ -307,6 +307,18 @@ static void write_staged(const input *in, uint32_t row, const azri_what *what)
     }
 }
 
+/* Of each row that has one; who signs a row makes its lane. */
+static void make_lane(uint32_t row)
+{
+    char name[32], path[SCRATCH_PATH + 64];
+
+    if (row == 0)
+        return;
+    (void)snprintf(name, sizeof name, ".azr/tx/%x", row);
+    below(path, name);
+    require(mkdir(path, 0755) == 0 || errno == EEXIST);
+}
+
 static void write_state(const input *in)
 {
     static uint8_t image[STATE_NBYTES];
@@ -328,6 +340,7 @@ static void write_state(const input *in)
                sizeof(azri_row));
         memcpy(&what, p + 9 + offsetof(azri_row, what), sizeof what);
         what.id &= (UINT64_C(1) << 56) - 1;
+        make_lane(row);
         if (!(in->flags & IN_UNSTAGED))
             write_staged(in, row, &what);
     }
@@ -358,11 +371,6 @@ static void lay_out(const input *in)
     require(mkdir(path, 0755) == 0);
     below(path, ".azr/tx");
     require(mkdir(path, 0755) == 0);
-    for (unsigned lane = 1; lane < AZRI_ROWS_AT_FIRST; lane++) {
-        (void)snprintf(name, sizeof name, ".azr/tx/%x", lane);
-        below(path, name);
-        require(mkdir(path, 0755) == 0);
-    }
     write_state(in);
 }
 

@@ -584,6 +584,8 @@ static int obtain_state(azri_domain *d, const azri_grid *grid, int durability,
     } else if (rc < 0 && err && err->code == 0) {
         *err = why;
     }
+    if (rc == AZR_ENOTFOUND && (!err || err->code == 0))
+        rc = azri_fail_gone(d, err); /* made, and removed under us */
     if (rc == AZR_OK)
         adopt(d, s);
     return rc;

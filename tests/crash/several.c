@@ -10,12 +10,12 @@
  * Built with AZRI_SABOTAGE: each guard of the rows of several arrays taken away
  * must be noticed.
  */
+#include "crash/several.h"
+
 #include "base/guard.h"
 #include "core/array.h"
 #include "crash/guards.h"
-#include "crash/plots.h"
-#include "crash/scene.h"
-#include "crash/tap.h"
+#include "crash/staff.h"
 #include "txn/txn_local.h"
 
 #include <errno.h>
@@ -31,20 +31,6 @@
 #define MAX_ARRAYS PLOT_ARRAYS
 #define NOBODY     65534
 #define SQUARE     6 /* elements of plot_make_square */
-
-typedef struct trial {
-    const plot *p;
-    int arrays;
-    bool power;
-    int recover; /* the operation is opening this array for writing; -1: the plot */
-    char from[200], at[200];
-    values old, new;
-    unsigned points;
-    const char *names[TAP_POINTS];
-    int sealed, committed;
-    bool only_new, only_old;
-    unsigned long kills;
-} trial;
 
 static values *g_seen;
 #ifndef AZRI_SABOTAGE
@@ -103,14 +89,7 @@ static void close_all(azr_array **a)
 
 /* ---------------------------------------------------------------- victim --- */
 
-typedef struct victim {
-    const trial *t;
-    tap_action action;
-    unsigned at;
-    bool after;
-} victim;
-
-static bool be_victim(void *arg)
+bool be_victim(void *arg)
 {
     const victim *v = arg;
     const trial *t = v->t;
@@ -300,7 +279,7 @@ static bool describe(const trial *t, const char *who)
 }
 
 /* -1 old, 1 new, 0 either. */
-static int judge(const trial *t, unsigned at, bool after)
+int judge(const trial *t, unsigned at, bool after)
 {
     int n = 2 * (int)at + after;
 
@@ -320,7 +299,8 @@ static bool look(const trial *t, unsigned number, int *verdict,
                   (int)(number / 2 % (unsigned)t->arrays), number % 3 == 0};
     bool old, new;
 
-    if (!child_run(who, be_reader, &o))
+    if (!staff_run(o.unprivileged ? STAFF_NOBODY : STAFF_READER, who, be_reader,
+                   &o, sizeof o))
         return false;
     old = same(t, &marks[0]);
     new = same(t, &marks[1]);
@@ -348,12 +328,12 @@ static bool look_after(trial *t, int verdict, unsigned number)
     values marks[2] = {t->old, t->new};
     char path[256];
 
-    if (!child_run("writer", be_writer, &w))
+    if (!staff_run(STAFF_WRITER, "writer", be_writer, &w, sizeof w))
         return false;
     for (int i = 0; i < 2; i++)
         mark(&marks[i], w.k);
     if (!look(t, number + 1, &verdict, marks, "reader after a writer") ||
-        !child_run("openers", be_opener, t) ||
+        !staff_run(STAFF_WRITER, "openers", be_opener, t, 0) ||
         !look(t, number + 2, &verdict, marks, "reader at the end"))
         return false;
     for (int k = 0; k < t->arrays; k++) {
@@ -365,7 +345,7 @@ static bool look_after(trial *t, int verdict, unsigned number)
     return true;
 }
 
-static bool look_around(trial *t, unsigned at, bool after, unsigned number)
+bool look_around(trial *t, unsigned at, bool after, unsigned number)
 {
     values marks[2] = {t->old, t->new};
     int verdict = judge(t, at, after);
@@ -374,19 +354,16 @@ static bool look_around(trial *t, unsigned at, bool after, unsigned number)
            look_after(t, verdict, number);
 }
 
-static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
+bool die_at(trial *t, unsigned at, bool after)
 {
     victim v = {t, TAP_KILL, at, after};
     const tap_list *l = tap_shared();
-    char why[700];
-    int status;
-    bool ok;
+    int status = child_wait(child_start(be_victim, &v));
+    bool ok =
+        (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
+        complain("point %u was not visited (status %x)", at, (unsigned)status);
 
-    scene_error()[0] = '\0';
-    tree_copy(t->from, t->at);
-    status = child_wait(child_start(be_victim, &v));
-    ok = (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
-         complain("point %u was not visited (status %x)", at, (unsigned)status);
+    t->kills += ok;
     ok = ok && (l->names[at] == t->names[at] ||
                 complain("point %u was %s when counted, now it is %s", at,
                          t->names[at], l->names[at]));
@@ -396,15 +373,25 @@ static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
         plot_path(path, t->at, k);
         ok = ok && plot_is_plain(path, t->p);
     }
-    ok = ok && look_around(t, at, after, number);
-    if (!ok) {
-        (void)snprintf(why, sizeof why, "%.650s", scene_error());
-        scene_error()[0] = '\0';
-        return complain("killed %s point %u (%s), trial %u: %s",
-                        after ? "after" : "before", at, t->names[at], number,
-                        why);
-    }
-    t->kills++;
+    return ok;
+}
+
+bool tell_death(const trial *t, unsigned at, bool after, unsigned number)
+{
+    char why[700];
+
+    (void)snprintf(why, sizeof why, "%.650s", scene_error());
+    scene_error()[0] = '\0';
+    return complain("killed %s point %u (%s), trial %u: %s",
+                    after ? "after" : "before", at, t->names[at], number, why);
+}
+
+static bool kill_at(trial *t, unsigned at, bool after, unsigned number)
+{
+    scene_error()[0] = '\0';
+    tree_copy(t->from, t->at);
+    if (!die_at(t, at, after) || !look_around(t, at, after, number))
+        return tell_death(t, at, after, number);
     tree_remove(t->at);
     return true;
 }
@@ -678,7 +665,7 @@ static void name_places(trial *t, const char *name)
     (void)snprintf(t->at, sizeof t->at, "%s/%s", root, name);
 }
 
-static bool begin(trial *t, const plot *p, int arrays, bool power)
+bool begin(trial *t, const plot *p, int arrays, bool power)
 {
     observer o = {t, false, 0, false};
 
@@ -704,7 +691,7 @@ static bool begin(trial *t, const plot *p, int arrays, bool power)
     return true;
 }
 
-static void end(trial *t)
+void end(trial *t)
 {
     tree_remove(t->from);
     tree_remove(t->at);
@@ -825,14 +812,7 @@ static bool sweep_beside(const plot *p, int arrays, bool power, bool recovery)
     return ok;
 }
 
-typedef struct tempo {
-    const plot *p;
-    int arrays;
-    bool power;
-    unsigned quick, otherwise, torture; /* every so many points; 0: none */
-} tempo;
-
-static const tempo tempi[] = {
+const tempo tempi[] = {
     {&plot_transfer, 2, false, 3, 1, 1},
     {&plot_transfer, 2, true, 5, 1, 1},
     {&plot_transfer, 3, false, 7, 3, 1},
@@ -865,11 +845,13 @@ static const tempo tempi[] = {
     {&plot_append_all, 5, true, 0, 4, 1},
 };
 
+const size_t tempo_count = sizeof tempi / sizeof tempi[0];
+
 static bool sweep_plots(bool quick, bool torture)
 {
     bool ok = true;
 
-    for (size_t i = 0; i < sizeof tempi / sizeof tempi[0]; i++) {
+    for (size_t i = 0; i < tempo_count; i++) {
         const tempo *t = &tempi[i];
         unsigned step = quick ? t->quick : torture ? t->torture : t->otherwise;
 
@@ -925,6 +907,9 @@ int main(int argc, char **argv)
     g_outcome = p;
     (void)scene_error();
     (void)tap_shared();
+    if (argc > 3 && strcmp(argv[1], "--soak") == 0)
+        return several_soak(strtoull(argv[2], NULL, 10),
+                            strtoul(argv[3], NULL, 10));
     ok = sweep_plots(quick, torture);
     ok &= sweep_rest(quick, torture);
     scene_roots_remove();

@@ -14,6 +14,7 @@
  */
 #include "crash/tree.h"
 #include "crash/guards.h"
+#include "crash/staff.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -28,7 +29,7 @@
 static const char *const places[PLACES] = {"g",   "g/a", "g/b", "h",
                                            "h/a", "h/b", "x",   "y"};
 
-static const char *const verb_names[VERBS] = {
+const char *const verb_names[VERBS] = {
     "remove array",  "remove group",     "replace array", "replace group",
     "create hidden", "replace by built", "move array",    "move group",
     "create group",  "set attribute",
@@ -376,12 +377,6 @@ static bool use_group(azr_group *g, bool gone, const char *attributes)
            complain("an old handle on g says %s", text);
 }
 
-typedef struct bystander {
-    const trial *t;
-    pid_t pid;
-    int go[2], done[2];
-} bystander;
-
 static bool be_bystander(void *arg)
 {
     bystander *b = arg;
@@ -417,7 +412,7 @@ static bool be_bystander(void *arg)
     return ok;
 }
 
-static bool bystander_start(bystander *b, const trial *t)
+bool bystander_start(bystander *b, const trial *t)
 {
     char c;
 
@@ -428,7 +423,7 @@ static bool bystander_start(bystander *b, const trial *t)
     return read(b->done[0], &c, 1) == 1 || complain("bystander died");
 }
 
-static bool bystander_end(bystander *b)
+bool bystander_end(bystander *b)
 {
     int status;
 
@@ -450,7 +445,7 @@ static bool be_reader(void *arg)
     return take_picture(g_seen, arg);
 }
 
-static bool be_second(void *arg)
+bool be_second(void *arg)
 {
     const trial *t = arg;
     azr_error err = AZR_ERROR_INIT;
@@ -459,7 +454,7 @@ static bool be_second(void *arg)
     return rc == AZR_OK || failed("the next one", rc, &err);
 }
 
-static bool be_collector(void *arg)
+bool be_collector(void *arg)
 {
     azr_tree_options o = AZR_TREE_OPTIONS_INIT;
     azr_error err = AZR_ERROR_INIT;
@@ -476,10 +471,10 @@ static bool be_collector(void *arg)
 
 bool see(trial *t)
 {
-    return child_run("reader", be_reader, t->at);
+    return staff_run(STAFF_READER, "reader", be_reader, t->at, 0);
 }
 
-static bool check_verdict(const trial *t, unsigned at, bool after, bool *is_new)
+bool check_verdict(const trial *t, unsigned at, bool after, bool *is_new)
 {
     bool must_be_new =
         2 * (int)at + after >= 2 * t->committed + 1; /* that rename is done */
@@ -493,15 +488,15 @@ static bool check_verdict(const trial *t, unsigned at, bool after, bool *is_new)
 }
 
 /* Who comes next does what did not happen, and finds no rubbish in his way. */
-static bool do_again(trial *t, bool is_new)
+bool do_again(trial *t, bool is_new)
 {
-    if (!is_new && !child_run("the next one", be_second, t))
+    if (!is_new && !staff_run(STAFF_WRITER, "the next one", be_second, t, 0))
         return false;
     return see(t) && (same(g_seen, &t->new) ||
                       tell_picture("after the next one", g_seen));
 }
 
-static bool died_there(trial *t, int status, unsigned at)
+bool died_there(trial *t, int status, unsigned at)
 {
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
         return complain("point %u was not visited (status %x)", at,
@@ -720,6 +715,9 @@ int main(int argc, char **argv)
     unsigned long kills = 0, calls = 0;
     bool ok = set_up();
 
+    if (ok && argc > 3 && strcmp(argv[1], "--soak") == 0)
+        return tree_soak(strtoull(argv[2], NULL, 10),
+                         strtoul(argv[3], NULL, 10));
     for (verb v = 0; ok && v < VERBS; v++)
         ok = sweep_one(v, quick ? 3 : 1, &kills);
     for (verb v = 0; ok && v < VERBS; v++)

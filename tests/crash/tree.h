@@ -49,6 +49,14 @@ typedef struct victim {
     bool after;
 } victim;
 
+/* Has handles that are older than a death. */
+typedef struct bystander {
+    const trial *t;
+    pid_t pid;
+    int go[2], done[2];
+} bystander;
+
+extern const char *const verb_names[VERBS];
 /* What the last reader saw; shared with children, as the outcome of a call. */
 extern picture *g_seen;
 extern int *g_outcome;
@@ -67,6 +75,19 @@ bool see(trial *t);
 void name_places(trial *t, const char *name);
 bool begin(trial *t, verb v);
 void end(trial *t);
+bool bystander_start(bystander *b, const trial *t);
+/* It uses them. */
+bool bystander_end(bystander *b);
+/* Did the victim die at this point? A kill more. */
+bool died_there(trial *t, int status, unsigned at);
+/* What g_seen may be after that; *is_new: all of it. */
+bool check_verdict(const trial *t, unsigned at, bool after, bool *is_new);
+/* The verb again; `arg` is the trial. */
+bool be_second(void *arg);
+/* If need be; and then it is new. */
+bool do_again(trial *t, bool is_new);
+/* `arg` is the directory; nothing is left in its trash. */
+bool be_collector(void *arg);
 
 /* ---- tree_beside.c ---- */
 bool readers(bool with_state);
@@ -74,5 +95,9 @@ bool builder_beside_collector(void);
 bool setters_beside_each_other(void);
 bool moves_after(unsigned what, bool swap, const char *recovered, unsigned step,
                  unsigned long *kills);
+
+/* ---- tree_soak.c ---- */
+/* Exit status. */
+int tree_soak(uint64_t seed, unsigned long seconds);
 
 #endif

@@ -220,6 +220,40 @@ static bool array_remade(void)
     return begin_as(&process) && child_run("live handles", be_remade, NULL);
 }
 
+/* A `state` that is removed between being made and being opened (found by
+ * stress-wipes: there was no message). */
+static unsigned g_openings;
+
+static int vanishing_openat(int dir, const char *path, int flags, mode_t mode)
+{
+    if (strcmp(path, ".azr/state") == 0 && g_openings++ > 0)
+        (void)unlinkat(dir, path, 0);
+    return azri_sys_posix.openat(dir, path, flags, mode);
+}
+
+static bool be_vanishing(void *arg)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    char path[512];
+    int rc;
+
+    (void)arg;
+    in_array(path, ".azr");
+    tree_remove(path);
+    tap_arm(TAP_COUNT, 0, false, 0);
+    tap_sys.openat = vanishing_openat;
+    (void)open_with(&a, AZR_OPEN_WRITE, 200, &err, &rc);
+    azr_array_close(a);
+    return is_code("open", rc, AZR_ENOTFOUND, &err) &&
+           has_text(&err, "was removed");
+}
+
+static bool state_vanishes(void)
+{
+    return begin_as(&process) && child_run("opening", be_vanishing, NULL);
+}
+
 static bool be_two_links(void *arg)
 {
     char state[512], other[512];
@@ -570,6 +604,7 @@ int main(int argc, char **argv)
         {"azr-removed", azr_removed, false},
         {"array-removed", array_removed, false},
         {"array-remade", array_remade, false},
+        {"state-vanishes", state_vanishes, false},
         {"two-links", two_links, false},
         {"network-refused", network_refused, false},
         {"locks-lie", locks_lie, false},

@@ -3,10 +3,12 @@
  * power-sweep: the power goes at every point of every act, and of what comes
  * after it; every disk that it may leave is read, written and verified.
  *
- *   power-sweep --quick|--default|--torture [--act NAME] [--seed N] [--jobs N]
- *               [--ledger FILE] [--minutes N]
+ *   power-sweep --quick|--default|--torture|--plan N [--act NAME] [--seed N]
+ *               [--jobs N] [--ledger FILE] [--minutes N]
  *
- * --minutes: no act is begun after so many; the ledger tells how many were.
+ * --plan: up to N states of a cut, and as many pairs and random ones; of a second
+ * cut a thirty-second of that. --minutes: no act is begun after so many; the seed
+ * says with which one begins, the ledger how many were.
  */
 #include "power/trial.h"
 
@@ -50,6 +52,7 @@ static struct {
     unsigned at_once;
     unsigned minutes; /* no act is begun after so many; 0: all are */
     unsigned acts;
+    uint32_t most; /* states of a cut; 0: as the tier says */
     uint64_t seed;
     job list[JOBS_MAX];
     unsigned n;
@@ -134,6 +137,16 @@ static void add_jobs(void)
                 g.list[g.n++] = (job){.a = a, .power = power == 1};
         }
     }
+}
+
+/* Who has not the time for all of them has it for others the next time. */
+static void rotate_jobs(void)
+{
+    static job list[JOBS_MAX];
+
+    for (unsigned i = 0; i < g.n; i++)
+        list[i] = g.list[(i + g.seed) % g.n];
+    memcpy(g.list, list, sizeof list);
 }
 
 static double seconds_now(void)
@@ -222,6 +235,8 @@ static bool parse(int argc, char **argv)
             tier = 1;
         else if (strcmp(argv[i], "--torture") == 0)
             tier = 2;
+        else if (strcmp(argv[i], "--plan") == 0)
+            g.most = (uint32_t)strtoul(value, NULL, 10), i++;
         else if (strcmp(argv[i], "--act") == 0)
             g.only = value, i++;
         else if (strcmp(argv[i], "--seed") == 0)
@@ -237,6 +252,12 @@ static bool parse(int argc, char **argv)
     }
     g.tier = tier == 0 ? "quick" : tier == 1 ? "default" : "torture";
     g.own = plans[tier];
+    if (g.most > 0) {
+        g.tier = "plan";
+        g.own = plans[2];
+        g.own.first = (cut_plan){g.most, g.most, g.most, 0};
+        g.own.second = (cut_plan){g.most / 32, g.most / 32, g.most / 32, 0};
+    }
     g.own.first.seed = g.seed;
     g.own.second.seed = g.seed + 1;
     g.plan = &g.own;
@@ -256,6 +277,8 @@ int main(int argc, char **argv)
     }
     seconds = seconds_now();
     add_jobs();
+    if (g.minutes > 0)
+        rotate_jobs();
     run_jobs();
     seconds = seconds_now() - seconds;
     for (unsigned i = 0; i < g.n; i++) {

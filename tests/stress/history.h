@@ -39,6 +39,7 @@ typedef struct shared {
     uint64_t total;
     uint64_t kill_one_in; /* writes; 0: nobody dies */
     bool perturb;
+    bool soak; /* more of what is quick */
     uint64_t linger_one_in;
     _Atomic uint64_t claimed;
     _Atomic uint64_t last[CELLS]; /* writer of the newest version */

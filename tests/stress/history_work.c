@@ -3,6 +3,7 @@
  * dies. */
 #include "history.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -71,11 +72,15 @@ static void die_at(death where)
 /* Let others in at the worst places. */
 static void perturb(void)
 {
+    int saved = errno;
+
     if (!me)
         return;
-    if (sh->perturb && stress_below(&me->seed, 8) == 0)
+    if (sh->perturb && stress_below(&me->seed, sh->soak ? 16 : 8) == 0)
         (void)sched_yield();
-    nemesis_stop(&sh->nemesis, &me->seed);
+    nemesis_stop(&sh->nemesis, &me->seed,
+                 me->op && me->op->kind == HIST_KIND_READ);
+    errno = saved; /* of the call before */
 }
 
 /* Longer than a turn of the scheduler: who looks at the rows one after the other
@@ -150,14 +155,25 @@ static void hook_put(const char *what, void *dst, const void *src, size_t n)
         die_at(DIE_STAGED);
 }
 
+/* A fault in its place: -1 and errno. */
+static bool fails(bool interrupts)
+{
+    int error = nemesis_call(interrupts);
+
+    if (error != 0)
+        errno = error;
+    return error != 0;
+}
+
 static int hook_renameat2(int from_dir, const char *from, int to_dir,
                           const char *to, unsigned flags)
 {
-    int rc;
+    int rc = -1;
 
     if (me && me->op && me->op->committed)
         die_at(DIE_BEFORE_RENAME);
-    rc = azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+    if (!fails(false))
+        rc = azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
     if (me && me->op && me->op->committed)
         die_at(DIE_AFTER_RENAME);
     perturb();
@@ -171,7 +187,21 @@ static int hook_openat(int dir, const char *path, int flags, mode_t mode)
     perturb();
     if (n > 2 && strcmp(path + n - 2, ".r") == 0 && !(flags & O_CREAT))
         linger(sh->linger_one_in);
-    return azri_sys_posix.openat(dir, path, flags, mode);
+    return fails(true) ? -1 : azri_sys_posix.openat(dir, path, flags, mode);
+}
+
+static ssize_t hook_pread(int fd, void *buf, size_t n, off_t off)
+{
+    if (fails(true))
+        return -1;
+    return azri_sys_posix.pread(fd, buf, nemesis_share(n), off);
+}
+
+static ssize_t hook_pwrite(int fd, const void *buf, size_t n, off_t off)
+{
+    if (fails(true))
+        return -1;
+    return azri_sys_posix.pwrite(fd, buf, nemesis_share(n), off);
 }
 
 static int hook_lock(int fd, int cmd, struct flock *fl)
@@ -190,6 +220,10 @@ static void install_hooks(void)
     stress_sys.put = hook_put;
     stress_sys.renameat2 = hook_renameat2;
     stress_sys.openat = hook_openat;
+    if (sh->nemesis.kinds != 0) {
+        stress_sys.pread = hook_pread;
+        stress_sys.pwrite = hook_pwrite;
+    }
     stress_sys.lock = hook_lock;
     stress_hook();
 }
@@ -233,6 +267,11 @@ static box random_box(void)
     b.col = (unsigned)stress_below(&me->seed, GRID_COLS);
     if (stress_below(&me->seed, 6) == 0) {
         b.rows = b.cols = 1;
+        return b;
+    }
+    if (sh->soak && stress_below(&me->seed, 3) == 0) {
+        b.rows = 1;
+        b.cols = b.col + 1 < GRID_COLS ? 2 : 1;
         return b;
     }
     b.rows = 1 + (unsigned)stress_below(&me->seed, 4);
@@ -562,23 +601,32 @@ static int op_length(azr_error *err)
     return rc;
 }
 
-static const struct {
+typedef struct share {
     hist_kind kind;
     unsigned weight;
-} mix[] = {
+} share;
+
+static const share mix[] = {
     {HIST_KIND_READ, 32},  {HIST_KIND_BLIND, 20}, {HIST_KIND_UPDATE, 20},
     {HIST_KIND_TXN, 16},   {HIST_KIND_ABORT, 2},  {HIST_KIND_APPEND, 3},
     {HIST_KIND_LENGTH, 7},
 };
+/* More of what takes little time. */
+static const share quick_mix[] = {
+    {HIST_KIND_READ, 47},  {HIST_KIND_BLIND, 16}, {HIST_KIND_UPDATE, 17},
+    {HIST_KIND_TXN, 12},   {HIST_KIND_ABORT, 1},  {HIST_KIND_APPEND, 1},
+    {HIST_KIND_LENGTH, 6},
+};
 
 static hist_kind random_kind(void)
 {
+    const share *list = sh->soak ? quick_mix : mix;
     uint64_t at = stress_below(&me->seed, 100);
     size_t i = 0;
 
-    while (at >= mix[i].weight)
-        at -= mix[i++].weight;
-    return mix[i].kind;
+    while (at >= list[i].weight)
+        at -= list[i++].weight;
+    return list[i].kind;
 }
 
 static void choose_death(hist_kind kind)
@@ -656,9 +704,10 @@ static void add_stats(const azr_stats *a, const azr_stats *b)
 }
 
 /* A failure of the nemesis: honest if nothing was committed. */
-static bool refused(const hist_op *op, int rc, const azr_error *err)
+static bool refused(const hist_op *op, nemesis_kind fault, int rc,
+                    const azr_error *err)
 {
-    if (!nemesis_explains(&sh->nemesis, rc, err))
+    if (!nemesis_explains(&sh->nemesis, fault, rc, err))
         return false;
     if (op->committed && rc != AZR_EUNKNOWN)
         hist_fail("an error, but it is committed", err->message);
@@ -683,7 +732,7 @@ static void one_op(void)
     end = stress_now_ns();
     me->op = NULL;
     nemesis_end(fault);
-    if (rc != AZR_OK && refused(op, rc, &err))
+    if (rc != AZR_OK && refused(op, fault, rc, &err))
         return;
     if (rc != AZR_OK) {
         char text[560];
@@ -745,7 +794,8 @@ static azr_array *open_in_time(unsigned flags)
 
         if (rc == AZR_OK)
             return a;
-        CHECK(nemesis_explains(&sh->nemesis, rc, &err) && tries < 10000,
+        CHECK(nemesis_explains(&sh->nemesis, NEMESIS_NONE, rc, &err) &&
+                  tries < 10000,
               "open: %s", err.message);
         (void)nanosleep(&pause, NULL);
     }
@@ -761,6 +811,8 @@ void hist_run_group(void *arg)
     /* nobody would wake whom the nemesis has stopped */
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     install_hooks();
+    init_worker(&workers[0], g->first, NULL);
+    nemesis_process(&sh->nemesis, &workers[0].seed);
     g_alone = g->threads == 1;
     a = open_in_time(g->flags);
     for (unsigned i = 0; i < g->threads; i++)

@@ -28,6 +28,7 @@ typedef struct stress_args {
     const char
         *nemesis; /* faults to work under, of who knows them; NULL: none */
     bool torture;
+    bool soak; /* for long: as many operations as there is time for */
 } stress_args;
 
 void stress_parse(stress_args *out, int argc, char **argv);
