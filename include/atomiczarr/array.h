@@ -240,6 +240,17 @@ AZR_API AZR_CHECKED int azr_array_write_from(azr_array *array,
                                              const azr_selection *sel,
                                              const azr_memory *src,
                                              azr_error *err);
+/**
+ * The same for an array of that `shape`, which holds as many numbers as the array
+ * has dimensions: AZR_EINVAL, and nothing changed, if it has another one at the
+ * instant of the write. So who writes a selection that depends on the shape from
+ * memory for the shape that he remembers never writes a part of it.
+ */
+AZR_API AZR_CHECKED int azr_array_write_shape(azr_array *array,
+                                              const azr_selection *sel,
+                                              const azr_memory *src,
+                                              const int64_t *shape,
+                                              azr_error *err);
 /** Set every element of the selection to `*value` (one element). */
 AZR_API AZR_CHECKED int azr_array_fill(azr_array *array,
                                        const azr_selection *sel,

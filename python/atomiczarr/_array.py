@@ -295,10 +295,9 @@ class Array(OfArray):
         value = np.asarray(value, dtype=self._dtype)
 
         def use(plan, shape, h, txn):
-            if txn is None and not plan.exact and h.shape(None) != shape:
-                raise _Moved
+            must = None if txn is not None or plan.exact else shape
             try:
-                _write(plan, value, h, txn, ms, progress)
+                _write(plan, value, h, txn, ms, progress, must)
             except ValueError:
                 # it did not fit, perhaps as the shape was an old one
                 if txn is None and h.shape(None) != shape:
@@ -334,9 +333,14 @@ class Array(OfArray):
         return self._get(self._maker("auto", selection), None, None)
 
     def __setitem__(self, selection, value) -> None:
-        if _current.get() is not None \
-                or not self._set_quickly(selection, value):
-            self._set(self._maker("auto", selection), value, None)
+        if _current.get() is None and not self._read_only:
+            put, shape, dtype = self._h.put, self._shape, self._dtype
+            if put(selection, value, shape, dtype):
+                return
+            value = np.asarray(value, dtype)
+            if put(selection, value, shape, dtype):
+                return
+        self._set(self._maker("auto", selection), value, None)
 
     def _get_quickly(self, selection, out=None):
         """Of integers and slices, by the shape as last seen. None: it is not
@@ -365,31 +369,6 @@ class Array(OfArray):
         if len(kept) == len(count):
             return x
         return x.reshape(kept) if kept else x.reshape(-1)[0]
-
-    def _set_quickly(self, selection, value):
-        if self._read_only:
-            return False
-        shape = self._shape
-        plan = _plan(selection, shape)
-        if plan is None:
-            return False
-        _, box, count, kept, exact = plan
-        value = np.asarray(value, self._dtype)
-        if value.shape == kept and value.ndim:
-            value = value.reshape(count)
-        if value.ndim and value.shape != count \
-                or not exact and self._h.shape(None) != shape:
-            return False
-        try:
-            if value.ndim:
-                self._h.write(box, value, None, None)
-            else:
-                self._h.fill(box, value, None, None)
-        except ValueError:  # it may fit the present shape
-            return False
-        except IndexError:
-            return False
-        return True
 
     def get_basic_selection(self, selection=Ellipsis, *, out=None, fields=None,
                             timeout=None, progress=None):
@@ -754,42 +733,48 @@ def _read_grid(plan, dtype, h, txn, ms, shape, progress):
 # ------------------------------------------------------------------ writing ---
 
 
-def _write(plan, value, h, txn, ms, progress=None):
+def _write(plan, value, h, txn, ms, progress=None, shape=None):
+    """`shape`: as in `_read`; IndexError if the array has another one."""
     if isinstance(plan, Box):
-        _write_box(plan, value, h, txn, ms, progress)
+        _write_box(plan, value, h, txn, ms, progress, shape)
     elif isinstance(plan, Points):
         flat = np.ascontiguousarray(_fit(value, plan.shape)).reshape(-1)
-        if len(flat):
-            h.write(plan.selection(), flat, ms, txn, progress)
+        _store(plan.selection(), flat, h, txn, ms, progress, shape)
     else:
-        _write_grid(plan, _fit(value, plan.shape), h, txn, ms, progress)
+        _write_grid(plan, _fit(value, plan.shape), h, txn, ms, progress, shape)
 
 
-def _write_box(plan, value, h, txn, ms, progress):
-    if plan.size == 0:
-        _fit(value, plan.shape)
-        return
+def _store(selection, values, h, txn, ms, progress, shape):
+    """One write of the library."""
+    if values.size:
+        h.write(selection, values, ms, txn, progress, shape)
+    elif shape is not None and h.shape(None) != shape:
+        raise _Moved
+
+
+def _write_box(plan, value, h, txn, ms, progress, shape):
     selection = plan.selection() if txn is not None else plan.open_selection()
-    if value.ndim == 0:
+    if value.ndim == 0 and plan.size and shape is None:
         h.fill(selection, value, ms, txn, progress)
     else:
-        h.write(selection, plan.widen(_fit(value, plan.shape)), ms, txn,
-                progress)
+        _store(selection, plan.widen(_fit(value, plan.shape)), h, txn, ms,
+               progress, shape)
 
 
-def _write_grid(plan, value, h, txn, ms, progress):
+def _write_grid(plan, value, h, txn, ms, progress, shape):
     counts = [len(i) for i in plan.indices]
     size = math.prod(counts)
-    if size == 0:
-        return
     if size <= _POINTS:
         flat = np.ascontiguousarray(value).reshape(-1)
-        h.write((_core.SELECT_POINTS, _product(plan.indices), None, None), flat,
-                ms, txn, progress)
+        points = _product(plan.indices) if size else None
+        _store((_core.SELECT_POINTS, points, None, None), flat, h, txn, ms,
+               progress, shape)
         return
     value = value[tuple([slice(None) if k else None for k in plan.keep])]
 
     def body(core):
+        if shape is not None and h.shape(core) != shape:
+            raise _Moved
         for at, start in _boxes(plan.indices):
             part = value[at]
             h.write(_box(start, part.shape), part, None, core)

@@ -104,7 +104,7 @@ typedef struct transfer {
     azp_io io;
     azr_txn *txn;
     bool writing, filling, with_shape;
-    int64_t shape[AZR_MAX_RANK]; /* of the array when it was read */
+    int64_t shape[AZR_MAX_RANK]; /* of the array: it was that, or has to be */
 } transfer;
 
 static int in_transaction(const transfer *t, azr_array *a, azr_error *err)
@@ -130,6 +130,8 @@ static int op_transfer(void *handle, void *arg, azr_error *err)
     if (t->filling)
         return azr_array_fill(a, &io->sel, io->view.buf, (size_t)io->view.len,
                               err);
+    if (t->writing && t->with_shape)
+        return azr_array_write_shape(a, &io->sel, &io->memory, t->shape, err);
     if (t->writing)
         return azr_array_write_from(a, &io->sel, &io->memory, err);
     if (t->with_shape)
@@ -206,12 +208,20 @@ static PyObject *read_shape(PyObject *o, PyObject *const *args, Py_ssize_t n)
     return azp_tuple(t.shape, t.io.sel.rank);
 }
 
+/* … progress[, shape]: the array must have it, unless it is None */
 static PyObject *write_from(PyObject *o, PyObject *const *args, Py_ssize_t n)
 {
     transfer t;
+    int rank;
 
     memset(&t, 0, offsetof(transfer, shape));
     t.writing = true;
+    if (n == 6) {
+        t.with_shape = args[5] != Py_None;
+        if (t.with_shape && azp_numbers(t.shape, args[5], &rank) < 0)
+            return NULL;
+        n = 5;
+    }
     return none_or(move((azp_array *)o, args, n, &t));
 }
 
@@ -708,6 +718,7 @@ static PyObject *snapshots(PyObject *o, PyObject *unused)
 static PyMethodDef methods[] = {
     {"read", AZP_METHOD(read_into), METH_FASTCALL, NULL},
     {"write", AZP_METHOD(write_from), METH_FASTCALL, NULL},
+    {"put", AZP_METHOD(azp_array_put), METH_FASTCALL, NULL},
     {"read_shape", AZP_METHOD(read_shape), METH_FASTCALL, NULL},
     {"fill", AZP_METHOD(fill), METH_FASTCALL, NULL},
     {"update", update, METH_VARARGS, NULL},

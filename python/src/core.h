@@ -165,6 +165,27 @@ azp_array *azp_array_new(const char *path, unsigned int flags, int sync,
 /* A list's or tuple's item as an array. NULL with an exception. */
 azp_array *azp_array_of(PyObject *o);
 
+/* Of integers and slices, as far as they are simple: what they select. */
+typedef struct azp_plan {
+    int rank, kept;
+    bool exact, empty;
+    int64_t start[AZR_MAX_RANK], count[AZR_MAX_RANK], step[AZR_MAX_RANK];
+    /* as it was said */
+    int64_t from[AZR_MAX_RANK], to[AZR_MAX_RANK], by[AZR_MAX_RANK];
+    int64_t shape[AZR_MAX_RANK]; /* of the result, without integers */
+    bool keeps[AZR_MAX_RANK];    /* no integer */
+} azp_plan;
+
+/* Of an array of that shape. False: not so simple, or wrong. */
+bool azp_plan_make(azp_plan *p, PyObject *selection, const int64_t *shape,
+                   int ndim);
+/* With the bounds as they were said, if those depend on the shape. */
+void azp_plan_select(azr_selection *sel, const azp_plan *p);
+
+/* Methods of arrays. */
+int azp_put_start(void);
+PyObject *azp_array_put(PyObject *o, PyObject *const *args, Py_ssize_t n);
+
 /* Functions of the module. */
 PyObject *azp_array_open(PyObject *m, PyObject *args);
 PyObject *azp_array_create(PyObject *m, PyObject *args);
@@ -175,7 +196,8 @@ PyObject *azp_txn_run(PyObject *m, PyObject *args);
 PyObject *azp_append_all(PyObject *m, PyObject *args);
 PyObject *azp_snapshot_take(PyObject *m, PyObject *args);
 PyObject *azp_copy(PyObject *m, PyObject *args);
-PyObject *azp_plan(PyObject *m, PyObject *const *args, Py_ssize_t n);
+PyObject *azp_plan_of(PyObject *m, PyObject *const *args, Py_ssize_t n);
+PyObject *azp_join(PyObject *m, PyObject *const *args, Py_ssize_t n);
 PyObject *azp_cancel_new(PyObject *m, PyObject *unused);
 PyObject *azp_call_with(PyObject *m, PyObject *args);
 

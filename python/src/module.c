@@ -143,7 +143,8 @@ static PyMethodDef functions[] = {
     {"cancel", azp_cancel_new, METH_NOARGS, NULL},
     {"call_with", azp_call_with, METH_VARARGS, NULL},
     {"remove", remove_node, METH_VARARGS, NULL},
-    {"plan", AZP_METHOD(azp_plan), METH_FASTCALL, NULL},
+    {"plan", AZP_METHOD(azp_plan_of), METH_FASTCALL, NULL},
+    {"join", AZP_METHOD(azp_join), METH_FASTCALL, NULL},
     {"tree_move", azp_tree_move, METH_VARARGS, NULL},
     {"tree_replace", azp_tree_replace, METH_VARARGS, NULL},
     {"node_at", node_at, METH_VARARGS, NULL},
@@ -196,7 +197,7 @@ static int add_constants(PyObject *m)
 
 static int execute(PyObject *m)
 {
-    if (azp_signals_start() < 0 ||
+    if (azp_signals_start() < 0 || azp_put_start() < 0 ||
         add_type(m, &azp_array_type, &azp_array_spec) < 0 ||
         add_type(m, &azp_group_type, &azp_group_spec) < 0 ||
         add_type(m, &azp_txn_type, &azp_txn_spec) < 0 ||

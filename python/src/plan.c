@@ -3,14 +3,7 @@
  * is not one of them, or is wrong, is left to ../atomiczarr/_selection.py. */
 #include "core.h"
 
-typedef struct plan {
-    int rank, kept;
-    bool exact, empty;
-    int64_t start[AZR_MAX_RANK], count[AZR_MAX_RANK], step[AZR_MAX_RANK];
-    /* as it was said */
-    int64_t from[AZR_MAX_RANK], to[AZR_MAX_RANK], by[AZR_MAX_RANK];
-    int64_t shape[AZR_MAX_RANK]; /* of the result, without integers */
-} plan;
+#include <string.h>
 
 static int64_t at_least(int64_t x, int64_t low)
 {
@@ -22,7 +15,7 @@ static int64_t at_most(int64_t x, int64_t high)
     return x > high ? high : x;
 }
 
-static bool add_slice(plan *p, PyObject *item, int64_t n)
+static bool add_slice(azp_plan *p, PyObject *item, int64_t n)
 {
     Py_ssize_t from, to, by;
     int64_t first, end;
@@ -42,13 +35,14 @@ static bool add_slice(plan *p, PyObject *item, int64_t n)
     p->start[d] = first;
     p->step[d] = by;
     p->count[d] = end > first ? (end - first - 1) / by + 1 : 0;
+    p->keeps[d] = true;
     p->shape[p->kept++] = p->count[d];
     p->empty |= p->count[d] == 0;
     p->exact &= from >= 0 && to >= 0 && to <= n;
     return true;
 }
 
-static bool add_integer(plan *p, PyObject *item, int64_t n)
+static bool add_integer(azp_plan *p, PyObject *item, int64_t n)
 {
     int overflow = 0;
     int64_t i = PyLong_AsLongLongAndOverflow(item, &overflow);
@@ -57,6 +51,7 @@ static bool add_integer(plan *p, PyObject *item, int64_t n)
 
     if (overflow || at < 0 || at >= n)
         return false;
+    p->keeps[d] = false;
     p->from[d] = i;
     p->to[d] = p->by[d] = 0;
     p->start[d] = at;
@@ -65,7 +60,8 @@ static bool add_integer(plan *p, PyObject *item, int64_t n)
     return true;
 }
 
-static bool add_item(plan *p, PyObject *item, const int64_t *shape, int ndim)
+static bool add_item(azp_plan *p, PyObject *item, const int64_t *shape,
+                     int ndim)
 {
     if (p->rank == ndim)
         return false;
@@ -74,7 +70,7 @@ static bool add_item(plan *p, PyObject *item, const int64_t *shape, int ndim)
     return PyLong_CheckExact(item) && add_integer(p, item, shape[p->rank]);
 }
 
-static bool add_whole(plan *p, const int64_t *shape, int until)
+static bool add_whole(azp_plan *p, const int64_t *shape, int until)
 {
     while (p->rank < until) {
         int d = p->rank++;
@@ -82,6 +78,7 @@ static bool add_whole(plan *p, const int64_t *shape, int until)
         p->start[d] = p->from[d] = 0;
         p->to[d] = INT64_MAX;
         p->step[d] = p->by[d] = 1;
+        p->keeps[d] = true;
         p->count[d] = p->shape[p->kept++] = shape[d];
         p->empty |= shape[d] == 0;
         p->exact = false;
@@ -89,11 +86,14 @@ static bool add_whole(plan *p, const int64_t *shape, int until)
     return true;
 }
 
-static bool make_plan(plan *p, PyObject *selection, const int64_t *shape,
-                      int ndim)
+bool azp_plan_make(azp_plan *p, PyObject *selection, const int64_t *shape,
+                   int ndim)
 {
     Py_ssize_t n;
 
+    p->rank = p->kept = 0;
+    p->exact = true;
+    p->empty = false;
     if (selection == Py_Ellipsis)
         return add_whole(p, shape, ndim);
     if (!PyTuple_CheckExact(selection))
@@ -110,6 +110,19 @@ static bool make_plan(plan *p, PyObject *selection, const int64_t *shape,
     return add_whole(p, shape, ndim);
 }
 
+void azp_plan_select(azr_selection *sel, const azp_plan *p)
+{
+    size_t nbytes = (size_t)p->rank * sizeof *p->start;
+
+    memset(sel, 0, sizeof *sel);
+    sel->struct_size = (uint32_t)sizeof *sel;
+    sel->kind = p->exact ? AZR_SELECT_BOX : AZR_SELECT_SLICES;
+    sel->rank = p->rank;
+    memcpy(sel->start, p->exact ? p->start : p->from, nbytes);
+    memcpy(sel->count, p->exact ? p->count : p->to, nbytes);
+    memcpy(sel->step, p->exact ? p->step : p->by, nbytes);
+}
+
 static PyObject *selection_of(int kind, const int64_t *a, const int64_t *b,
                               const int64_t *c, int n)
 {
@@ -121,9 +134,9 @@ static PyObject *selection_of(int kind, const int64_t *a, const int64_t *b,
  * plan(selection, shape) → None, or (box, the same with the bounds of the commit,
  * counts, shape of the result, is it exact?)
  */
-PyObject *azp_plan(PyObject *m, PyObject *const *args, Py_ssize_t n)
+PyObject *azp_plan_of(PyObject *m, PyObject *const *args, Py_ssize_t n)
 {
-    plan p = {.rank = 0, .exact = true};
+    azp_plan p;
     int64_t shape[AZR_MAX_RANK];
     PyObject *box, *open;
     int ndim;
@@ -135,7 +148,7 @@ PyObject *azp_plan(PyObject *m, PyObject *const *args, Py_ssize_t n)
     }
     if (azp_numbers(shape, args[1], &ndim) < 0)
         return NULL;
-    if (ndim == 0 || !make_plan(&p, args[0], shape, ndim) || p.empty)
+    if (ndim == 0 || !azp_plan_make(&p, args[0], shape, ndim) || p.empty)
         return Py_NewRef(Py_None);
     box = selection_of(AZR_SELECT_BOX, p.start, p.count, p.step, ndim);
     open = p.exact ? Py_XNewRef(box)

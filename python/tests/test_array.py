@@ -347,6 +347,9 @@ class Meddler:
     def fill(self, *args):
         self._call("fill", args)
 
+    def put(self, *args):
+        return self._call("put", args)
+
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_resize_beside_a_read(line, when, monkeypatch):
@@ -383,6 +386,20 @@ def test_a_resize_beside_a_write(line, monkeypatch):
     with pytest.raises(ValueError):
         line[6:8] = [1, 2]  # as NumPy: nothing is there any more
     assert other[:].tolist() == [7] * 4
+
+
+@pytest.mark.parametrize("write", [
+    lambda z, v: z.__setitem__(slice(None), v),
+    lambda z, v: z.set_basic_selection(slice(None), v),
+    lambda z, v: z.set_mask_selection(np.ones(12, bool), v),
+    lambda z, v: z.set_orthogonal_selection(slice(None), v)])
+def test_a_smaller_array_takes_no_part_of_the_values(line, write, monkeypatch):
+    other = az.open(line.store, "r+")
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(10)))
+    with pytest.raises((ValueError, IndexError)):
+        write(line, np.arange(1, 13, dtype="i4"))
+    assert other[:].tolist() == [0] * 10
 
 
 def test_a_shape_from_before_the_call(line, monkeypatch):

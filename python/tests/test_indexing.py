@@ -195,6 +195,10 @@ def test_memory_is_used_in_place(square, monkeypatch):
             seen.append(memory)
             self._h.write(selection, memory, *rest)
 
+        def put(self, selection, memory, *rest):
+            seen.append(memory)
+            return self._h.put(selection, memory, *rest)
+
         def read(self, selection, memory, *rest):
             seen.append(memory)
             self._h.read(selection, memory, *rest)
@@ -252,6 +256,55 @@ def test_a_fill_in_a_transaction(path):
         z[1:, ::3] = 5
         x[1:, ::3] = 5
     np.testing.assert_array_equal(z[...], x)
+
+
+class Named:
+    """Has a data type, and no memory."""
+
+    def __init__(self, x):
+        self.dtype, self._x = x.dtype, x
+
+    def __array__(self, dtype=None, copy=None):
+        return self._x
+
+
+def test_assignments(square):
+    """By the short way and by the long one: as NumPy's."""
+    x = square[:]
+    v = np.arange(100, 140, dtype="i4")
+    for s, value in [
+            (2, v[:10]), ((slice(None), 3), v[::4]), ((4, 5), v[0]),
+            ((4, slice(2, 8, 3)), v[1::-1]),
+            ((slice(-2, None), slice(None)), v[:20].reshape(2, 10)[:, ::-1]),
+            ((slice(0, 4), slice(0, 10)), v.reshape(10, 4).T),
+            (slice(0, 1), v[:10]), (..., np.int32(5)), (slice(2, 9), v[7]),
+            ((-1, -1), v[9]), (np.s_[3:20, 1], np.arange(7.0)),
+            (1, Named(v[:10])), (2, v[:10].astype(">i4")), (6, 7)]:
+        square[s] = value
+        x[s] = np.asarray(value)
+        np.testing.assert_array_equal(square[:], x)
+    for s, value in [((slice(0, 3), 2), v[:3].reshape(3, 1)), (10, v[:10]),
+                     (2, v[:9]), ((1, 2, 3), v[0])]:
+        with pytest.raises((ValueError, IndexError)):
+            x[s] = value
+        with pytest.raises((ValueError, IndexError)):
+            square[s] = value
+        np.testing.assert_array_equal(square[:], x)
+
+
+def test_the_core_writes_for_one_shape(square):
+    v = np.zeros((10, 10), "i4")
+    all_of_it = (_core.SELECT_BOX, (0, 0), (10, 10), (1, 1))
+    before = square[:]
+    for shape in ((10, 11), (9, 10)):
+        with pytest.raises(IndexError):
+            square._h.write(all_of_it, v, None, None, None, shape)
+        assert not square._h.put(np.s_[:], v, shape, v.dtype)
+    np.testing.assert_array_equal(square[:], before)
+    square._h.write(all_of_it, v, None, None, None, (10, 10))
+    assert not square[:].any()
+    with pytest.raises(TypeError):
+        square._h.put(np.s_[:], v)
 
 
 def test_the_core_checks_its_arguments(square):

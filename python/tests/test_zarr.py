@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import atomiczarr as az
+from atomiczarr import _core
 
 zarr = pytest.importorskip("zarr", minversion="3")
 plugin = pytest.importorskip("atomiczarr.zarr")
@@ -344,3 +345,67 @@ def test_more_arrays_than_are_kept_open(tmp_path, monkeypatch):
             z[2:6] = 9
             assert (z[2:6] == 9).all() and (z[7] == k).all()
     assert len(plugin._pipeline._places) <= 3
+
+
+# ------------------------------------------------------------ parts of a box ---
+
+
+class Key:
+    def __init__(self, path):
+        self.path = path
+
+
+def join(items, above="a/", lead=1, separator="/", chunks=(4,)):
+    return _core.join([(Key(path), None, chosen, into)
+                       for path, chosen, into in items],
+                      above, lead, separator, chunks)
+
+
+def test_parts_that_are_a_box():
+    s = slice
+    assert join([("a/c/1", (s(2, 4),), (s(0, 2),)),
+                 ("a/c/2", s(0, 4), s(2, 6)),
+                 ("a/c/3", (s(0, 1, 1),), (s(6, 7),))]) == (
+        (6,), (7,), (1,), (0,))
+    assert join([("a/c/0", (s(1, 4, 3),), (s(0, 1),)),
+                 ("a/c/1", (s(0, 4, 3),), (s(1, 3),))]) == (
+        (1,), (3,), (3,), (0,))
+    assert join([("é/1.2", (3, s(0, 4)), (s(0, 4),)),
+                 ("é/1.3", (3, s(0, 2)), (s(4, 6),))], "é/", 0, ".",
+                (5, 4)) == ((8, 8), (1, 6), (1, 1), (None, 0))
+    assert join([("c", (), ())], "", chunks=()) == ((), (), (), ())
+
+
+@pytest.mark.parametrize("second", [
+    ("a/c/1", (slice(0, 4),), (slice(5, 9),)),    # a gap
+    ("a/c/2", (slice(0, 4),), (slice(4, 8),)),    # not the next chunk
+    ("a/c/0", (slice(0, 4),), (slice(4, 8),)),    # the same again
+    ("a/c/1", (slice(0, 4, 2),), (slice(4, 6),)),
+    ("a/c/1", (slice(3, None, -1),), (slice(4, 8),)),
+    ("a/c/1", (slice(0, 4),), (slice(4, 9),)),
+    ("a/c/1", (slice(0, 4),), (slice(4, 12, 2),)),
+    ("a/c/1", (slice(0, 4),), ([4, 5, 6, 7],)),
+    ("a/c/1", ([0, 1, 2, 3],), (slice(4, 8),)),
+    ("a/c/1", (0,), ()),
+    ("a/c/1", (slice(0, 4),), (slice(4, 8), slice(0, 1))),
+    ("a/c/1", (slice(0, 4), 0), (slice(4, 8),)),
+    ("a/c/1", (), ()),
+    ("a/c/1/0", (slice(0, 4),), (slice(4, 8),)),
+    ("a/c/", (slice(0, 4),), (slice(4, 8),)),
+    ("a/c/99999999999999999999", (slice(0, 4),), (slice(4, 8),)),
+    ("a/c/999999999999999999", (slice(0, 4),), (slice(4, 8),)),
+    ("b/c/1", (slice(0, 4),), (slice(4, 8),)),
+    ("a/c/1", ("x",), (slice(4, 8),)),
+    ("a/c/1", (True,), ()),
+    (1, (slice(0, 4),), (slice(4, 8),)),
+    ("a/c/1", (slice("x"),), (slice(4, 8),)),
+])
+def test_parts_that_are_none(second):
+    first = ("a/c/0", (slice(0, 4),), (slice(0, 4),))
+    assert join([first]) and join([first, second]) is None
+
+
+def test_keys_that_are_no_text():
+    assert join([("\udcff/c/0", slice(0, 4), slice(0, 4))], "\udcff/") is None
+    with pytest.raises(TypeError):
+        _core.join(())

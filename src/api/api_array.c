@@ -216,7 +216,7 @@ int azr_array_write(azr_array *array, const azr_selection *sel, const void *src,
     NEED(sel);
     if (src_nbytes > 0)
         NEED(src);
-    return azri_array_write(array, sel, &m, err);
+    return azri_array_write(array, sel, &m, NULL, err);
 }
 
 int azr_array_write_from(azr_array *array, const azr_selection *sel,
@@ -229,7 +229,22 @@ int azr_array_write_from(azr_array *array, const azr_selection *sel,
     NEED(array);
     NEED(sel);
     rc = azri_check_memory(src, err);
-    return rc < 0 ? rc : azri_array_write(array, sel, &m, err);
+    return rc < 0 ? rc : azri_array_write(array, sel, &m, NULL, err);
+}
+
+int azr_array_write_shape(azr_array *array, const azr_selection *sel,
+                          const azr_memory *src, const int64_t *shape,
+                          azr_error *err)
+{
+    azri_caller_memory m = {src, NULL, 0};
+    int rc;
+
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(sel);
+    NEED(shape);
+    rc = azri_check_memory(src, err);
+    return rc < 0 ? rc : azri_array_write(array, sel, &m, shape, err);
 }
 
 int azr_array_fill(azr_array *array, const azr_selection *sel,

@@ -201,8 +201,10 @@ AZR_CHECKED int azri_array_read(azr_array *a, const azr_selection *sel,
                                 const azri_patience *patience, azr_error *err);
 
 /* ---- write.c ---- */
+/* `shape`: the array must have it, else AZR_EINVAL; NULL: any. */
 AZR_CHECKED int azri_array_write(azr_array *a, const azr_selection *sel,
-                                 const azri_caller_memory *src, azr_error *err);
+                                 const azri_caller_memory *src,
+                                 const int64_t *shape, azr_error *err);
 AZR_CHECKED int azri_array_fill(azr_array *a, const azr_selection *sel,
                                 const void *value, size_t value_nbytes,
                                 azr_error *err);

@@ -194,6 +194,7 @@ typedef struct writer {
     azr_array *a;
     const azr_selection *sel;
     const azri_caller_memory *caller;
+    const int64_t *shape; /* that the array must have; NULL: any */
     azr_update_fn update;
     void *update_arg;
     azri_txn *t;
@@ -209,6 +210,22 @@ static void forget_plan(writer *w)
     w->planned = false;
 }
 
+static int check_shape(const writer *w, azr_error *err)
+{
+    const azri_meta *m = w->g->meta;
+
+    for (int d = 0; w->shape && d < m->rank; d++) {
+        if (w->shape[d] != m->shape[d])
+            return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_RANGE,
+                                 "'%s' has length %lld in dimension %d, not "
+                                 "%lld, for which this was to be written",
+                                 azri_domain_path(w->a->d),
+                                 (long long)m->shape[d], d,
+                                 (long long)w->shape[d]);
+    }
+    return AZR_OK;
+}
+
 static int make_plan(writer *w, azr_error *err)
 {
     const azri_meta *m = w->g->meta;
@@ -220,7 +237,7 @@ static int make_plan(writer *w, azr_error *err)
         return rc;
     rc = azri_plan_init(&w->plan, w->sel, m->rank, m->shape, m->chunk, err);
     w->planned = rc == AZR_OK;
-    return rc;
+    return rc < 0 ? rc : check_shape(w, err);
 }
 
 /* Does the newest document give the same chunks as ours? Then `w->g` is it. */
@@ -454,9 +471,10 @@ static int run_writer(writer *w, azr_error *err)
 }
 
 int azri_array_write(azr_array *a, const azr_selection *sel,
-                     const azri_caller_memory *src, azr_error *err)
+                     const azri_caller_memory *src, const int64_t *shape,
+                     azr_error *err)
 {
-    writer w = {.a = a, .sel = sel, .caller = src};
+    writer w = {.a = a, .sel = sel, .caller = src, .shape = shape};
 
     return run_writer(&w, err);
 }
@@ -505,5 +523,5 @@ int azri_array_fill(azr_array *a, const azr_selection *sel, const void *value,
     azri_caller_memory src = {&one, NULL, 0};
     int rc = azri_fill_source(&one, a, sel, value, value_nbytes, err);
 
-    return rc < 0 ? rc : azri_array_write(a, sel, &src, err);
+    return rc < 0 ? rc : azri_array_write(a, sel, &src, NULL, err);
 }

@@ -18,9 +18,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* fallocate before a large write: nothing is left for the rename to flush. */
-#define ALLOCATE_FROM ((size_t)1 << 20)
-
 /* Descriptors that one transaction may hold before it commits. */
 #define KEPT_FOR_MERGING 16u
 
@@ -219,8 +216,7 @@ static int write_staged(azri_txn *t, uint64_t i, azri_span bytes, mode_t mode,
     if (rc < 0)
         return rc;
     t->staged[i].exists = true;
-    if (bytes.nbytes >= ALLOCATE_FROM)
-        (void)azri_sys->fallocate(fd, 0, 0, (off_t)bytes.nbytes);
+    azri_staged_allocate(t->d, fd, bytes.nbytes);
     rc = azri_pwrite_full(fd, bytes.data, bytes.nbytes, 0, name, err);
     if (rc == AZR_OK)
         rc = own(t, fd, mode, gid, name, err);

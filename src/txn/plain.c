@@ -73,8 +73,7 @@ int azri_plain_replace(azri_domain *d, const char *key, azri_span bytes,
     }
     if (rc < 0)
         return rc;
-    if (bytes.nbytes >= (size_t)1 << 20)
-        (void)azri_sys->fallocate(fd, 0, 0, (off_t)bytes.nbytes);
+    azri_staged_allocate(d, fd, bytes.nbytes);
     rc = azri_pwrite_full(fd, bytes.data, bytes.nbytes, 0, name, err);
     if (rc == AZR_OK && azri_sys->fstat(fd, &st) == 0)
         rc = azri_fix_owner(fd, &st, d->dir_mode & 0666, d->dir_gid, name, err);

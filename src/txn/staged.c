@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The names of staged objects and records, and lists of them.
+ * The names of staged objects and records, lists of them, and making them.
  *
  * They stand in tx/, or in one of fifteen lanes below it: the transaction of row
  * i in tx/<i % 16>/ (lane 0 is tx/ itself). Making a file and renaming it away
@@ -167,6 +167,33 @@ int azri_staged_create(int *fd_out, azri_domain *d, const char *name,
         return azri_fail_sub(err, AZR_ENOTFOUND, AZR_SUB_STATE,
                              "'%s/.azr/tx' was removed", d->path);
     return rc;
+}
+
+#define ALLOCATE_FROM ((size_t)1 << 20)
+#define MAGIC_TMPFS   UINT64_C(0x01021994)
+
+enum { MEDIUM_DISK = 1, MEDIUM_MEMORY };
+
+static int medium_of(azri_domain *d)
+{
+    int medium = atomic_load(&d->medium);
+    uint64_t magic = 0;
+    char name[32];
+    int fs_class;
+
+    if (medium != 0)
+        return medium;
+    if (azri_fs_classify(&fs_class, &magic, name, d->dir, NULL) < 0)
+        return MEDIUM_DISK;
+    medium = magic == MAGIC_TMPFS ? MEDIUM_MEMORY : MEDIUM_DISK;
+    atomic_store(&d->medium, medium);
+    return medium;
+}
+
+void azri_staged_allocate(azri_domain *d, int fd, size_t nbytes)
+{
+    if (nbytes >= ALLOCATE_FROM && medium_of(d) == MEDIUM_DISK)
+        (void)azri_sys->fallocate(fd, 0, 0, (off_t)nbytes);
 }
 
 /* A lane's own name is in tx/: once known to be on the disk it stays there. */

@@ -45,6 +45,7 @@ struct azri_domain {
     _Atomic bool poisoned;
     _Atomic uint32_t slot_hint;
     _Atomic uint32_t lanes_synced; /* bits: their names are on the disk */
+    _Atomic int medium;            /* see azri_staged_allocate; 0: not known */
     uint64_t ids[32];              /* random, not yet used; under mutex */
     uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
@@ -202,6 +203,10 @@ AZR_CHECKED int azri_list_lane(azri_domain *d, uint32_t row, azri_list_fn fn,
 AZR_CHECKED int azri_staged_create(int *fd_out, azri_domain *d,
                                    const char *name, mode_t mode,
                                    azr_error *err);
+/* Space for a large file before it is written: its blocks have their place when it
+ * is renamed, which then has nothing to flush. Not in memory, where it would be one
+ * more walk over all pages. If it fails, the write will tell. */
+void azri_staged_allocate(azri_domain *d, int fd, size_t nbytes);
 /* Power: the names of that row's staged files are on stable storage. */
 AZR_CHECKED int azri_staged_sync(azri_domain *d, uint32_t row, azr_error *err);
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import math
 import os
 import threading
 from collections import OrderedDict
@@ -350,7 +349,7 @@ def _directory(root, path, rank, made):
 
 
 def _place(batch, writing):
-    """The open array of a batch, and the coordinates of its chunks."""
+    """The open array of a batch, and what stands before its chunks' keys."""
     store, first = batch[0][0].store, batch[0][0].path
     spec = batch[0][1]
     if writing:
@@ -364,8 +363,12 @@ def _place(batch, writing):
     if tuple(place.chunks) != tuple(spec.shape):
         raise make(-5, 0, 0, f"'{directory}': chunks are {place.chunks}, zarr's "
                    f"array has {tuple(spec.shape)}; open it again")
-    skip = len(array) + 1 if array else 0
-    return place, [place.coordinates(item[0].path[skip:]) for item in batch]
+    return place, f"{array}/" if array else ""
+
+
+def _coords(place, batch, above):
+    n = len(above)
+    return [place.coordinates(item[0].path[n:]) for item in batch]
 
 
 def _existing(directory, store, spec, writing, running):
@@ -416,81 +419,16 @@ def _tuple(selection):
     return selection if isinstance(selection, tuple) else (selection,)
 
 
-def _part(s, at, c, n):
-    """What chunk `c` of length `n` gives to a box, in one dimension: the element
-    of the array that stands at 0 of the result (it may lie before the array), the
-    step, the place in the result, and the end there. `at` None: the dimension is
-    not in the result. None: the selection is of another kind."""
-    if isinstance(s, slice):
-        first, stop, step = s.indices(n)
-        if step < 1 or not isinstance(at, slice) \
-                or at.step not in (None, 1) or at.start is None:
-            return None
-        place = at.start
-        return (c * n + first - step * place, step, place,
-                place + len(range(first, stop, step)))
-    return c * n + int(s), 1, 0, 1
-
-
-def _is_number(s):
-    return isinstance(s, (int, np.integer)) and not isinstance(s, bool)
-
-
-def _join(batch, coords, chunks):
+def _join(place, batch, above):
     """All chunks' parts as (one box, where it stands in the result), or None."""
-    rank = len(chunks)
-    seen = [{} for _ in chunks]  # coordinate: (selection, place, part)
-    size = 0
-    for item, c in zip(batch, coords):
-        selection, into = _tuple(item[2]), _tuple(item[3])
-        if len(selection) != rank:
-            return None
-        k, count = 0, 1
-        for d in range(rank):
-            s, at = selection[d], None
-            if isinstance(s, slice):
-                if k == len(into):
-                    return None
-                at = into[k]
-                k += 1
-            elif not _is_number(s):
-                return None
-            known = seen[d].get(c[d])
-            if known is None:
-                part = _part(s, at, c[d], chunks[d])
-                if part is None:
-                    return None
-                seen[d][c[d]] = known = s, at, part
-            elif known[0] is not s and known[0] != s or \
-                    known[1] is not at and known[1] != at:
-                return None
-            count *= known[2][3] - known[2][2]
-        if k != len(into):
-            return None
-        size += count
-    return _box(seen, batch[0], size)
-
-
-def _box(seen, item, size):
-    """The box of all these parts, if they are of one and fill it: those of
-    different chunks have no element in common."""
-    start, count, steps, into = [], [], [], []
-    for d in seen:
-        parts = [part for _, _, part in d.values()]
-        base, step = parts[0][:2]
-        if any([p[0] != base or p[1] != step for p in parts]):
-            return None
-        low = min([p[2] for p in parts])
-        start.append(base + step * low)
-        count.append(max([p[3] for p in parts]) - low)
-        steps.append(step)
-        into.append(slice(low, low + count[-1]))
-    if size != math.prod(count):
+    found = _core.join(batch, above, place.lead, place.separator, place.chunks)
+    if found is None:
         return None
-    keep = [isinstance(s, slice) for s in _tuple(item[2])]
-    into = tuple([s for s, k in zip(into, keep) if k])
-    return (Box(tuple(start), tuple(count), tuple(steps), None, keep, True),
-            into + (Ellipsis,))
+    start, count, step, lows = found
+    into = tuple([slice(low, low + n) for low, n in zip(lows, count)
+                  if low is not None])
+    return (Box(start, count, step, None, [low is not None for low in lows],
+                True), into + (Ellipsis,))
 
 
 def _points(item, coords, chunks):
@@ -557,15 +495,16 @@ def _squeezed(values, drop_axes):
 def _read(batch, out, drop_axes, codecs):
     if not batch:
         return ()
-    place, coords = _place(batch, False)
+    place, above = _place(batch, False)
     operation = _Operation(place)
     if place.opaque:
-        return _opaque.read(operation, batch, coords, out, drop_axes, codecs)
-    joined = None if drop_axes else _join(batch, coords, place.chunks)
+        return _opaque.read(operation, batch, _coords(place, batch, above), out,
+                            drop_axes, codecs)
+    joined = None if drop_axes else _join(place, batch, above)
     if joined is not None:
         _read_box(operation, *joined, out, batch[0][1])
     else:
-        _read_any(operation, batch, coords, out, drop_axes)
+        _read_any(operation, batch, _coords(place, batch, above), out, drop_axes)
     return _statuses(batch)
 
 
@@ -625,20 +564,22 @@ def _statuses(batch):
 
 
 def _write(batch, value, drop_axes, codecs):
-    place, coords = _place(batch, True)
+    place, above = _place(batch, True)
     operation = _Operation(place)
     if place.opaque:
-        _opaque.write(operation, batch, coords, value, drop_axes, codecs)
+        _opaque.write(operation, batch, _coords(place, batch, above), value,
+                      drop_axes, codecs)
         return
     values = np.asarray(value.as_numpy_array())
     if values.dtype != place.dtype:
         values = values.astype(place.dtype)
-    joined = None if drop_axes else _join(batch, coords, place.chunks)
+    joined = None if drop_axes else _join(place, batch, above)
     if joined is not None:
         plan, into = joined
         operation.write(plan, values if values.ndim == 0 else values[into])
     else:
-        _write_any(operation, batch, coords, values, drop_axes)
+        _write_any(operation, batch, _coords(place, batch, above), values,
+                   drop_axes)
 
 
 def _chosen(item, values, shape, drop_axes):

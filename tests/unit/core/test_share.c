@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handles that share an open array, what they may have of their own; waiting for a
- * change; the shape of a read. */
+ * change; the shape of a read and of a write. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -347,6 +347,46 @@ static void test_shape_of_a_read(void **state)
     end_scene(&s);
 }
 
+/* Another handle has changed the shape since: nothing is written. */
+static void test_shape_of_a_write(void **state)
+{
+    azr_selection all = AZR_BOX(1, {0}, {AZR_TO_END});
+    azr_selection some = AZR_BOX(1, {0}, {4});
+    int64_t before[1] = {LENGTH}, now[1] = {20};
+    int32_t v[LENGTH], found[LENGTH];
+    azr_memory m = {.struct_size = sizeof m,
+                    .rank = 1,
+                    .data = v,
+                    .nbytes = sizeof v,
+                    .strides = {sizeof *v}};
+    scene s;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_array *b = NULL;
+
+    (void)state;
+    begin_scene(&s, 3);
+    o.flags = AZR_OPEN_WRITE;
+    OK(azr_array_open(&b, s.path, &o, &err));
+    for (int i = 0; i < LENGTH; i++)
+        v[i] = i;
+    OK(azr_array_write_shape(b, &all, &m, before, &err));
+    OK(azr_array_resize(s.a, 1, now, &err));
+    for (int i = 0; i < LENGTH; i++)
+        v[i] = -1;
+    FAILS(azr_array_write_shape(b, &all, &m, before, &err), AZR_EINVAL);
+    FAILS(azr_array_write_shape(b, &some, &m, before, &err), AZR_EINVAL);
+    FAILS(azr_array_write_shape(b, &all, &m, NULL, &err), AZR_EINVAL);
+    OK(azr_array_read(s.a, &all, found, sizeof found, &err));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(found[i], i);
+    OK(azr_array_write_shape(b, &some, &m, now, &err));
+    OK(azr_array_read(s.a, &all, found, sizeof found, &err));
+    for (int i = 0; i < 20; i++)
+        assert_int_equal(found[i], i < 4 ? -1 : i);
+    azr_array_close(b);
+    end_scene(&s);
+}
+
 /* --------------------------------------------------------------- waiting --- */
 
 /* Is there a change since? */
@@ -497,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_of_a_snapshot),
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_shape_of_a_read),
+        cmocka_unit_test(test_shape_of_a_write),
         cmocka_unit_test(test_what_counts),
         cmocka_unit_test(test_removed_by_others),
         cmocka_unit_test(test_wakes),
