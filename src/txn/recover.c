@@ -291,8 +291,8 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
                              "'%s': row %u changed while its lock was ours: "
                              "locks do not work here",
                              d->path, i);
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc;
 }
 
@@ -309,8 +309,7 @@ static int finish_torn(azri_domain *o, uint32_t row, uint64_t word, int rc,
         give_up(o, row, azri_word_id(word), count, why);
         return AZR_OK;
     }
-    if (err && err->code == 0)
-        *err = *why;
+    azri_error_pass(err, why);
     return rc;
 }
 
@@ -528,8 +527,8 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
     } else if (is_damage(rc)) {
         rc = AZR_OK; /* the same */
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc < 0 ? rc : finish_one(d, i, word, count, err);
 }
 
@@ -610,8 +609,7 @@ static int unless_needed(int rc, const azri_domain *h, uint32_t row,
     if (rc == AZR_OK || is_damage(rc) || needs_none(h, row, id) ||
         !AZRI_GUARD(UNTOLD))
         return AZR_OK;
-    if (err && err->code == 0)
-        *err = *why;
+    azri_error_pass(err, why);
     return rc;
 }
 
@@ -742,8 +740,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         return AZR_OK;
     }
     if (rc < 0) {
-        if (err && err->code == 0)
-            *err = why;
+        azri_error_pass(err, &why);
         return rc;
     }
     return decide_prepared(d, fd, i, word, &home, count, err);
@@ -935,8 +932,8 @@ static int finish_or_count(azri_domain *d, int fd, uint32_t i,
         out->busy++;
         return AZR_OK;
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc;
 }
 

@@ -192,8 +192,8 @@ int azri_ref_open(azri_domain **out, azri_domain *d, const azri_ref *r,
                              "was at '%s' is not finished, and that array is "
                              "not there any more; put it back",
                              d->path, r->path);
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     if (rc == AZR_OK)
         *out = o;
     return rc;

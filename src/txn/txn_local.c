@@ -380,10 +380,9 @@ static int lock_ranges(azri_txn *t, const azri_range *ranges, size_t n,
 static void note_held(azri_txn *t)
 {
     azri_wait_slot *slot = &azri_state_row(t->s, t->row)->wait;
-    uint32_t flags = 0;
+    uint32_t flags = AZRI_HOLDS_META;
 
-    if (t->has_meta)
-        flags |= AZRI_HOLDS_META;
+    assert(t->has_meta);
     if (t->meta_exclusive)
         flags |= AZRI_HOLDS_META_EXCLUSIVE;
     if (t->has_doc)
@@ -615,8 +614,8 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
 
             rc = azri_row_finish(t->d, t->fd, i, &count, &why);
             azri_slot_release(t->s, t->fd, i);
-            if (rc < 0 && why.code != 0 && err && err->code == 0)
-                *err = why;
+            if (rc < 0)
+                azri_error_pass(err, &why);
             if (rc != AZR_EBUSY || why.code != 0)
                 return rc;
             if (atomic_load(azri_state_word(t->s, i)) != word)
@@ -702,7 +701,7 @@ void azri_txn_end(azri_txn *t)
 {
     if (!t)
         return;
-    if (azri_txn_is_owner(t) && t->fd >= 0) {
+    if (azri_txn_is_owner(t)) {
         if (t->has_row && !t->committed) {
             azri_wait_slot *slot = &azri_state_row(t->s, t->row)->wait;
 
