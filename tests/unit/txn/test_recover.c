@@ -360,12 +360,14 @@ static void test_no_locks(void **state)
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
+    remove_record();
     fake_before(ON_OPENAT, ".r", 1, clear_word);
     FAILS(recover(), AZR_ECORRUPT, AZR_SUB_LOCK, "locks do not work here");
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
     (void)fake_clear();
+    remove_record();
     fake_before(ON_OPENAT, ".r", 0, clear_word);
     OK(recover());
     assert_int_equal(told.finished, 0);
