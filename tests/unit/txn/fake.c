@@ -134,8 +134,8 @@ BY_PATH(linkat, ON_LINKAT,
         (from_dir, from, to_dir, path, flags))
 BY_FD(ssize_t, pread, ON_PREAD, (int fd, void *buf, size_t n, off_t off),
       (fd, buf, n, off))
-BY_FD(ssize_t, pwrite, ON_PWRITE, (int fd, const void *buf, size_t n, off_t off),
-      (fd, buf, n, off))
+BY_FD(ssize_t, pwrite, ON_PWRITE,
+      (int fd, const void *buf, size_t n, off_t off), (fd, buf, n, off))
 BY_FD(int, fstat, ON_FSTAT, (int fd, struct stat *st), (fd, st))
 BY_FD(int, fsync, ON_FSYNC, (int fd), (fd))
 BY_FD(int, fdatasync, ON_FDATASYNC, (int fd), (fd))
@@ -163,7 +163,7 @@ static int fake_close(int fd)
 static void *fake_mmap(size_t nbytes, int prot, int fd)
 {
     return fails_fd(ON_MMAP, fd) ? MAP_FAILED
-                                : azri_sys_posix.mmap(nbytes, prot, fd);
+                                 : azri_sys_posix.mmap(nbytes, prot, fd);
 }
 
 static const char *place_of(uint64_t at)

@@ -543,7 +543,8 @@ static void test_records(void **state)
         static const struct {
             fake_call call;
             unsigned skip;
-        } calls[] = {{ON_OPENAT, 0}, {ON_PWRITE, 0}, {ON_PWRITE, 1}, {ON_FSTAT, 0}};
+        } calls[] = {
+            {ON_OPENAT, 0}, {ON_PWRITE, 0}, {ON_PWRITE, 1}, {ON_FSTAT, 0}};
 
         end();
         OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));

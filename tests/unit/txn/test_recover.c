@@ -488,7 +488,7 @@ static void test_rubbish(void **state)
     make();
     row_put(&r, 0, AZRI_COMMITTED);
     fake_fail(ON_LOCK, "try SLOT", 0, 1, EAGAIN); /* finished by somebody */
-    for (unsigned i = 0; i < 200; i++) {         /* twice each, in disorder */
+    for (unsigned i = 0; i < 200; i++) {          /* twice each, in disorder */
         (void)snprintf(name, sizeof name, ".azr/tx/%014llx.%u",
                        (unsigned long long)(azri_splitmix64(i / 2) >> 8),
                        i % 2);

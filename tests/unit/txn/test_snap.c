@@ -103,7 +103,8 @@ static void test_list(void **state)
     assert_int_equal(told.kept_nbytes, 5);
     assert_int_equal(told.pid, 7);
     assert_string_equal(told.host, "h");
-    fake_fail(ON_FSTATAT, "0", 0, 1, EIO); /* what cannot be asked is left out */
+    fake_fail(ON_FSTATAT, "0", 0, 1,
+              EIO); /* what cannot be asked is left out */
     OK(list(NULL));
     assert_int_equal(told.objects, 1);
     fake_fail(ON_OPENAT, "c", 2, 1, EMFILE); /* its id has one, too */

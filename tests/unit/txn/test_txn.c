@@ -313,7 +313,8 @@ static void test_several_ranges(void **state)
     want_odd(true);
     for (unsigned k = 0; k < 7; k++)
         fake_fail(ON_LOCK, "try W", k, 1, EAGAIN);
-    fake_fail(ON_LOCK, "try W", 7, 2, ENOLCK); /* one after the other, in vain */
+    fake_fail(ON_LOCK, "try W", 7, 2,
+              ENOLCK); /* one after the other, in vain */
     FAILS(azri_txn_lock_chunks(t, &err), AZR_EIO, AZR_SUB_LOCK, "lock");
 }
 
