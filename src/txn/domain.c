@@ -369,7 +369,7 @@ int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
         return AZR_OK;
     rc = azri_state_open(&s, d, &why);
     if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE &&
-        (d->flags & AZRI_DOMAIN_WRITE) && !atomic_load(&d->ready))
+        (d->flags & AZRI_DOMAIN_WRITE))
         rc = AZR_ENOTFOUND; /* who is about to write builds it anew */
     if (rc == AZR_ENOTFOUND) {
         *out = false;

@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "txn/txn_local.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +39,7 @@ static int relative_path(azri_buf *out, const char *from, const char *to,
         to++;
     if (rc == AZR_OK)
         rc = azri_buf_append(out, to, strlen(to), err);
-    if (rc == AZR_OK && out->nbytes == 0)
-        rc = azri_buf_append(out, ".", 1, err);
+    assert(rc < 0 || out->nbytes > 0); /* one array is not two */
     return rc;
 }
 

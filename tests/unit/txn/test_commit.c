@@ -159,7 +159,7 @@ static void test_strange_targets(void **state)
     FAILS(stage(0), AZR_EPERM, AZR_SUB_OPEN, "no permission to write in 'c'");
     fake_fail(ON_FSTATAT, "c", 2, 1, EIO);
     FAILS(stage(0), AZR_EIO, AZR_SUB_STAT, "stat 'c'");
-    fake_fail(ON_FSTAT, "tx", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/tx", 0, 1, EIO);
     FAILS(stage(0), AZR_EIO, AZR_SUB_STAT, "stat 'c'");
     OK(stage(0));
     OK(commit());
@@ -217,7 +217,7 @@ static void test_modes(void **state)
     assert_true(S_ISREG(st.st_mode));
     assert_int_equal(st.st_mode & 07777, 0644);
     begin(3, 1);
-    fake_fail(ON_FSTAT, "tx/", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/tx/", 0, 1, EIO);
     FAILS(stage(0), AZR_EIO, AZR_SUB_STAT, "stat");
     assert_goes_on();
 }
@@ -416,7 +416,7 @@ static void test_large(void **state)
     OK(stage(0));
     OK(commit());
     assert_chunk(0, 3, "new");
-    fake_fail(ON_CLOSE, "tx/", 0, 1, EIO);
+    fake_fail(ON_CLOSE, ".azr/tx/", 0, 1, EIO);
     begin(3, 1);
     FAILS(stage(0), AZR_EIO, AZR_SUB_WRITE, "close");
     assert_goes_on();
@@ -467,10 +467,10 @@ static void test_syncs_before(void **state)
         assert_chunk(0, 3, NULL);
     }
     begin(3, 1);
-    fake_fail(ON_FDATASYNC, "tx/", 0, 1, ENOSPC); /* the object */
+    fake_fail(ON_FDATASYNC, ".azr/tx/", 0, 1, ENOSPC); /* the object */
     FAILS(stage(0), AZR_EIO, AZR_SUB_SYNC, "fdatasync");
     OK(azri_txn_stage_deleted(t, 0, NULL, &err));
-    fake_fail(ON_FDATASYNC, "state", 0, 1, EIO);
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
     FAILS(commit(), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_poisoned();
     assert_goes_on();
@@ -484,7 +484,7 @@ static void test_sync_of_commit(void **state)
     (void)state;
     begin(3, 1);
     OK(stage(0));
-    fake_fail(ON_FDATASYNC, "state", 1, 1, EIO);
+    fake_fail(ON_FDATASYNC, ".azr/state", 1, 1, EIO);
     FAILS(commit(), AZR_EUNKNOWN, AZR_SUB_SYNC, "recovery decides");
     assert_poisoned();
     OK(azri_domain_recover(w.d[0], &told, &err));
@@ -502,7 +502,7 @@ static void test_syncs_after(void **state)
     put_chunk(0, 3, "old");
     begin(3, 1);
     OK(stage(0));
-    fake_fail(ON_FSYNC, "/c", 0, 1, EIO);
+    fake_fail(ON_FSYNC, "/a/c", 0, 1, EIO);
     OK(commit());
     assert_chunk(0, 3, "new");
     assert_poisoned();
@@ -696,7 +696,7 @@ static void test_publish_power(void **state)
 {
     (void)state;
     begin_creation();
-    fake_fail(ON_FSYNC, "tx", 0, 1, EIO);
+    fake_fail(ON_FSYNC, ".azr/tx", 0, 1, EIO);
     FAILS(publish("zarr.json", true), AZR_EIO, AZR_SUB_SYNC, "tx");
     assert_false(is_there(0, "zarr.json"));
     begin_creation(); /* everybody sees it, and nobody knows for how long */

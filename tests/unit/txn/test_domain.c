@@ -334,7 +334,7 @@ static void test_check(void **state)
 
     (void)state;
     OK(check(true));
-    fake_fail(ON_FSTAT, "state", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     FAILS(check(true), AZR_EIO, AZR_SUB_STAT, "stat");
     assert_int_equal(link(below(0, ".azr/state"), below(0, "copy")), 0);
     FAILS(check(true), AZR_EUNSUPPORTED, AZR_SUB_STATE, "has 2 links");
@@ -446,7 +446,7 @@ static void test_descriptors(void **state)
     }
     assert_int_equal(d->lent_count, 0);
     assert_int_equal(d->pool_count, AZRI_POOL_FDS);
-    fake_fail(ON_FSTAT, "state", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     OK(azri_domain_take_fd(d, &fds[0], &err)); /* an idle one: not asked */
     azri_domain_give_fd(d, fds[0]);
 }
@@ -465,7 +465,7 @@ static void test_descriptors_fail(void **state)
     FAILS(azri_domain_take_fd(d, &fds[n], &err), AZR_ENOMEM, AZR_SUB_NONE,
           "memory");
     azr_set_memory_cap(0);
-    fake_fail(ON_FSTAT, "state", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     FAILS(azri_domain_take_fd(d, &fds[n], &err), AZR_EIO, AZR_SUB_STAT, "stat");
     put_file(below(0, ".azr/next"), "", 0);
     assert_int_equal(rename(below(0, ".azr/next"), below(0, ".azr/state")), 0);

@@ -174,11 +174,11 @@ static void test_condemn_fails(void **state)
     assert_int_equal(fate(), AZRI_FATE_REMOVED);
     set_fate(AZRI_FATE_NONE);
     /* what cannot be asked, or is not ours alone, is not marked */
-    fake_fail(ON_FSTAT, "state", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     fake_fail(ON_UNLINKAT, "state", 0, 1, EPERM);
     FAILS(condemn(&had, false), AZR_EPERM, AZR_SUB_UNLINK, ".azr/state");
     assert_int_equal(fate(), AZRI_FATE_NONE);
-    fake_fail(ON_PREAD, "state", 0, 1, EIO);
+    fake_fail(ON_PREAD, ".azr/state", 0, 1, EIO);
     fake_fail(ON_UNLINKAT, "state", 0, 1, EPERM);
     FAILS(condemn(&had, false), AZR_EPERM, AZR_SUB_UNLINK, ".azr/state");
     assert_int_equal(fate(), AZRI_FATE_NONE);

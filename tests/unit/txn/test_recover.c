@@ -131,7 +131,7 @@ static void test_unseal_fails(void **state)
     (void)state;
     make();
     row_put(&r, 0, AZRI_SEALED);
-    fake_fail(ON_FDATASYNC, "state", 0, 1, EIO);
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
     FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_stays(AZRI_SEALED);
     FAILS(azri_txn_begin(&t, w.d[0], &w.patience, &err), AZR_EPOISONED,
@@ -275,10 +275,10 @@ static void test_directory_goes_power(void **state)
     make();
     row_put(&r, 0, AZRI_COMMITTED);
     fake_before(ON_RENAMEAT2, "c/2", 0, remove_chunks);
-    fake_fail(ON_FSYNC, "/a", 0, 1, EIO); /* the new directory's own name */
+    fake_fail(ON_FSYNC, NULL, 0, 1, EIO); /* the new directory's own name */
     FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "fsync");
     (void)fake_clear();
-    fake_fail(ON_FSYNC, "a/c", 0, 1, ENOSPC);
+    fake_fail(ON_FSYNC, "/a/c", 0, 1, ENOSPC);
     FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "fsync 'c'");
     OK(recover());
     assert_done();
@@ -383,7 +383,7 @@ static void test_over(void **state)
     r.what.id++;
     for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
         row_put(&r, 0, s);
-        fake_fail(ON_FDATASYNC, "state", 0, 1, EIO);
+        fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
         if (s == AZRI_PREPARED) { /* torn: its home never committed */
             OK(recover());
             assert_int_equal(told.cleared, 1);

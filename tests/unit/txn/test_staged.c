@@ -132,17 +132,17 @@ static void test_sync(void **state)
 {
     (void)state;
     OK(azri_staged_sync(w.d[0], 0, &err));
-    fake_fail(ON_FSYNC, "tx", 0, 1, EIO);
+    fake_fail(ON_FSYNC, ".azr/tx", 0, 1, EIO);
     FAILS(azri_staged_sync(w.d[0], 0, &err), AZR_EIO, AZR_SUB_SYNC, ".azr/tx");
     /* a row that only deletes has made no lane */
     OK(azri_staged_sync(w.d[0], 5, &err));
     assert_int_equal(mkdir(below(0, ".azr/tx/5"), 0755), 0);
-    fake_fail(ON_FSYNC, "tx/5", 0, 1, ENOSPC);
+    fake_fail(ON_FSYNC, ".azr/tx/5", 0, 1, ENOSPC);
     FAILS(azri_staged_sync(w.d[0], 5, &err), AZR_EIO, AZR_SUB_SYNC,
           ".azr/tx/5");
     (void)fake_clear();
     /* the lane's name is on the disk already, what is in it is not */
-    fake_fail(ON_FSYNC, "tx", 1, 1, EIO);
+    fake_fail(ON_FSYNC, ".azr/tx", 1, 1, EIO);
     OK(azri_staged_sync(w.d[0], 5, &err));
     FAILS(azri_staged_sync(w.d[0], 5, &err), AZR_EIO, AZR_SUB_SYNC,
           ".azr/tx/5");

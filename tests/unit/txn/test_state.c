@@ -217,7 +217,7 @@ static void test_create_fails(void **state)
     fake_fail(ON_OPENAT, ".azr/state.", 0, 1, ENOSPC);
     expect_not_made(process, AZR_EIO, AZR_SUB_OPEN);
     fake_fail(ON_LINKAT, "state", 0, 1, EPERM);
-    fake_fail(ON_PWRITE, "state", 0, 1, ENOSPC);
+    fake_fail(ON_PWRITE, ".azr/state", 0, 1, ENOSPC);
     expect_not_made(process, AZR_EIO, AZR_SUB_WRITE);
     fake_fail(ON_LINKAT, "state", 0, 1, EPERM);
     fake_fail(ON_RENAMEAT2, "state", 0, 1, EIO);
@@ -261,13 +261,13 @@ static void test_open_fails(void **state)
     azri_state_free(NULL);
     world_open(0, 0);
     for (unsigned k = 0; k < 2; k++) {
-        fake_fail(ON_FSTAT, "state", k, 1, EIO);
+        fake_fail(ON_FSTAT, ".azr/state", k, 1, EIO);
         FAILS(open_state(), AZR_EIO, AZR_SUB_STAT, "stat .azr/state");
-        fake_fail(ON_PREAD, "state", k, 1, EIO);
+        fake_fail(ON_PREAD, ".azr/state", k, 1, EIO);
         FAILS(open_state(), AZR_EIO, AZR_SUB_READ, ".azr/state");
         (void)fake_clear();
     }
-    fake_fail(ON_MMAP, "state", 0, 1, ENODEV);
+    fake_fail(ON_MMAP, ".azr/state", 0, 1, ENODEV);
     FAILS(open_state(), AZR_EIO, AZR_SUB_MAP, "map .azr/state");
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(open_state(), AZR_EIO, AZR_SUB_OPEN, ".azr/state");
@@ -325,15 +325,15 @@ static void test_copied(void **state)
     OK(azri_view_check(v, &err));
     for (unsigned k = 0; k < 5;
          k++) { /* two of the counters, three of the rows */
-        fake_fail(ON_PREAD, "state", k, 1, EIO);
+        fake_fail(ON_PREAD, ".azr/state", k, 1, EIO);
         FAILS(azri_view_look(v, &err), AZR_EIO, AZR_SUB_READ, ".azr/state");
         (void)fake_clear();
         OK(azri_view_look(v, &err));
-        fake_fail(ON_PREAD, "state", k, 1, EIO);
+        fake_fail(ON_PREAD, ".azr/state", k, 1, EIO);
         FAILS(azri_view_check(v, &err), AZR_EIO, AZR_SUB_READ, ".azr/state");
         (void)fake_clear();
     }
-    fake_fail(ON_PREAD, "state", 0, 1, EIO);
+    fake_fail(ON_PREAD, ".azr/state", 0, 1, EIO);
     FAILS(azri_domain_version(d, &after, &err), AZR_EIO, AZR_SUB_READ, "state");
     azri_view_free(v);
     azri_domain_close(d);
@@ -358,9 +358,9 @@ static void test_copied_fails(void **state)
     azr_set_memory_cap(azri_heap_nbytes() + 100000);
     FAILS(open_copied(), AZR_ENOMEM, AZR_SUB_NONE, "memory");
     azr_set_memory_cap(0);
-    fake_fail(ON_PREAD, "state", 2, 1, EIO); /* after header and rows */
+    fake_fail(ON_PREAD, ".azr/state", 2, 1, EIO); /* after header and rows */
     FAILS(open_copied(), AZR_EIO, AZR_SUB_READ, ".azr/state");
-    fake_fail(ON_PREAD, "state", 4, 1, EIO);
+    fake_fail(ON_PREAD, ".azr/state", 4, 1, EIO);
     FAILS(open_copied(), AZR_EIO, AZR_SUB_READ, ".azr/state");
     /* what file system it is cannot be told: a map */
     fake_fail(ON_FSTATFS, NULL, 0, 1, EIO);
@@ -440,7 +440,7 @@ static void test_rebuild_size(void **state)
         assert_int_equal(azri_state_rows(state_of(0)), AZRI_ROWS_AT_FIRST);
     }
     atomic_store(&azri_state_changing(state_of(0))->rows, 9);
-    fake_fail(ON_PREAD, "state", 1, 1, EIO); /* cannot be told: built anew */
+    fake_fail(ON_PREAD, ".azr/state", 1, 1, EIO); /* cannot be told: built anew */
     OK(rebuild(NULL));
     assert_rebuilt(AZR_DURABILITY_PROCESS);
 }
@@ -457,11 +457,11 @@ static void test_rebuild_fails(void **state)
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_LOCK, "lock");
     fake_fail(ON_LOCK, "try INIT", 0, 1, EAGAIN);
     FAILS(rebuild(NULL), AZR_EBUSY, AZR_SUB_STATE, "run `azr recover`");
-    fake_fail(ON_FSTAT, "state", 0, 1, EIO);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_STAT, "stat");
-    fake_fail(ON_PREAD, "state", 0, 1, EIO); /* the header */
+    fake_fail(ON_PREAD, ".azr/state", 0, 1, EIO); /* the header */
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_READ, "state");
-    fake_fail(ON_PREAD, "state", 1, 1, EIO); /* the durability */
+    fake_fail(ON_PREAD, ".azr/state", 1, 1, EIO); /* the durability */
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_READ, "state");
     (void)fake_clear();
     fake_fail(ON_MKDIRAT, "tx", 0, 1, EIO);
@@ -476,11 +476,11 @@ static void test_rebuild_fails(void **state)
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_CALL, "getrandom");
     for (unsigned k = 0; k < 2; k++) {
         (void)fake_clear();
-        fake_fail(ON_PWRITE, "state", k, 1, ENOSPC);
+        fake_fail(ON_PWRITE, ".azr/state", k, 1, ENOSPC);
         FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_WRITE, "state");
         (void)fake_clear();
         damage();
-        fake_fail(ON_FDATASYNC, "state", k, 1, EIO);
+        fake_fail(ON_FDATASYNC, ".azr/state", k, 1, EIO);
         FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_SYNC, "state");
         damage();
     }
@@ -537,7 +537,7 @@ static void test_refit(void **state)
     row_put(&r, 0, AZRI_ACTIVE); /* said nothing yet */
     fake_fail(ON_LOCK, "try INIT", 0, 1, EAGAIN);
     FAILS(refit(), AZR_EBUSY, AZR_SUB_STATE, "is of another array, and in use");
-    fake_fail(ON_PREAD, "state", 1, 1, EIO);
+    fake_fail(ON_PREAD, ".azr/state", 1, 1, EIO);
     FAILS(refit(), AZR_EIO, AZR_SUB_READ, "state");
     (void)fake_clear();
     OK(refit());
@@ -606,7 +606,7 @@ static void test_grow(void **state)
 static void test_grow_power(void **state)
 {
     (void)state;
-    fake_fail(ON_FDATASYNC, "state", 0, 1, EIO);
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
     FAILS(grow(&w.patience), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_int_equal(rows(), 8);
     OK(grow(&w.patience));
@@ -649,14 +649,14 @@ static void test_grow_fails(void **state)
     fake_fail(ON_LOCK, "try META", 0, 1, ENOLCK);
     FAILS(grow(&w.patience), AZR_EIO, AZR_SUB_LOCK, "lock");
     for (unsigned k = 0; k < 8; k += 7) {
-        fake_fail(ON_PWRITE, "state", k, 1, ENOSPC);
+        fake_fail(ON_PWRITE, ".azr/state", k, 1, ENOSPC);
         FAILS(grow(&w.patience), AZR_EIO, AZR_SUB_WRITE, "state");
         (void)fake_clear();
     }
     assert_int_equal(rows(), 8);
     while (rows() < 256)
         OK(grow(&w.patience));
-    fake_fail(ON_PWRITE, "state", 0, 1, ENOSPC); /* the words' hole */
+    fake_fail(ON_PWRITE, ".azr/state", 0, 1, ENOSPC); /* the words' hole */
     FAILS(grow(&w.patience), AZR_EIO, AZR_SUB_WRITE, "state");
     assert_int_equal(rows(), 256);
     (void)fake_clear();

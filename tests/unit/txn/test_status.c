@@ -189,7 +189,7 @@ static void test_durability(void **state)
           "state 5");
     atomic_store(azri_state_word(state_of(0), 3), 0);
     assert_int_equal(azri_domain_durability(w.d[0]), AZR_DURABILITY_PROCESS);
-    fake_fail(ON_FDATASYNC, "state", 0, 1, EIO);
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
     FAILS(set(AZR_DURABILITY_POWER), AZR_EUNKNOWN, AZR_SUB_SYNC,
           "its durability has changed");
     assert_int_equal(azri_domain_durability(w.d[0]), AZR_DURABILITY_POWER);

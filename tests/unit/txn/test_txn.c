@@ -521,7 +521,7 @@ static void test_look_changes(void **state)
     fake_before(ON_OPENAT, ".r", 0, clear_dead); /* as its record is read */
     OK(look(false));
     assert_int_equal(fake_clear(), 1);
-    FAILS((fake_fail(ON_FSTAT, "state", 0, 1, EIO), look(false)), AZR_EIO,
+    FAILS((fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO), look(false)), AZR_EIO,
           AZR_SUB_STAT, "stat");
 }
 
