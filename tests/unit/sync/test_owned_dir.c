@@ -83,6 +83,20 @@ static int strange_fstatat(int dir, const char *path, struct stat *st,
     return rc;
 }
 
+/* Another directory. */
+static int other_fstatat(int dir, const char *path, struct stat *st, int flags)
+{
+    int rc = azri_sys_posix.fstatat(dir, path, st, flags);
+
+    st->st_ino++;
+    return rc;
+}
+
+static int fake_fchmod(int fd, mode_t mode)
+{
+    return fails() ? -1 : azri_sys_posix.fchmod(fd, mode);
+}
+
 static ssize_t fake_pwrite(int fd, const void *buf, size_t n, off_t off)
 {
     return fails() ? -1 : azri_sys_posix.pwrite(fd, buf, n, off);
@@ -257,6 +271,12 @@ static void test_errors_of_making(void **state)
     will_fail(0, 1, EIO);
     assert_refused(make(), AZR_EIO, AZR_SUB_STAT);
     fake = azri_sys_posix;
+    fake.fchmod = fake_fchmod; /* its rights are not those that are wanted */
+    (void)umask(077);
+    will_fail(0, 1, EIO);
+    assert_refused(make(), AZR_EIO, AZR_SUB_CALL);
+    (void)umask(022);
+    fake = azri_sys_posix;
     fake.flock = fake_flock;
     for (size_t i = 0; i < 3; i++) {
         will_fail(0, 1, cannot[i]);
@@ -334,6 +354,9 @@ static void test_collect(void **state)
     assert_true(azri_owned_is_held(above, "p0123456789abcdef0123456789abcde0"));
     assert_int_equal(close(held), 0);
     fake.fstatat = strange_fstatat; /* another one came in its place */
+    assert_int_equal(azri_owned_collect(above, "p", &n, &err), AZR_OK);
+    assert_int_equal(n, 1);
+    fake.fstatat = other_fstatat;
     assert_int_equal(azri_owned_collect(above, "p", &n, &err), AZR_OK);
     assert_int_equal(n, 1);
     fake = azri_sys_posix;

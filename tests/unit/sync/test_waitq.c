@@ -530,7 +530,7 @@ static void *come_and_go(void *arg)
 {
     azri_wait_slot *s = arg;
 
-    for (unsigned i = 0; i < 200000; i++) {
+    for (unsigned i = 0; i < 1000000; i++) {
         atomic_fetch_add(&waiting, 1);
         atomic_store(&s->last, 1);
         azri_waitq_forget(&q, s);

@@ -135,6 +135,9 @@ static void test_create_fails(void **state)
     OK(azri_domain_create(&d, "m/", 0, power, &err));
     azri_domain_close(d);
     d = NULL;
+    OK(azri_domain_create(&d, "/", AZRI_DOMAIN_PLAIN, power, &err));
+    azri_domain_close(d);
+    d = NULL;
     assert_int_equal(chdir(".."), 0);
     /* longer than any path can be: by a kernel that says it is there */
     memset(far, 'x', sizeof far - 1);
@@ -297,6 +300,61 @@ static void test_without_tx(void **state)
     close_other();
 }
 
+static void other_is_first(void)
+{
+    azr_error why = AZR_ERROR_INIT;
+    bool has = false;
+    int tx = -1;
+
+    assert_int_equal(azri_domain_has_state(other, &has, &why), AZR_OK);
+    assert_true(has);
+    assert_int_equal(azri_domain_tx(other, &tx, &why), AZR_OK);
+}
+
+/* Two threads find the same: one of them keeps what it found. */
+static void test_at_once(void **state)
+{
+    bool has = false;
+    int fds[2] = {-1, -1};
+
+    (void)state;
+    begin_ready(0);
+    fake_before(ON_OPENAT, ".azr/state", 0, other_is_first);
+    OK(azri_domain_has_state(other, &has, &err));
+    assert_true(has);
+    begin_ready(0);
+    fake_before(ON_OPENAT, ".azr/tx", 0, other_is_first);
+    OK(azri_domain_tx(other, &fds[0], &err));
+    OK(azri_domain_tx(other, &fds[1], &err));
+    assert_int_equal(fds[0], fds[1]);
+    close_other();
+}
+
+static void cut_state(void)
+{
+    assert_int_equal(truncate(below(0, ".azr/state"), 100), 0);
+}
+
+static void mark_removed(void)
+{
+    atomic_store(&azri_state_changing(state_of(0))->fate, AZRI_FATE_REMOVED);
+}
+
+static void test_while_it_is_opened(void **state)
+{
+    (void)state;
+    begin_ready(0); /* it is removed */
+    fake_before(ON_OPENAT, ".azr/tx", 0, mark_removed);
+    fake_fail(ON_OPENAT, ".azr/tx", 0, 2, ENOENT);
+    FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE, "was removed");
+    atomic_store(&azri_state_changing(state_of(0))->fate, AZRI_FATE_NONE);
+    begin_ready(0); /* it is cut between the question and the read */
+    fake_before(ON_PREAD, ".azr/state", 0, cut_state);
+    FAILS(ready(), AZR_ECORRUPT, AZR_SUB_CHUNK, "too early");
+    OK(ready()); /* now it is known to be damaged */
+    close_other();
+}
+
 /* Damage is mended by who is about to write, and told to everybody else. */
 static void test_damaged(void **state)
 {
@@ -367,6 +425,9 @@ static void test_stateless(void **state)
 
     (void)state;
     OK(azri_domain_open(&d, w.dir, AZRI_DOMAIN_WRITE, &err));
+    fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
+    FAILS(azri_domain_version(d, &version, &err), AZR_EIO, AZR_SUB_OPEN,
+          "state");
     OK(azri_domain_check(d, true, &err));
     OK(azri_domain_version(d, &version, &err));
     assert_int_equal(version, 0);
@@ -467,6 +528,10 @@ static void test_descriptors_fail(void **state)
     azr_set_memory_cap(0);
     fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     FAILS(azri_domain_take_fd(d, &fds[n], &err), AZR_EIO, AZR_SUB_STAT, "stat");
+    state_of(0)->dev++;
+    FAILS(azri_domain_take_fd(d, &fds[n], &err), AZR_ENOTFOUND, AZR_SUB_STATE,
+          "by another program");
+    state_of(0)->dev--;
     put_file(below(0, ".azr/next"), "", 0);
     assert_int_equal(rename(below(0, ".azr/next"), below(0, ".azr/state")), 0);
     FAILS(azri_domain_take_fd(d, &fds[n], &err), AZR_ENOTFOUND, AZR_SUB_STATE,
@@ -552,7 +617,7 @@ int main(void)
         T(test_try_out),
         T(test_file_system_lies),
         T(test_without_tx),
-        T(test_damaged),
+        T(test_damaged), T(test_at_once), T(test_while_it_is_opened),
         T(test_check),
         T(test_stateless),
         T(test_match),

@@ -93,8 +93,21 @@ static void test_states(void **state)
     assert_clean(0);
     make();
     row_put(&r, 0, AZRI_ACTIVE);
+    put_file(below(0, ".azr/tx/2/nobody's"), "", 0);
+    put_file(below(0, ".azr/tx/2/0123456789abcd.7"), "", 0);
     OK(recover());
+    assert_int_equal(told.rubbish, 1);
+    assert_int_equal(unlink(below(0, ".azr/tx/2/nobody's")), 0);
     assert_undone();
+    make(); /* tx/ cannot be opened as its row is cleared: rubbish, later */
+    row_put(&r, 0, AZRI_ACTIVE);
+    world_without_tx(0);
+    fake_fail(ON_OPENAT, ".azr/tx", 1, 3, EMFILE);
+    OK(recover());
+    assert_int_equal(fake_clear(), 3);
+    assert_int_equal(told.cleared, 1);
+    assert_int_equal(told.rubbish, 3);
+    assert_clean(0);
     for (int with_record = 0; with_record < 2; with_record++) {
         for (uint32_t s = AZRI_SEALED; s <= AZRI_COMMITTED; s++) {
             make();
@@ -371,6 +384,15 @@ static void test_no_locks(void **state)
     fake_before(ON_OPENAT, ".r", 0, clear_word);
     OK(recover());
     assert_int_equal(told.finished, 0);
+    make(); /* a home, as its record is read once more */
+    row_use_record(&r, 0);
+    r.what.flags |= AZRI_WHAT_HOME;
+    row_refer(&r, 0, 1, "../b");
+    row_put(&r, 0, AZRI_COMMITTED);
+    (void)fake_clear();
+    remove_record();
+    fake_before(ON_OPENAT, ".r", 1, clear_word);
+    FAILS(recover(), AZR_ECORRUPT, AZR_SUB_LOCK, "locks do not work here");
 }
 
 /* `power`: parts of the next transaction under this one's word: it was over. */

@@ -447,6 +447,8 @@ static void test_left_above(void **state)
     assert_int_equal(ours_is(), AZRI_ACTIVE);
 }
 
+/* ------------------------------------------------- what moves in between ----- */
+
 static void change_ours(void)
 {
     atomic_store(azri_state_word(state_of(1), ROW), azri_word(ID, AZRI_FREE));
@@ -465,9 +467,175 @@ static void test_finished_in_between(void **state)
     fake_before(ON_LOCK, "try SLOT", 1, change_ours);
     OK(recover(1));
     assert_int_equal(ours_is(), AZRI_FREE);
+    make(AZRI_COMMITTED, AZRI_PREPARED, false); /* as the home is finished */
+    (void)fake_clear();
+    fake_before(ON_LOCK, "try SLOT", 2, change_ours);
+    OK(recover(0));
+    assert_int_equal(told.finished, 1);
+    assert_int_equal(home_is(), AZRI_FREE);
+}
+
+/* The next transaction has taken the row. */
+static void take_ours(void)
+{
+    atomic_store(azri_state_word(state_of(1), ROW),
+                 azri_word(ID + 1, AZRI_ACTIVE));
+}
+
+static void take_home(void)
+{
+    atomic_store(azri_state_word(state_of(0), HOME),
+                 azri_word(ID + 1, AZRI_ACTIVE));
+}
+
+static void free_home(void)
+{
+    atomic_store(azri_state_word(state_of(0), HOME), azri_word(ID, AZRI_FREE));
+}
+
+static void test_taken_in_between(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    fake_before(ON_LOCK, "try SLOT", 2, take_ours);
+    OK(recover(0));
+    assert_int_equal(home_is(), AZRI_FREE);
+    assert_int_equal(azri_word_id(word_of(1, ROW)), ID + 1);
+    /* the home's row is another's: whatever was committed is long done */
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    (void)fake_clear();
+    fake_before(ON_LOCK, "try SLOT", 1, take_home);
+    OK(recover(1));
+    assert_int_equal(told.cleared, 1);
+    assert_chunk(1, 6, "old");
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    (void)fake_clear();
+    fake_before(ON_LOCK, "try SLOT", 1, take_home);
+    OK(recover(1));
+    assert_int_equal(told.finished, 1);
+    assert_chunk(1, 6, "new");
+    /* busy, and done a moment later: ours may go by itself */
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    (void)fake_clear();
+    fake_before(ON_LOCK, "try SLOT", 1, free_home);
+    fake_fail(ON_LOCK, "try SLOT", 1, 1, EAGAIN);
+    OK(recover(1));
+    assert_int_equal(told.finished, 1);
+    assert_chunk(1, 6, "new");
+    (void)fake_clear();
+    make(AZRI_COMMITTED, AZRI_PREPARED, false); /* ours, after all of it */
+    fake_before(ON_LOCK, "try SLOT", 5, take_ours);
+    OK(recover(1));
+    assert_int_equal(azri_word_id(word_of(1, ROW)), ID + 1);
+    assert_chunk(1, 6, "new");
+}
+
+/* Told before a restart: the words of the others may have been lost. */
+static void test_told_before(void **state)
+{
+    (void)state;
+    make(TOLD, AZRI_PREPARED, false);
+    row_age(&home);
+    row_put(&home, 0, TOLD);
+    OK(recover(0));
+    assert_both("new");
+    make(TOLD, AZRI_COMMITTED, false);
+    row_age(&home);
+    row_put(&home, 0, TOLD);
+    busy_slots(1);
+    OK(recover(1));
+    assert_int_equal(told.busy, 1);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    (void)fake_clear();
+    assert_both("new");
+    /* told, and yet PREPARED without a record: nobody wrote that */
+    make(TOLD, AZRI_PREPARED, true);
+    remove_record(1, ROW);
+    OK(recover(0));
+    assert_int_equal(told.finished, 1);
+    assert_int_equal(ours_is(), AZRI_PREPARED);
+    FAILS(recover(1), AZR_ECORRUPT, AZR_SUB_RECORD,
+          "is prepared, but its record is gone");
+}
+
+/* A home that says less than ours, or cannot be asked. */
+static void test_home_says_less(void **state)
+{
+    (void)state;
+    make(AZRI_SEALED, AZRI_COMMITTED, false);
+    OK(recover(1));
+    assert_int_equal(told.finished, 1);
+    assert_chunk(1, 6, "new");
+    assert_chunk(0, 5, "old");
+    OK(recover(0));
+    assert_both("new");
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    fake_fail(ON_OPENAT, "../a", 0, 1, EACCES);
+    FAILS(recover(1), AZR_EPERM, AZR_SUB_OPEN, "../a");
+    fake_fail(ON_OPENAT, ".azr/state", 1, 1, EMFILE);
+    FAILS(recover(1), AZR_EIO, AZR_SUB_OPEN, ".azr/state");
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    (void)fake_clear();
+    assert_both("new");
+    /* ours names no home that there can be */
+    make(AZRI_FREE, AZRI_COMMITTED, false);
+    row_make(&ours, 1, ROW, ID, 6, 6);
+    ours.what.flags |= AZRI_WHAT_HAS_HOME;
+    row_refer(&ours, 0, HOME, "/a");
+    row_put(&ours, 1, AZRI_COMMITTED);
+    OK(recover(1));
+    assert_int_equal(told.finished, 1);
+    assert_chunk(1, 6, "new");
+}
+
+/* `power`: the parts of ours are the next one's: it was over; or nobody's. */
+static void test_power(void **state)
+{
+    (void)state;
+    for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
+        make(AZRI_COMMITTED, s, false);
+        ours.who.id++;
+        ours.what.id++;
+        row_put(&ours, 1, s);
+        if (s == AZRI_PREPARED) { /* not yet told: it cannot be over */
+            FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
+            continue;
+        }
+        OK(recover(0));
+        assert_int_equal(home_is(), AZRI_FREE);
+        assert_int_equal(ours_is(), AZRI_FREE);
+        assert_chunk(0, 5, "new");
+    }
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    azri_state_row(state_of(1), ROW)->what.crc ^= 1;
+    FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
+}
+
+/* Who looks at ours waits while the home is somebody else's. */
+static void test_look(void **state)
+{
+    static const azri_patience none = {0, NULL};
+    uint64_t six = 6;
+    azri_txn *t = NULL;
+
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    OK(azri_txn_begin(&t, w.d[1], &none, &err));
+    OK(azri_txn_lock_meta(t, false, &err));
+    OK(azri_txn_want_chunks(t, 1, coords_from, &six, true, &err));
+    OK(azri_txn_lock_chunks(t, &err));
+    fake_fail(ON_LOCK, "try SLOT", 1, 1, EAGAIN);
+    FAILS(azri_txn_look(t, false, &err), AZR_EBUSY, AZR_SUB_NONE,
+          "row 3 is being finished");
+    assert_int_equal(ours_is(), AZRI_PREPARED);
+    OK(azri_txn_look(t, false, &err));
+    azri_txn_end(t);
+    assert_chunk(1, 6, "new");
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_begin_two, world_end)
+#define TP(f)                                                                  \
+    cmocka_unit_test_setup_teardown(f, world_begin_two_power, world_end)
 
 int main(void)
 {
@@ -476,6 +644,11 @@ int main(void)
         T(test_locks_fail), T(test_missing),      T(test_replaced),
         T(test_strangers),  T(test_records_gone), T(test_read_only),
         T(test_linked),     T(test_left_above),   T(test_finished_in_between),
+        T(test_taken_in_between),
+        T(test_told_before),
+        T(test_home_says_less),
+        TP(test_power),
+        T(test_look),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -279,6 +279,20 @@ static void test_open_fails(void **state)
     fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
     OK(open_state());
     (void)fake_clear();
+    { /* features that are known to be readable: so it is read */
+        azri_header *h = (void *)state_of(0)->map;
+        uint64_t before = h->reader_compatible;
+        uint32_t crc = h->crc;
+
+        h->reader_compatible = 1;
+        h->crc = azri_crc32c(0, h, offsetof(azri_header, crc));
+        FAILS(open_state(), AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "not write");
+        fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
+        OK(open_state());
+        h->reader_compatible = before;
+        h->crc = crc;
+        (void)fake_clear();
+    }
     world_open(0, AZRI_DOMAIN_WRITE);
     fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
     FAILS(open_state(), AZR_EPERM, AZR_SUB_OPEN, ".azr/state");
@@ -598,6 +612,9 @@ static void test_grow(void **state)
     fake_no_sleep = true;
     OK(grow(&w.patience)); /* there cannot be more: a little later, perhaps */
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row of .azr/state");
+    err = (azr_error){.code = AZR_EINVAL, .message = "before"};
+    assert_int_equal(grow(&no_time), AZR_EBUSY);
+    assert_string_equal(err.message, "before");
     assert_int_equal(rows(), AZRI_WORDS);
     atomic_store(&azri_state_changing(state_of(0))->rows, 7);
     FAILS(grow(&w.patience), AZR_ECORRUPT, AZR_SUB_STATE, "has 7 rows, need 8");

@@ -62,6 +62,8 @@ static void test_rows(void **state)
     row_age(&r);
     row_put(&r, 0, AZRI_SEALED);
     put_row(4, AZRI_COMMITTED);
+    put_file(below(0, ".azr/tx/4/0123456789abcd.0"), "", 0); /* another's */
+    put_file(below(0, ".azr/tx/4/nobody's"), "", 0);
     azri_state_row(state_of(0), 4)->what.crc ^= 1;
     ask();
     assert_int_equal(told_count, 4);
@@ -76,6 +78,7 @@ static void test_rows(void **state)
     assert_int_equal(told[2].touches_metadata, 1);
     assert_int_equal(told[2].this_boot, 0);
     assert_int_equal(told[3].objects, 0); /* damaged */
+    assert_int_equal(told[3].staged, 2);
     told_count = 0;
     OK(azri_domain_status(w.d[0], note, &err, &err)); /* enough */
     assert_int_equal(told_count, 1);

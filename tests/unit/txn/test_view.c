@@ -151,6 +151,10 @@ static void test_record_gone(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     remove_record();
     assert_old(); /* what stands there */
+    row_age(&r);
+    row_put(&r, 0, AZRI_SEALED);
+    remove_record();
+    assert_old();
     done();
 }
 
@@ -206,6 +210,10 @@ static void test_over(void **state)
     OK(azri_view_look(v, &err));
     row_put(&r, 0, AZRI_COMMITTED); /* new since the look */
     OK(azri_view_check(v, &err));
+    row_make(&r, 0, ROW, ID, 2, 4); /* nobody else's: damage */
+    row_put(&r, 0, AZRI_COMMITTED);
+    damage_row();
+    FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_STATE, "row 2");
     done();
 }
 
@@ -358,6 +366,15 @@ static void test_documents(void **state)
     FAILS_SILENTLY(
         azri_view_open_document(v, AZRI_ENTRY_ZATTRS, ".zattrs", &o, &err),
         AZR_ENOTFOUND);
+    row_put(&r, 0, AZRI_SEALED); /* under lock: may be committed any time */
+    azri_view_trust_locks(v);
+    OK(azri_view_look(v, &err));
+    OK(azri_view_open_document(v, AZRI_ENTRY_V3, "zarr.json", &o, &err));
+    assert_int_equal(o.id.nbytes, 2);
+    azri_domain_store(w.d[0])->ops->close(azri_domain_store(w.d[0]), &o);
+    aim_at(w.d[0]);
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
     fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EMFILE);
     FAILS(azri_view_open_document(v, AZRI_ENTRY_V3, "zarr.json", &o, &err),
           AZR_EIO, AZR_SUB_OPEN, ".azr/tx");
@@ -379,6 +396,16 @@ static int note_named(void *arg, const uint64_t *coords, const char *staged,
     without_object += staged == NULL;
     if (staged)
         assert_true(is_there(0, staged));
+    return *(const int *)arg;
+}
+
+static int stop_naming(void *arg, const uint64_t *coords, const char *staged,
+                       azr_error *e)
+{
+    (void)coords;
+    (void)staged;
+    (void)e;
+    named++;
     return *(const int *)arg;
 }
 
@@ -407,6 +434,22 @@ static void test_all(void **state)
     assert_int_equal(without_object, 1);
     assert_int_equal(azri_view_named(v, note_named, &stop, &err), AZR_EIO);
     assert_int_equal(named, 4);
+    { /* more rows than there was room for */
+        made_row more = r;
+
+        for (uint32_t i = 3; i < 8; i++) {
+            more.row = i;
+            more.id = more.what.id = more.who.id = ID + i;
+            row_put(&more, 0, AZRI_COMMITTED);
+        }
+        OK(azri_view_look(v, &err));
+        named = 0;
+        assert_int_equal(azri_view_named(v, stop_naming, &stop, &err), AZR_EIO);
+        assert_int_equal(named, 1);
+        for (uint32_t i = 3; i < 8; i++)
+            atomic_store(azri_state_word(state_of(0), i), 0);
+        OK(azri_view_look(v, &err));
+    }
     before = azri_view_counter(v, &three);
     OK(azri_view_check(v, &err));
     azri_sys->bump64("counter",
@@ -528,6 +571,15 @@ static void test_locked(void **state)
     assert_locked_look("new");
     row_put(&r, 0, AZRI_FREE);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    OK(azri_view_check(v, &err)); /* it was not */
+    row_make(&r, 0, ROW, ID, 7, 8);
+    r.what.first = AZRI_LOCK_W; /* its hull has ours in it, its list has not */
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    row_put(&r, 0, AZRI_FREE);
+    OK(azri_view_check(v, &err));
     row_make(&r, 0, ROW, ID, 7, 8);
     row_put(&r, 0, AZRI_COMMITTED); /* of others */
     OK(azri_view_look(v, &err));
@@ -599,6 +651,11 @@ static void test_read_only(void **state)
     lock_all();
     assert_locked_look("old");
     OK(azri_view_check(v, &err));
+    assert_true(azri_ofd_busy(fd, &w_range));
+    OK(azri_view_aim_all(v, &w.grid.keying, &err)); /* the chunks are let go */
+    assert_false(azri_ofd_busy(fd, &w_range));
+    assert_true(azri_view_is_locked(v));
+    OK(azri_view_lock_level(v, AZRI_LEVEL_CHUNKS, &err));
     assert_true(azri_ofd_busy(fd, &w_range));
     aim_at(d);
     assert_false(azri_ofd_busy(fd, &w_range));

@@ -49,6 +49,17 @@ int world_begin_power(void **state)
     return begin(1, AZR_DURABILITY_POWER);
 }
 
+int world_begin_two_power(void **state)
+{
+    (void)state;
+    return begin(2, AZR_DURABILITY_POWER);
+}
+
+void world_without_tx(int k)
+{
+    azri_close(atomic_exchange(&w.d[k]->tx, -1));
+}
+
 int world_end(void **state)
 {
     char command[192];

@@ -41,8 +41,11 @@ extern const azri_patience no_time;
 int world_begin(void **state);
 int world_begin_two(void **state);
 int world_begin_power(void **state);
+int world_begin_two_power(void **state);
 int world_end(void **state);
 void world_open(int k, unsigned flags); /* anew, with these flags */
+/* As if tx/ had not been opened yet. */
+void world_without_tx(int k);
 azri_state *state_of(int k);
 /* A path below array k. */
 const char *below(int k, const char *name);
