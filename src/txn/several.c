@@ -7,14 +7,13 @@
 #include "base/hash.h"
 #include "txn/txn_local.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 /* --------------------------------------------------------------- paths --- */
 
-/* From directory `from` to `to`, both absolute and without links. */
+/* From directory `from` to `to`, both absolute and without links; with its NUL. */
 static int relative_path(azri_buf *out, const char *from, const char *to,
                          azr_error *err)
 {
@@ -37,10 +36,9 @@ static int relative_path(azri_buf *out, const char *from, const char *to,
     to += common;
     while (*to == '/')
         to++;
-    if (rc == AZR_OK)
-        rc = azri_buf_append(out, to, strlen(to), err);
-    assert(rc < 0 || out->nbytes > 0); /* one array is not two */
-    return rc;
+    if (out->nbytes == 0 && *to == '\0')
+        to = "."; /* it has taken the other one's place since we asked */
+    return rc < 0 ? rc : azri_buf_append(out, to, strlen(to) + 1, err);
 }
 
 /* Is there, on that path, the `state` that `t` has mapped? AZR_EUNSUPPORTED (no
@@ -110,9 +108,6 @@ static int path_between(azri_buf *out, const azri_txn *from, const azri_txn *to,
         rc = relative_path(out, a, b, err);
         if (rc < 0)
             return rc;
-        rc = azri_buf_append(out, "", 1, err);
-        if (rc < 0)
-            return rc;
         rc = out->nbytes > AZRI_REF_PATH_MAX
                  ? AZR_EUNSUPPORTED
                  : leads_to(from, (const char *)out->data, to, err);
@@ -136,7 +131,7 @@ int azri_refs_put(azri_buf *out, const azri_txn *t, azri_txn *const *others,
     azri_buf path = AZRI_BUF_INIT;
     int rc = AZR_OK;
 
-    for (size_t k = 0; k < n && rc == AZR_OK; k++) {
+    for (size_t k = 0; k < n; k++) {
         azri_ref_head h;
 
         rc = path_between(&path, t, others[k], err);
@@ -151,6 +146,8 @@ int azri_refs_put(azri_buf *out, const azri_txn *t, azri_txn *const *others,
             rc = azri_buf_append(out, path.data, h.path_nbytes, err);
         if (rc == AZR_OK)
             rc = azri_buf_append(out, zeros, (8 - h.path_nbytes % 8) % 8, err);
+        if (rc < 0)
+            break;
     }
     azri_buf_dispose(&path);
     return rc;

@@ -346,6 +346,10 @@ static void test_where(void **state)
         top = next;
     }
     expect_no_path();
+    begin_two(); /* nor how to get from there */
+    azri_txn_never_home(t);
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
+    end();
     assert_int_equal(close(top), 0);
     assert_int_equal(close(here), 0);
 }

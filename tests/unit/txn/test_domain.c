@@ -352,6 +352,11 @@ static void test_while_it_is_opened(void **state)
     fake_before(ON_PREAD, ".azr/state", 0, cut_state);
     FAILS(ready(), AZR_ECORRUPT, AZR_SUB_CHUNK, "too early");
     OK(ready()); /* now it is known to be damaged */
+    (void)fake_clear();
+    fake_before(ON_PREAD, ".azr/state", 0, cut_state);
+    FAILS(open_other(0), AZR_ECORRUPT, AZR_SUB_CHUNK, "too early");
+    begin_ready(0);
+    OK(ready());
     close_other();
 }
 
@@ -617,7 +622,9 @@ int main(void)
         T(test_try_out),
         T(test_file_system_lies),
         T(test_without_tx),
-        T(test_damaged), T(test_at_once), T(test_while_it_is_opened),
+        T(test_damaged),
+        T(test_at_once),
+        T(test_while_it_is_opened),
         T(test_check),
         T(test_stateless),
         T(test_match),

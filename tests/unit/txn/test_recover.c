@@ -516,11 +516,20 @@ static void test_rubbish(void **state)
                        i % 2);
         put_file(below(0, name), "", 0);
     }
+    for (unsigned lane = 5; lane < 8; lane++) { /* and in several places */
+        (void)snprintf(name, sizeof name, ".azr/tx/%x", lane);
+        assert_int_equal(mkdir(below(0, name), 0755), 0);
+        for (unsigned i = 0; i < 2; i++) {
+            (void)snprintf(name, sizeof name, ".azr/tx/%x/0123456789abc%u.0",
+                           lane, i);
+            put_file(below(0, name), "", 0);
+        }
+    }
     put_file(below(0, ".azr/tx/not-ours"), "", 0);
     put_file(below(0, ".azr/state.0123"), "", 0);
     put_file(below(0, ".azr/other"), "", 0);
     OK(recover());
-    assert_int_equal(told.rubbish, 200);
+    assert_int_equal(told.rubbish, 206);
     assert_true(is_there(0, staged(0))); /* a row names it */
     assert_true(is_there(0, ".azr/tx/not-ours"));
     assert_false(is_there(0, ".azr/state.0123"));

@@ -609,6 +609,50 @@ static void test_power(void **state)
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
     azri_state_row(state_of(1), ROW)->what.crc ^= 1;
     FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
+    /* its home never committed, and lets go of it */
+    make(AZRI_ACTIVE, AZRI_PREPARED, false);
+    ours.who.id++;
+    ours.what.id++;
+    row_put(&ours, 1, AZRI_PREPARED);
+    OK(recover(0));
+    assert_int_equal(home_is(), AZRI_FREE);
+    assert_int_equal(ours_is(), AZRI_FREE);
+    assert_chunk(1, 6, "old");
+}
+
+/* Of two others the first one is not there: the second one is not told either. */
+static void test_three(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    row_make(&home, 0, HOME, ID, 5, 5);
+    home.what.flags |= AZRI_WHAT_HOME;
+    row_refer(&home, 1, 0, "../nowhere");
+    row_refer(&home, 1, ROW, "../b");
+    row_put(&home, 0, AZRI_COMMITTED);
+    FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "at '../nowhere'");
+    assert_int_equal(home_is(), AZRI_COMMITTED);
+    assert_int_equal(ours_is(), AZRI_PREPARED);
+}
+
+/* A home whose record is damaged is told to who opens it; ours goes by itself. */
+static void test_home_is_damaged(void **state)
+{
+    char base[AZRI_STAGED_NAME_MAX], name[64];
+
+    (void)state;
+    azri_record_name(base, HOME, ID);
+    (void)snprintf(name, sizeof name, ".azr/tx/%s", base);
+    for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
+        make(AZRI_COMMITTED, s, true);
+        put_file(below(0, name), "short", 5);
+        OK(recover(1));
+        assert_int_equal(told.finished, 1);
+        assert_chunk(1, 6, "new");
+        assert_int_equal(home_is(), AZRI_COMMITTED);
+        FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_RECORD, "too short");
+        assert_chunk(0, 5, "old");
+    }
 }
 
 /* Who looks at ours waits while the home is somebody else's. */
@@ -640,14 +684,24 @@ static void test_look(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_together),   T(test_other_alone),  T(test_busy),
-        T(test_locks_fail), T(test_missing),      T(test_replaced),
-        T(test_strangers),  T(test_records_gone), T(test_read_only),
-        T(test_linked),     T(test_left_above),   T(test_finished_in_between),
+        T(test_together),
+        T(test_other_alone),
+        T(test_busy),
+        T(test_locks_fail),
+        T(test_missing),
+        T(test_replaced),
+        T(test_strangers),
+        T(test_records_gone),
+        T(test_read_only),
+        T(test_linked),
+        T(test_left_above),
+        T(test_finished_in_between),
         T(test_taken_in_between),
         T(test_told_before),
         T(test_home_says_less),
         TP(test_power),
+        T(test_three),
+        T(test_home_is_damaged),
         T(test_look),
     };
 

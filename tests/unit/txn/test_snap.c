@@ -70,7 +70,8 @@ static void test_snap_fails(void **state)
     FAILS(snap(), AZR_EIO, AZR_SUB_OPEN, "");
     (void)fake_clear();
     assert_int_equal(rmdir(below(0, ".azr/snap")), 0);
-    fake_fail(ON_FSTAT, ".azr/snap", 0, 1, EIO); /* its rights stay as they are */
+    fake_fail(ON_FSTAT, ".azr/snap", 0, 1,
+              EIO); /* its rights stay as they are */
     OK(snap());
     azri_owned_close(&o);
     fake_fail(ON_OPENAT, "snap", 0, 1, EMFILE);

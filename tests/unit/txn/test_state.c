@@ -454,7 +454,8 @@ static void test_rebuild_size(void **state)
         assert_int_equal(azri_state_rows(state_of(0)), AZRI_ROWS_AT_FIRST);
     }
     atomic_store(&azri_state_changing(state_of(0))->rows, 9);
-    fake_fail(ON_PREAD, ".azr/state", 1, 1, EIO); /* cannot be told: built anew */
+    fake_fail(ON_PREAD, ".azr/state", 1, 1,
+              EIO); /* cannot be told: built anew */
     OK(rebuild(NULL));
     assert_rebuilt(AZR_DURABILITY_PROCESS);
 }

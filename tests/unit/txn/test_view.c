@@ -339,6 +339,44 @@ static void test_row_changes(void **state)
     done();
 }
 
+static void down(const void *arg, uint64_t i, uint64_t *out)
+{
+    out[0] = *(const uint64_t *)arg - i;
+}
+
+/* Items in any order; none at all. */
+static void test_order(void **state)
+{
+    uint64_t four = 4;
+    made_row far;
+
+    (void)state;
+    begin_view();
+    OK(azri_view_aim(v, &w.grid.keying, 3, down, &four, &err));
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    assert_item(0, "new");
+    assert_item(0, "new"); /* it is open */
+    assert_item(2, "new");
+    assert_false(azri_view_moves_documents(v));
+    OK(azri_view_check(v, &err));
+    OK(azri_view_aim(v, &w.grid.keying, 0, down, &four, &err));
+    OK(azri_view_look(v, &err));
+    row_put(&r, 0, AZRI_FREE);
+    OK(azri_view_check(v, &err)); /* it was nobody's */
+    /* the row is the next one's; another one is beside it */
+    aim_at(w.d[0]);
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    row_make(&far, 0, 5, ID + 5, 7, 8);
+    row_put(&far, 0, AZRI_ACTIVE);
+    OK(azri_view_check(v, &err));
+    row_make(&far, 0, ROW, ID + 6, 7, 8);
+    row_put(&far, 0, AZRI_ACTIVE);
+    FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    done();
+}
+
 /* ---------------------------------------------------------------- documents --- */
 
 static void test_documents(void **state)
@@ -745,6 +783,11 @@ static void test_home(void **state)
     assert_new();
     make_two(TOLD, AZRI_PREPARED);
     assert_new();
+    row_make(&r, 0, ROW, ID, 7, 8); /* of others: its home is not asked */
+    r.what.flags |= AZRI_WHAT_HAS_HOME;
+    row_refer(&r, 1, 1, "../nowhere");
+    row_put(&r, 0, AZRI_PREPARED);
+    assert_old();
     make_two(AZRI_ACTIVE, AZRI_PREPARED);
     assert_old();
     make_two(AZRI_FREE, AZRI_PREPARED);
@@ -835,6 +878,7 @@ int main(void)
         TP(test_over),
         T(test_second_look),
         T(test_kept),
+        T(test_order),
         T(test_row_changes),
         T(test_documents),
         T(test_all),
