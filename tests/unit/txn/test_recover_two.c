@@ -609,6 +609,9 @@ static void test_power(void **state)
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
     azri_state_row(state_of(1), ROW)->what.crc ^= 1;
     FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
+    make(AZRI_COMMITTED, AZRI_SEALED, false); /* a state that it cannot be in */
+    azri_state_row(state_of(1), ROW)->what.crc ^= 1;
+    FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
     /* its home never committed, and lets go of it */
     make(AZRI_ACTIVE, AZRI_PREPARED, false);
     ours.who.id++;

@@ -214,6 +214,12 @@ static void test_over(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     damage_row();
     FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_STATE, "row 2");
+    row_use_record(&r, 0); /* nothing that was synced is lost by a restart */
+    row_age(&r);
+    row_put(&r, 0, AZRI_PREPARED);
+    remove_record();
+    FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
+          "is prepared, but its record is gone");
     done();
 }
 
