@@ -81,6 +81,12 @@ int azri_fail_why(azr_error *err, int code, const azr_error *why,
     return code;
 }
 
+void azri_error_pass(azr_error *err, const azr_error *why)
+{
+    if (err && err->code == 0)
+        *err = *why;
+}
+
 static int code_of_errno(int sys_errno)
 {
     switch (sys_errno) {

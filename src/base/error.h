@@ -27,6 +27,8 @@ int azri_fail_errno(azr_error *err, int sub, int sys_errno, const char *fmt,
 /* As azri_fail, in the words of who called; call and errno are those of `why`. */
 int azri_fail_why(azr_error *err, int code, const azr_error *why,
                   const char *fmt, ...) AZRI_PRINTF(4, 5);
+/* What was told to `why`, told to `err`, which may be NULL or hold an error. */
+void azri_error_pass(azr_error *err, const azr_error *why);
 /* A status that is of no use here, said aloud. */
 static inline void azri_ignore(int rc)
 {

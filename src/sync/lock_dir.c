@@ -46,7 +46,7 @@ static int wait_for(int fd, const char *path, const azri_patience *patience,
         rc = azri_flock_try(fd);
         if (rc == 0)
             return AZR_OK;
-        if (rc != EWOULDBLOCK && rc != EINTR)
+        if (rc != EWOULDBLOCK)
             return fail_lock(path, rc, err);
         rc = azri_patience_check(patience);
         if (rc == AZR_EBUSY)

@@ -4,6 +4,7 @@
 #include "base/alloc.h"
 #include "base/stats.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <string.h>
@@ -66,10 +67,10 @@ static bool conflict(const entry *a, const entry *b)
     return false;
 }
 
-/* The first entry before `e` that stands in its way. */
+/* The first entry before `e`, which is queued, that stands in its way. */
 static entry *obstacle(const azri_lock_table *t, const entry *e)
 {
-    for (entry *o = t->head; o && o != e; o = o->next) {
+    for (entry *o = t->head; o != e; o = o->next) {
         if (o->owner != e->owner && conflict(o, e))
             return o;
     }
@@ -87,12 +88,11 @@ static void append(azri_lock_table *t, entry *e)
 
 static void take_out(azri_lock_table *t, const entry *e)
 {
-    for (entry **p = &t->head; *p; p = &(*p)->next) {
-        if (*p == e) {
-            *p = e->next;
-            return;
-        }
-    }
+    entry **p = &t->head;
+
+    while (*p != e)
+        p = &(*p)->next;
+    *p = e->next;
 }
 
 /* Grant what nothing earlier stands against any more. */
@@ -134,8 +134,6 @@ static int wait_turn(azri_lock_table *t, entry *e,
             break;
         sleep_slice(t, &cond, patience);
     }
-    if (e->granted)
-        rc = AZR_OK;
     e->wake = NULL;
     (void)pthread_cond_destroy(&cond);
     AZRI_COUNT(lock_wait_ns, azri_now_ns() - begun);
@@ -150,6 +148,7 @@ int azri_lock_table_acquire(azri_lock_table *t, const void *owner,
     entry *o;
     int rc = AZR_OK;
 
+    assert(n > 0);
     if (!e)
         return azri_fail_nomem(err, sizeof *e);
     e->owner = owner;
@@ -178,8 +177,7 @@ int azri_lock_table_acquire(azri_lock_table *t, const void *owner,
 
 static bool inside(const entry *e, uint64_t first, uint64_t last)
 {
-    return e->n > 0 && e->ranges[0].first >= first &&
-           e->ranges[e->n - 1].last <= last;
+    return e->ranges[0].first >= first && e->ranges[e->n - 1].last <= last;
 }
 
 void azri_lock_table_release(azri_lock_table *t, const void *owner,
@@ -192,7 +190,8 @@ void azri_lock_table_release(azri_lock_table *t, const void *owner,
     while (*p) {
         entry *e = *p;
 
-        if (e->owner == owner && e->granted && inside(e, first, last)) {
+        if (e->owner == owner && inside(e, first, last)) {
+            assert(e->granted); /* who waits lets go of nothing */
             *p = e->next;
             azri_free(e);
         } else {

@@ -16,7 +16,7 @@ AZR_CHECKED int azri_lock_table_new(azri_lock_table **out, azr_error *err);
 void azri_lock_table_free(azri_lock_table *t);
 
 /*
- * Grant all `n` ranges to `owner` at once. A request waits for every grant and
+ * Grant all `n` ranges, at least one, to `owner` at once. A request waits for every grant and
  * for every earlier request that it conflicts with. An owner asks once per level
  * of the lock order (META, DOC, chunks), and holds nothing of the level it asks
  * for: so a queue cannot close a circle. AZR_EBUSY: time is up (no message), or

@@ -6,6 +6,7 @@
 #include "runtime/pool.h"
 #include "txn/txn_local.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 
@@ -156,25 +157,30 @@ static int take_away(const azri_apply *a, const char *key, azr_error *err)
     return azri_fail_errno(err, AZR_SUB_UNLINK, errno, "remove '%s'", key);
 }
 
+/* Who staged has opened it, or azri_apply_check, or who read the record. */
+static int open_tx(const azri_apply *a)
+{
+    int tx = atomic_load(&a->d->tx);
+
+    assert(tx >= 0);
+    return tx;
+}
+
 static int rename_entry(const azri_apply *a, uint64_t i, const azri_entry *e,
                         azr_error *err)
 {
     char name[AZRI_STAGED_NAME_MAX];
     char key[AZRI_KEY_MAX];
-    int tx, rc;
 
     azri_entry_key(key, a->s, e);
     if (e->head.flags & AZRI_ENTRY_DELETED) {
         AZRI_COUNT(chunks_deleted, 1);
         return take_away(a, key, err);
     }
-    rc = azri_domain_tx(a->d, &tx, err);
-    if (rc < 0)
-        return rc;
     azri_staged_name(name, a->row, a->id, i);
     if (!a->staged || a->staged[i].kept.handle < 0)
         keep(a, key, e->head.nbytes);
-    return put_in_place(a, tx, name, key, err);
+    return put_in_place(a, open_tx(a), name, key, err);
 }
 
 /* Before recovery touches anything: is all of it there, staged or in place? One
@@ -278,12 +284,11 @@ int azri_apply_sync(const azri_apply *a, azr_error *err)
 void azri_apply_rest(const azri_apply *a)
 {
     char name[AZRI_STAGED_NAME_MAX];
-    int tx;
 
-    if (!(a->flags & AZRI_WHAT_RECORD) || azri_domain_tx(a->d, &tx, NULL) < 0)
+    if (!(a->flags & AZRI_WHAT_RECORD))
         return;
     azri_record_name(name, a->row, a->id);
-    (void)azri_sys->unlinkat(tx, name, 0);
+    (void)azri_sys->unlinkat(open_tx(a), name, 0);
 }
 
 /* --------------------------------------------------------------- above --- */

@@ -30,6 +30,9 @@ int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
     uint64_t room = n + 2; /* and two documents at most */
 
     assert(!t->entries);
+    if (n > UINT32_MAX - 2) /* a row counts them in 32 bits */
+        return azri_fail(err, AZR_EINVAL, "%llu objects in one transaction",
+                         (unsigned long long)n);
     t->entries = azri_calloc((size_t)room, each);
     t->staged = azri_calloc((size_t)room, sizeof *t->staged);
     if (!t->entries || !t->staged)
@@ -410,9 +413,6 @@ static int complete_what(azri_txn *t, azri_what *w, azr_error *err)
     memset(w, 0, sizeof *w);
     w->id = t->id;
     w->count = (uint32_t)t->count;
-    if (t->count > UINT32_MAX)
-        return azri_fail(err, AZR_EINVAL, "%llu objects in one transaction",
-                         (unsigned long long)t->count);
     w->flags = (touches_metadata(t) ? AZRI_WHAT_METADATA : 0) |
                (t->doc_first ? AZRI_WHAT_DOC_FIRST : 0) | above_flag(t) |
                t->several;

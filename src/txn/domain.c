@@ -369,16 +369,16 @@ int azri_domain_has_state(azri_domain *d, bool *out, azr_error *err)
         return AZR_OK;
     rc = azri_state_open(&s, d, &why);
     if (rc == AZR_ECORRUPT && why.sub == AZR_SUB_STATE &&
-        (d->flags & AZRI_DOMAIN_WRITE) && !atomic_load(&d->ready))
+        (d->flags & AZRI_DOMAIN_WRITE))
         rc = AZR_ENOTFOUND; /* who is about to write builds it anew */
     if (rc == AZR_ENOTFOUND) {
         *out = false;
         return AZR_OK;
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
-    if (rc < 0)
+    if (rc < 0) {
+        azri_error_pass(err, &why);
         return rc;
+    }
     adopt(d, s);
     return AZR_OK;
 }
@@ -581,8 +581,8 @@ static int obtain_state(azri_domain *d, const azri_grid *grid, int durability,
         rc = azri_state_rebuild(d, grid, durability, NULL, err);
         if (rc == AZR_OK)
             rc = azri_state_open(&s, d, err);
-    } else if (rc < 0 && err && err->code == 0) {
-        *err = why;
+    } else if (rc < 0) {
+        azri_error_pass(err, &why);
     }
     if (rc == AZR_ENOTFOUND && (!err || err->code == 0))
         rc = azri_fail_gone(d, err); /* made, and removed under us */

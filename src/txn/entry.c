@@ -5,6 +5,7 @@
 #include "model/meta.h"
 #include "txn/txn_local.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -61,18 +62,20 @@ void azri_entry_key(char *out, const azri_state *s, const azri_entry *e)
 
 #define WHAT_SEVERAL (AZRI_WHAT_HOME | AZRI_WHAT_HAS_HOME)
 
-static int check_record(const azri_record_head *h, const azri_state *s,
-                        uint64_t id, uint64_t count, uint64_t nbytes)
+/* Below 2^41, whatever a row says: no entry is longer than AZRI_ENTRY_MAX. */
+static uint64_t entries_nbytes(const azri_state *s, uint32_t count)
 {
-    bool several = (h->flags & WHAT_SEVERAL) != 0;
-    uint64_t body;
+    return (uint64_t)count * azri_entry_nbytes(s);
+}
 
-    return memcmp(h->magic, AZRI_RECORD_MAGIC, 8) == 0 && h->id == id &&
+static bool is_record_of(const azri_record_head *h, const azri_state *s,
+                         const azri_what *what)
+{
+    return memcmp(h->magic, AZRI_RECORD_MAGIC, 8) == 0 && h->id == what->id &&
            memcmp(h->array_id, s->header.array_id, 16) == 0 &&
-           h->count == count && h->entry_nbytes == azri_entry_nbytes(s) &&
-           (h->others != 0) == several &&
-           !__builtin_mul_overflow(count, azri_entry_nbytes(s), &body) &&
-           (several ? body < nbytes - sizeof *h : body + sizeof *h == nbytes);
+           h->count == what->count && h->entry_nbytes == azri_entry_nbytes(s) &&
+           ((h->flags ^ what->flags) & WHAT_SEVERAL) == 0 &&
+           (h->others != 0) == ((h->flags & WHAT_SEVERAL) != 0);
 }
 
 static int corrupt_record(const char *name, const char *why, azr_error *err)
@@ -83,20 +86,22 @@ static int corrupt_record(const char *name, const char *why, azr_error *err)
                          name, why);
 }
 
+/* `what` is sound: its lengths agree with each other. */
 static int load_record(azri_intent *out, azri_domain *d, uint32_t i,
-                       const azri_what *what, uint64_t id, azr_error *err)
+                       const azri_what *what, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     char name[AZRI_STAGED_NAME_MAX];
     azri_buf file = AZRI_BUF_INIT;
     azri_record_head h;
+    size_t body;
     int tx, rc;
 
-    azri_record_name(name, i, id);
+    azri_record_name(name, i, what->id);
     rc = azri_domain_tx(d, &tx, err);
     if (rc < 0)
         return rc;
-    if (what->record_nbytes > RECORD_MAX || what->record_nbytes < sizeof h)
+    if (what->record_nbytes > RECORD_MAX)
         return corrupt_record(name, "its length is absurd", err);
     rc =
         azri_read_file(&file, NULL, tx, name, (size_t)what->record_nbytes, err);
@@ -111,17 +116,17 @@ static int load_record(azri_intent *out, azri_domain *d, uint32_t i,
         goto done;
     }
     memcpy(&h, file.data, sizeof h);
-    if (!check_record(&h, s, id, what->count, file.nbytes) ||
-        ((h.flags ^ what->flags) & WHAT_SEVERAL) != 0) {
+    if (!is_record_of(&h, s, what)) {
         rc = corrupt_record(name, "it is of another transaction or array", err);
         goto done;
     }
+    body = (size_t)entries_nbytes(s, what->count);
+    assert(file.nbytes >= sizeof h + body);
     memmove(file.data, file.data + sizeof h, file.nbytes - sizeof h);
     out->entries = file.data;
     out->others = h.others;
-    out->refs = out->entries + (size_t)h.count * azri_entry_nbytes(s);
-    out->refs_nbytes =
-        file.nbytes - sizeof h - (size_t)(out->refs - out->entries);
+    out->refs = out->entries + body;
+    out->refs_nbytes = file.nbytes - sizeof h - body;
     file.data = NULL;
 done:
     azri_buf_dispose(&file);
@@ -206,13 +211,10 @@ bool azri_row_taken_again(const azri_state *s, uint32_t i, uint64_t word)
 
 static bool what_is_sound(const azri_what *w, const azri_state *s, uint64_t id)
 {
-    uint64_t body;
+    uint64_t body = entries_nbytes(s, w->count);
 
     if (w->id != id || w->crc != azri_crc32c(0, w, offsetof(azri_what, crc)) ||
         w->entries_nbytes > sizeof w->entries)
-        return false;
-    if (__builtin_mul_overflow((uint64_t)w->count,
-                               (uint64_t)azri_entry_nbytes(s), &body))
         return false;
     if ((w->flags & WHAT_SEVERAL) == WHAT_SEVERAL || body > RECORD_MAX)
         return false;
@@ -357,7 +359,7 @@ int azri_intent_read(azri_intent *out, azri_domain *d, uint32_t i,
         return AZR_OK;
 
     if (what.flags & AZRI_WHAT_RECORD) {
-        rc = load_record(out, d, i, &what, azri_word_id(word), err);
+        rc = load_record(out, d, i, &what, err);
     } else {
         rc = take_from_row(out, s, &what, err);
     }

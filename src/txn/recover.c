@@ -291,8 +291,8 @@ static int finish_one(azri_domain *d, uint32_t i, uint64_t word,
                              "'%s': row %u changed while its lock was ours: "
                              "locks do not work here",
                              d->path, i);
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc;
 }
 
@@ -309,8 +309,7 @@ static int finish_torn(azri_domain *o, uint32_t row, uint64_t word, int rc,
         give_up(o, row, azri_word_id(word), count, why);
         return AZR_OK;
     }
-    if (err && err->code == 0)
-        *err = *why;
+    azri_error_pass(err, why);
     return rc;
 }
 
@@ -386,9 +385,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     if (azri_word_state(home_word) == AZRI_ACTIVE) /* it never committed */
         return roll_back(o, row, word, count);
     rc = finish_one(o, row, word, count, err);
-    if (rc == AZR_EBUSY && atomic_load(azri_state_word(s, row)) != word)
-        return AZR_OK; /* left, as above */
-    return rc;
+    return rc == AZR_EBUSY ? AZR_OK : rc; /* left ACTIVE, as above */
 }
 
 /* Does the row still carry that transaction? If not, that is final. */
@@ -491,10 +488,8 @@ static int release_others(azri_domain *d, uint32_t i, uint64_t word,
     if (rc < 0)
         return AZR_OK; /* it had not said anything yet */
     for (uint32_t k = 0; (in.flags & AZRI_WHAT_HOME) && k < in.others; k++) {
-        azr_error why = AZR_ERROR_INIT;
-
-        rc = at_reference(d, i, &in, k, finish_other, count, &why);
-        if (rc == AZR_EBUSY && why.code == 0)
+        rc = at_reference(d, i, &in, k, finish_other, count, NULL);
+        if (rc == AZR_EBUSY)
             break;
         rc = AZR_OK;
     }
@@ -518,18 +513,18 @@ static int finish_committed(azri_domain *d, uint32_t i, uint64_t word,
 
     if (rc == AZR_OK && (in.flags & AZRI_WHAT_HOME) && AZRI_GUARD(OTHERS)) {
         rc = azri_intent_read(&in, d, i, word, true, &why);
-        if (rc == AZR_OK) /* ours has to stand until theirs are decided */
+        if (rc == AZR_OK) { /* ours has to stand until theirs are decided */
             rc = finish_others(d, i, &in, count, &why);
-        else if (is_damage(rc))
-            rc = AZR_OK; /* what is wrong with it is told below */
-        if (in.word != 0)
             word = in.word; /* told, now */
+        } else if (is_damage(rc)) {
+            rc = AZR_OK; /* what is wrong with it is told below */
+        }
         azri_intent_dispose(&in);
     } else if (is_damage(rc)) {
         rc = AZR_OK; /* the same */
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc < 0 ? rc : finish_one(d, i, word, count, err);
 }
 
@@ -610,8 +605,7 @@ static int unless_needed(int rc, const azri_domain *h, uint32_t row,
     if (rc == AZR_OK || is_damage(rc) || needs_none(h, row, id) ||
         !AZRI_GUARD(UNTOLD))
         return AZR_OK;
-    if (err && err->code == 0)
-        *err = *why;
+    azri_error_pass(err, why);
     return rc;
 }
 
@@ -742,8 +736,7 @@ static int finish_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         return AZR_OK;
     }
     if (rc < 0) {
-        if (err && err->code == 0)
-            *err = why;
+        azri_error_pass(err, &why);
         return rc;
     }
     return decide_prepared(d, fd, i, word, &home, count, err);
@@ -931,12 +924,12 @@ static int finish_or_count(azri_domain *d, int fd, uint32_t i,
     azr_error why = AZR_ERROR_INIT;
     int rc = azri_row_finish(d, fd, i, out, &why);
 
-    if (rc == AZR_EBUSY && why.code == 0) {
+    if (rc == AZR_EBUSY) {
         out->busy++;
         return AZR_OK;
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc;
 }
 

@@ -13,7 +13,7 @@
 
 /* --------------------------------------------------------------- paths --- */
 
-/* From directory `from` to `to`, both absolute and without links. */
+/* From directory `from` to `to`, both absolute and without links; with its NUL. */
 static int relative_path(azri_buf *out, const char *from, const char *to,
                          azr_error *err)
 {
@@ -36,11 +36,9 @@ static int relative_path(azri_buf *out, const char *from, const char *to,
     to += common;
     while (*to == '/')
         to++;
-    if (rc == AZR_OK)
-        rc = azri_buf_append(out, to, strlen(to), err);
-    if (rc == AZR_OK && out->nbytes == 0)
-        rc = azri_buf_append(out, ".", 1, err);
-    return rc;
+    if (out->nbytes == 0 && *to == '\0')
+        to = "."; /* it has taken the other one's place since we asked */
+    return rc < 0 ? rc : azri_buf_append(out, to, strlen(to) + 1, err);
 }
 
 /* Is there, on that path, the `state` that `t` has mapped? AZR_EUNSUPPORTED (no
@@ -110,9 +108,6 @@ static int path_between(azri_buf *out, const azri_txn *from, const azri_txn *to,
         rc = relative_path(out, a, b, err);
         if (rc < 0)
             return rc;
-        rc = azri_buf_append(out, "", 1, err);
-        if (rc < 0)
-            return rc;
         rc = out->nbytes > AZRI_REF_PATH_MAX
                  ? AZR_EUNSUPPORTED
                  : leads_to(from, (const char *)out->data, to, err);
@@ -136,7 +131,7 @@ int azri_refs_put(azri_buf *out, const azri_txn *t, azri_txn *const *others,
     azri_buf path = AZRI_BUF_INIT;
     int rc = AZR_OK;
 
-    for (size_t k = 0; k < n && rc == AZR_OK; k++) {
+    for (size_t k = 0; k < n; k++) {
         azri_ref_head h;
 
         rc = path_between(&path, t, others[k], err);
@@ -151,6 +146,8 @@ int azri_refs_put(azri_buf *out, const azri_txn *t, azri_txn *const *others,
             rc = azri_buf_append(out, path.data, h.path_nbytes, err);
         if (rc == AZR_OK)
             rc = azri_buf_append(out, zeros, (8 - h.path_nbytes % 8) % 8, err);
+        if (rc < 0)
+            break;
     }
     azri_buf_dispose(&path);
     return rc;
@@ -192,8 +189,8 @@ int azri_ref_open(azri_domain **out, azri_domain *d, const azri_ref *r,
                              "was at '%s' is not finished, and that array is "
                              "not there any more; put it back",
                              d->path, r->path);
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     if (rc == AZR_OK)
         *out = o;
     return rc;

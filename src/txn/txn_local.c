@@ -330,7 +330,7 @@ static int lock_without_holding(azri_txn *t, const azri_range *ranges, size_t n,
     size_t got = n;
     int rc = AZR_OK;
 
-    for (int round = 0; round < LOCK_ROUNDS; round++) {
+    for (int round = 1;; round++) {
         size_t refused = try_ranges(t, ranges, n, got, &rc, err);
 
         if (rc != AZR_EBUSY)
@@ -339,15 +339,14 @@ static int lock_without_holding(azri_txn *t, const azri_range *ranges, size_t n,
         if (rc < 0)
             return rc;
         azri_waitq_wake(&q, NULL, ranges, n);
-        if (round + 1 == LOCK_ROUNDS)
-            break;
+        if (round == LOCK_ROUNDS)
+            return AZR_EBUSY;
         rc = wait_for_range(t, &ranges[refused], held,
                             held_ranges(t, &ranges[0], held), err);
         if (rc < 0)
             return rc;
         got = refused;
     }
-    return AZR_EBUSY;
 }
 
 /* First the table of this process, then the kernel. [W1-lock] */
@@ -380,10 +379,9 @@ static int lock_ranges(azri_txn *t, const azri_range *ranges, size_t n,
 static void note_held(azri_txn *t)
 {
     azri_wait_slot *slot = &azri_state_row(t->s, t->row)->wait;
-    uint32_t flags = 0;
+    uint32_t flags = AZRI_HOLDS_META;
 
-    if (t->has_meta)
-        flags |= AZRI_HOLDS_META;
+    assert(t->has_meta);
     if (t->meta_exclusive)
         flags |= AZRI_HOLDS_META_EXCLUSIVE;
     if (t->has_doc)
@@ -615,9 +613,9 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
 
             rc = azri_row_finish(t->d, t->fd, i, &count, &why);
             azri_slot_release(t->s, t->fd, i);
-            if (rc < 0 && why.code != 0 && err && err->code == 0)
-                *err = why;
-            if (rc != AZR_EBUSY || why.code != 0)
+            if (rc < 0)
+                azri_error_pass(err, &why);
+            if (rc != AZR_EBUSY)
                 return rc;
             if (atomic_load(azri_state_word(t->s, i)) != word)
                 continue; /* all is done but the documents above */
@@ -644,7 +642,8 @@ int azri_txn_look(azri_txn *t, bool touches_metadata, azr_error *err)
     uint32_t rows = azri_state_rows(t->s);
     int rc = azri_domain_check(t->d, true, err);
 
-    if (rc == AZR_OK && t->has_meta)
+    assert(t->has_meta);
+    if (rc == AZR_OK)
         azri_fate_forget(t);
     if (!AZRI_GUARD(LOOK))
         return rc;
@@ -702,7 +701,7 @@ void azri_txn_end(azri_txn *t)
 {
     if (!t)
         return;
-    if (azri_txn_is_owner(t) && t->fd >= 0) {
+    if (azri_txn_is_owner(t)) {
         if (t->has_row && !t->committed) {
             azri_wait_slot *slot = &azri_state_row(t->s, t->row)->wait;
 

@@ -11,11 +11,13 @@
  * a sync that failed is not repeated, and its handle is poisoned. Then somebody
  * comes, does it again if it did not happen, and finds nothing left behind.
  *
- *   fault-faults [--every N] [--seed N] [--twice|--memory] [--survey]
- *                [--at POINT] [--ledger FILE] [ACT…]
+ *   fault-faults [--every N] [--seed N] [--twice|--memory] [--sites] [--survey]
+ *                [--at POINT] [--seconds N] [--ledger FILE] [ACT…]
  *
- * One of N of all trials, chosen by the seed. --survey tells everything that is
- * wrong, not only the first of each act.
+ * One of N of all trials, chosen by the seed. --sites: of calls and allocations that
+ * are made in the same place (the same eight callers), by whatever act, one fails,
+ * with each errno. --survey tells everything that is wrong, not only the first of
+ * each act.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -23,6 +25,7 @@
 #include "fault/explain.h"
 #include "fault/inject.h"
 #include "fault/ledger.h"
+#include "os/host.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,10 +58,11 @@ typedef struct trial {
 } trial;
 
 static told *g_told;
-static bool g_survey;
+static bool g_survey, g_sites;
 static unsigned g_every = 1; /* of so many trials one is made */
 static long g_only = -1;     /* this point alone */
 static uint64_t g_seed = 1;
+static int64_t g_until = INT64_MAX; /* no trial begins after that */
 static unsigned long g_trials, g_complaints;
 
 /* ---------------------------------------------------------------- caller --- */
@@ -292,20 +296,92 @@ static bool try_it(trial *t)
     return ok || tell(t);
 }
 
+static bool is_late(void)
+{
+    return azri_now_ns() > g_until;
+}
+
 /* Of a sample: is this one in it? */
 static bool chosen(const trial *t, uint64_t k)
 {
     uint64_t h = (g_seed * 1000003 + t->index) * UINT64_C(0x9E3779B97F4A7C15);
 
     h = (h ^ (k * UINT64_C(0xD6E8FEB86659FD93))) * UINT64_C(0xFF51AFD7ED558CCD);
+    if (is_late())
+        return false;
     if (g_only >= 0)
         return t->plan.at == (unsigned)g_only;
     return g_every == 1 || (h >> 33) % g_every == 0;
 }
 
+/* ------------------------------------------------------------------- sites --- */
+
+/* What was tried, in an open hash table; 0: free. */
+#define TRIED_MOST (UINT64_C(1) << 18)
+static uint64_t g_tried[TRIED_MOST];
+
+/* Has this not failed in this way in this place? It will have, from now on. */
+static bool is_new_site(uint64_t site, int error, bool for_ever)
+{
+    uint64_t h = (site ^ (uint64_t)(error + 8)) * UINT64_C(0x9E3779B97F4A7C15);
+
+    if (!g_sites)
+        return true;
+    h = (h << 1 | for_ever) | (uint64_t)1 << 63;
+    for (uint64_t k = 0; k < TRIED_MOST; k++) {
+        uint64_t *at = &g_tried[(h + k) % TRIED_MOST];
+
+        if (*at == h)
+            return false;
+        if (*at == 0) {
+            *at = h;
+            return true;
+        }
+    }
+    return true;
+}
+
 /* ------------------------------------------------------------------ sweeps --- */
 
-static bool fail_calls(trial *t, const uint8_t *calls, unsigned points)
+/* Places are gone through in rounds, so that time is spent on what tells most: each
+ * with EIO or the first errno of its call, and memory; then what means something to
+ * a caller; then the rest. */
+#define ROUNDS 3
+static int g_round;
+
+static int round_of(int error, unsigned e, bool for_ever)
+{
+    if (error == EIO || e == 0)
+        return for_ever ? 2 : 0;
+    if (for_ever)
+        return ROUNDS; /* it is the same answer */
+    switch (error) {
+    case EAGAIN:
+    case EEXIST:
+    case EINTR:
+    case EINVAL:
+    case ENOENT:
+    case ENOSYS:
+    case ENOTDIR:
+    case EOPNOTSUPP:
+    case EPERM:
+    case EXDEV:
+    case SHORT_ZERO:
+    case SHORT_HALF:
+        return 1;
+    default:
+        return 2;
+    }
+}
+
+static bool is_tried(const inject_plan *p, uint64_t site, unsigned e)
+{
+    return !g_sites || (round_of(p->error, e, p->for_ever) == g_round &&
+                        is_new_site(site, p->error, p->for_ever));
+}
+
+static bool fail_calls(trial *t, const uint8_t *calls, const uint64_t *sites,
+                       unsigned points)
 {
     for (unsigned p = 0; p < points; p++) {
         call c = (call)calls[p];
@@ -319,7 +395,8 @@ static bool fail_calls(trial *t, const uint8_t *calls, unsigned points)
                 plan.error = errors[e];
                 plan.for_ever = ever;
                 t->plan = plan;
-                if (!chosen(t, (uint64_t)p * 64 + 2 * e + (unsigned)ever))
+                if (!chosen(t, (uint64_t)p * 64 + 2 * e + (unsigned)ever) ||
+                    !is_tried(&plan, sites[p], e))
                     continue;
                 if (!try_it(t))
                     return false;
@@ -333,7 +410,8 @@ static bool fail_calls(trial *t, const uint8_t *calls, unsigned points)
     return true;
 }
 
-static bool fail_allocations(trial *t, bool libc, unsigned long n)
+static bool fail_allocations(trial *t, bool libc, const uint64_t *sites,
+                             unsigned long n)
 {
     for (unsigned long k = 0; k < n; k++) {
         for (int ever = 0; ever < 2; ever++) {
@@ -344,7 +422,9 @@ static bool fail_allocations(trial *t, bool libc, unsigned long n)
             plan.libc = libc;
             t->plan = plan;
             if (!chosen(t, ((uint64_t)1 << 40) + 4 * k + 2 * libc +
-                               (unsigned)ever))
+                               (unsigned)ever) ||
+                (k < POINTS_MOST && !is_new_site(sites[k], ENOMEM, ever)) ||
+                (g_sites && ever))
                 continue;
             if (!try_it(t))
                 return false;
@@ -394,6 +474,7 @@ static bool begin(trial *t, bool libc)
     memset(g_told, 0, sizeof *g_told);
     g_told->heap = UINT64_MAX;
     nothing.libc = libc;
+    nothing.sites = g_sites;
     t->plan = nothing;
     tree_remove(t->at);
     tree_copy(t->from, t->at);
@@ -419,6 +500,7 @@ typedef struct work {
 static bool sweep(trial *t, const work *w)
 {
     static uint8_t calls[POINTS_MOST];
+    static uint64_t sites[POINTS_MOST], alloc_sites[POINTS_MOST];
     unsigned points;
     unsigned long n;
 
@@ -427,16 +509,22 @@ static bool sweep(trial *t, const work *w)
     points = g_told->points;
     n = g_told->allocs;
     memcpy(calls, inject_told()->calls, sizeof calls);
+    memcpy(sites, inject_told()->sites, sizeof sites);
+    memcpy(alloc_sites, inject_told()->alloc_sites, sizeof alloc_sites);
     ledger_points(t->index, calls, points);
-    if (w->calls && !fail_calls(t, calls, points))
+    if (w->calls && !fail_calls(t, calls, sites, points))
         return false;
-    if (w->memory && !fail_allocations(t, false, n))
+    if (w->memory && g_round == 0 &&
+        !fail_allocations(t, false, alloc_sites, n))
         return false;
     if (w->twice && !fail_twice(t, calls, points))
         return false;
     if (!w->libc)
         return true;
-    return begin(t, true) && fail_allocations(t, true, g_told->allocs);
+    if (!begin(t, true))
+        return false;
+    memcpy(alloc_sites, inject_told()->alloc_sites, sizeof alloc_sites);
+    return fail_allocations(t, true, alloc_sites, g_told->allocs);
 }
 
 static bool sweep_act(unsigned index, const work *w)
@@ -512,35 +600,57 @@ static told *shared(void)
     return p;
 }
 
+/* Where the names of acts begin; -1: an option that there is not. */
+static int parse(int argc, char **argv, work *w, const char **file)
+{
+    int at = 1;
+
+    for (; at < argc && argv[at][0] == '-'; at++) {
+        const char *name = argv[at], *value = NULL;
+
+        if (strcmp(name, "--survey") == 0)
+            g_survey = true;
+        else if (strcmp(name, "--sites") == 0)
+            g_sites = true;
+        else if (strcmp(name, "--full") == 0)
+            w->twice = true;
+        else if (strcmp(name, "--twice") == 0)
+            *w = (work){false, false, false, true};
+        else if (strcmp(name, "--memory") == 0)
+            *w = (work){false, true, false, false};
+        else if (strcmp(name, "--libc") == 0)
+            *w = (work){false, false, true, false};
+        else if (at + 1 == argc)
+            return -1;
+        else
+            value = argv[++at];
+        if (!value)
+            continue;
+        if (strcmp(name, "--every") == 0)
+            g_every = (unsigned)strtoul(value, NULL, 10);
+        else if (strcmp(name, "--at") == 0)
+            g_only = strtol(value, NULL, 10);
+        else if (strcmp(name, "--seconds") == 0)
+            g_until = azri_now_ns() + strtol(value, NULL, 10) * 1000000000;
+        else if (strcmp(name, "--seed") == 0)
+            g_seed = strtoull(value, NULL, 10);
+        else if (strcmp(name, "--ledger") == 0)
+            *file = value;
+        else
+            return -1;
+    }
+    return at;
+}
+
 int main(int argc, char **argv)
 {
     work w = {true, true, false, false};
     const char *file = NULL;
-    int at = 1, bad = 0;
+    int bad = 0, at = parse(argc, argv, &w, &file);
     bool all_tried;
 
-    for (; at < argc && argv[at][0] == '-'; at++) {
-        if (strcmp(argv[at], "--survey") == 0)
-            g_survey = true;
-        else if (strcmp(argv[at], "--full") == 0)
-            w.twice = true;
-        else if (strcmp(argv[at], "--twice") == 0)
-            w = (work){false, false, false, true};
-        else if (strcmp(argv[at], "--memory") == 0)
-            w = (work){false, true, false, false};
-        else if (strcmp(argv[at], "--libc") == 0)
-            w = (work){false, false, true, false};
-        else if (at + 1 < argc && strcmp(argv[at], "--every") == 0)
-            g_every = (unsigned)strtoul(argv[++at], NULL, 10);
-        else if (at + 1 < argc && strcmp(argv[at], "--at") == 0)
-            g_only = strtol(argv[++at], NULL, 10);
-        else if (at + 1 < argc && strcmp(argv[at], "--seed") == 0)
-            g_seed = strtoull(argv[++at], NULL, 10);
-        else if (at + 1 < argc && strcmp(argv[at], "--ledger") == 0)
-            file = argv[++at];
-        else
-            return 2;
-    }
+    if (at < 0)
+        return 2;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     g_told = shared();
     (void)scene_error();
@@ -548,17 +658,19 @@ int main(int argc, char **argv)
 #ifdef AZRI_SABOTAGE
     return controls();
 #endif
-    for (unsigned i = 0; i < act_count; i++) {
-        if (!is_named(acts[i].name, argc, argv, at))
-            continue;
-        if (sweep_act(i, &w))
-            continue;
-        (void)printf("FAILED %s: %s\n", acts[i].name, scene_error());
-        bad++;
+    for (; g_round < (g_sites ? ROUNDS : 1); g_round++) {
+        for (unsigned i = 0; i < act_count; i++) {
+            if (!is_named(acts[i].name, argc, argv, at) || is_late() ||
+                sweep_act(i, &w))
+                continue;
+            (void)printf("FAILED %s: %s\n", acts[i].name, scene_error());
+            bad++;
+        }
     }
     scene_roots_remove();
     (void)printf("seed %llu, one of %u: %lu trials, %lu complaints\n",
                  (unsigned long long)g_seed, g_every, g_trials, g_complaints);
-    all_tried = ledger_close(file, g_every == 1 && at >= argc && w.calls);
+    all_tried =
+        ledger_close(file, g_every == 1 && at >= argc && w.calls && !g_sites);
     return bad > 0 || g_complaints > 0 || !all_tried;
 }

@@ -6,6 +6,7 @@
 #include <atomiczarr.h>
 #include <dirent.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,23 @@ inject_seen *inject_told(void)
     return g_seen;
 }
 
+/* ----------------------------------------------------------------- sites --- */
+
+#define OWN_FRAMES 3 /* note_site, what notes the call, and the call itself */
+
+/* Addresses are those of the parent: children are forked, nothing is loaded anew.
+ * Not inlined, so that there are as many frames as it leaves out. */
+__attribute__((noinline)) static void note_site(uint64_t *site)
+{
+    void *frames[OWN_FRAMES + SITE_DEPTH];
+    int n = backtrace(frames, OWN_FRAMES + SITE_DEPTH);
+    uint64_t h = UINT64_C(0xCBF29CE484222325);
+
+    for (int i = OWN_FRAMES; i < n; i++)
+        h = (h ^ (uintptr_t)frames[i]) * UINT64_C(0x100000001B3);
+    *site = h;
+}
+
 /* ---------------------------------------------------------------- points --- */
 
 /* 0: let it happen. */
@@ -53,6 +71,8 @@ static int point(call c)
     n = g_seen->points++;
     if (n < POINTS_MOST)
         g_seen->calls[n] = (uint8_t)c;
+    if (n < POINTS_MOST && g_plan.sites)
+        note_site(&g_seen->sites[n]);
     if (n == g_plan.at) {
         g_stuck = g_plan.for_ever ? c : CALLS;
         g_seen->fired = true;
@@ -295,6 +315,8 @@ static bool no_memory(bool libc)
     if (!g_on || libc != g_plan.libc)
         return false;
     n = g_seen->allocs++;
+    if (n < POINTS_MOST && g_plan.sites)
+        note_site(&g_seen->alloc_sites[n]);
     if (n == g_plan.alloc)
         g_seen->fired = true;
     return n == g_plan.alloc || (g_plan.alloc_for_ever && n > g_plan.alloc);
@@ -395,7 +417,9 @@ struct azri_sys inject_sys = {
 void inject_install(void)
 {
     static const azr_allocator own = {own_alloc, own_resize, own_release, NULL};
+    void *frame;
 
+    (void)backtrace(&frame, 1); /* it loads what it needs now */
     (void)inject_told();
     g_maps = 0;
     if (azr_set_allocator(&own) != AZR_OK) {

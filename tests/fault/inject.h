@@ -70,22 +70,27 @@ typedef struct inject_plan {
     bool alloc_for_ever;
     bool libc;        /* … of malloc itself, not of our allocator */
     const char *kill; /* SIGKILL after the store of this name, or NULL */
+    bool sites;       /* note who calls */
 } inject_plan;
 
 #define INJECT_NONE                                                            \
     {                                                                          \
-        UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL          \
+        UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL, false   \
     }
 #define POINTS_MOST 8192
+/* So many callers are a place: a call that is made elsewhere is another one. */
+#define SITE_DEPTH 8
 
 /* In memory that children share with their parent. */
 typedef struct inject_seen {
     unsigned points;            /* calls since inject_arm */
     uint8_t calls[POINTS_MOST]; /* which */
     unsigned long allocs;
-    bool fired;        /* the fault has happened */
-    bool sync_failed;  /* … and it was of a sync */
-    bool synced_again; /* the same file was synced after that */
+    uint64_t sites[POINTS_MOST];       /* hash of the callers of each call */
+    uint64_t alloc_sites[POINTS_MOST]; /* and of each allocation */
+    bool fired;                        /* the fault has happened */
+    bool sync_failed;                  /* … and it was of a sync */
+    bool synced_again;                 /* the same file was synced after that */
 } inject_seen;
 
 inject_seen *inject_told(void);

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One commit over two arrays: what is refused, each sync that fails, and the paths
+ * by which their rows know each other. */
+#include "world.h"
+
+#include "base/alloc.h"
+
+#include <atomiczarr.h>
+
+static azri_txn *t, *u; /* u: of b */
+static const char new[] = "new";
+
+static int setup_two(void **state)
+{
+    t = u = NULL;
+    return world_begin_two(state);
+}
+
+static void end(void)
+{
+    azri_txn_end(u);
+    azri_txn_end(t);
+    t = u = NULL;
+}
+
+static int teardown(void **state)
+{
+    (void)fake_clear();
+    azr_set_memory_cap(0);
+    end();
+    return world_end(state);
+}
+
+static azri_span bytes(const char *text)
+{
+    return (azri_span){(const uint8_t *)text, strlen(text)};
+}
+
+/* Locks on n chunks from `first` on, the look, entries. */
+static void prepare(azri_txn *x, uint64_t first, uint64_t n)
+{
+    OK(azri_txn_lock_meta(x, false, &err));
+    OK(azri_txn_want_chunks(x, n, coords_from, &first, true, &err));
+    OK(azri_txn_lock_chunks(x, &err));
+    OK(azri_txn_look(x, false, &err));
+    OK(azri_txn_entries(x, n, coords_from, &first, &err));
+}
+
+static int stage(uint64_t i)
+{
+    return azri_txn_stage(t, i, bytes(new), NULL, &err);
+}
+
+static void begin_two(void)
+{
+    end();
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    prepare(t, 3, 1);
+    prepare(u, 4, 1);
+    OK(stage(0));
+    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+}
+
+static int commit_two(void)
+{
+    azri_txn *parts[2] = {t, u};
+
+    return azri_txn_commit_all(parts, 2, &err);
+}
+
+static void assert_neither(void)
+{
+    end();
+    (void)fake_clear();
+    for (int k = 0; k < 2; k++) {
+        azr_recovery told = {0};
+
+        OK(azri_domain_recover(w.d[k], &told, &err));
+        assert_clean(k);
+    }
+    assert_chunk(0, 3, NULL);
+    assert_chunk(1, 4, NULL);
+}
+
+static void test_two(void **state)
+{
+    (void)state;
+    begin_two();
+    azr_set_memory_cap(1);
+    FAILS(commit_two(), AZR_ENOMEM, AZR_SUB_NONE, "memory");
+    azr_set_memory_cap(0);
+    assert_neither();
+    begin_two();
+    u->s->dev++;
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
+          "two file systems");
+    u->s->dev--;
+    assert_neither();
+    begin_two();
+    atomic_store(&azri_state_changing(state_of(1))->durability,
+                 AZR_DURABILITY_POWER);
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_NONE, "durability");
+    atomic_store(&azri_state_changing(state_of(1))->durability,
+                 AZR_DURABILITY_PROCESS);
+    assert_neither();
+    begin_two();
+    u->pid++;
+    FAILS(commit_two(), AZR_EINVAL, AZR_SUB_NONE, "belongs to process");
+    u->pid--;
+    assert_neither();
+    begin_two(); /* the second one cannot be made ready */
+    put_chunk(1, 4, "foreign");
+    u->staged[0].seen = (azri_seen){.read = true, .absent = true};
+    FAILS(commit_two(), AZR_ECONFLICT, AZR_SUB_FOREIGN, "c/4");
+    assert_int_equal(unlink(below(1, "c/4")), 0);
+    assert_neither();
+    begin_two();
+    azri_txn_never_home(t);
+    OK(commit_two());
+    assert_chunk(0, 3, "new");
+    assert_chunk(1, 4, "new");
+    assert_int_equal(t->several, AZRI_WHAT_HAS_HOME);
+    /* only one of them has something to write; none has */
+    end();
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    OK(azri_txn_lock_meta(t, false, &err));
+    prepare(u, 5, 1);
+    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    OK(commit_two());
+    assert_chunk(1, 5, "new");
+    end();
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    OK(commit_two());
+}
+
+/* Ten entries, and a path that has no room beside them. */
+static void test_two_paths_do_not_fit(void **state)
+{
+    azri_txn *parts[2];
+
+    (void)state;
+    end();
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    prepare(t, 0, CELLS);
+    prepare(u, 4, 1);
+    for (uint64_t i = 0; i < CELLS; i++)
+        OK(stage(i));
+    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    parts[0] = t;
+    parts[1] = u;
+    fake_fail(ON_PWRITE, ".r", 2, 1, ENOSPC);
+    FAILS(azri_txn_commit_all(parts, 2, &err), AZR_EIO, AZR_SUB_WRITE, ".r");
+    end();
+    assert_clean(0);
+    assert_clean(1);
+}
+
+static int setup_two_power(void **state)
+{
+    t = u = NULL;
+    return world_begin_two_power(state);
+}
+
+/* Each sync of a commit over two arrays. */
+static void test_two_power(void **state)
+{
+    unsigned unknown = 0;
+    int rc = AZR_EIO;
+
+    (void)state;
+    for (unsigned k = 0; k < 8; k++) {
+        azr_recovery told = {0};
+
+        (void)unlink(below(0, "c/3"));
+        (void)unlink(below(1, "c/4"));
+        begin_two();
+        fake_fail(ON_FDATASYNC, ".azr/state", k, 1, EIO);
+        err = (azr_error)AZR_ERROR_INIT;
+        rc = commit_two();
+        assert_true(rc == AZR_OK || rc == AZR_EIO || rc == AZR_EUNKNOWN);
+        assert_int_equal(err.sub, rc == AZR_OK ? AZR_SUB_NONE : AZR_SUB_SYNC);
+        unknown += rc == AZR_EUNKNOWN;
+        end();
+        if (fake_clear() == 0) /* there are no more */
+            break;
+        for (int i = 0; i < 2; i++)
+            world_open(i, AZRI_DOMAIN_WRITE);
+        for (int i = 0; i < 2; i++)
+            OK(azri_domain_recover(w.d[i], &told, &err));
+        assert_clean(0);
+        assert_clean(1);
+        assert_chunk(0, 3, rc == AZR_EIO ? NULL : "new");
+        assert_chunk(1, 4, rc == AZR_EIO ? NULL : "new");
+    }
+    assert_int_equal(rc, AZR_OK);
+    assert_int_equal(unknown, 1);
+}
+
+/* One of them cannot be applied: all are finished later. */
+static void test_two_applied_later(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        azr_recovery told = {0};
+
+        begin_two();
+        fake_fail(ON_RENAMEAT2, k ? "c/4" : "c/3", 0, 1, EIO);
+        OK(commit_two());
+        end();
+        (void)fake_clear();
+        OK(azri_domain_recover(w.d[1 - k], &told, &err));
+        OK(azri_domain_recover(w.d[k], &told, &err));
+        assert_chunk(0, 3, "new");
+        assert_chunk(1, 4, "new");
+        assert_clean(0);
+        assert_clean(1);
+    }
+}
+
+/* --------------------------------------------------------------------- paths */
+
+static void test_paths(void **state)
+{
+    char away[128];
+
+    (void)state;
+    begin_two(); /* asking for it fails */
+    fake_fail(ON_FSTATAT, "../b/.azr/state", 0, 1, EIO);
+    FAILS(commit_two(), AZR_EIO, AZR_SUB_STAT, "../b/.azr/state");
+    assert_neither();
+    for (int i = 0; i < 3; i++) {
+        static const int gone[] = {ENOENT, ENOTDIR, ENAMETOOLONG};
+
+        begin_two();
+        fake_fail(ON_FSTATAT, "../b/.azr/state", 0, 1, gone[i]);
+        FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
+              "there is no path from one to the other");
+        assert_neither();
+    }
+    begin_two(); /* another file system is there */
+    t->s->dev++;
+    u->s->dev++;
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
+    t->s->dev--;
+    u->s->dev--;
+    assert_neither();
+    begin_two(); /* another one stands there */
+    state_of(1)->ino++;
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
+    state_of(1)->ino--;
+    assert_neither();
+    for (uint64_t room = 0; room < 4000; room += 16) { /* each allocation */
+        int rc;
+
+        begin_two();
+        azr_set_memory_cap(azri_heap_nbytes() + room + 1);
+        err = (azr_error)AZR_ERROR_INIT;
+        rc = commit_two();
+        azr_set_memory_cap(0);
+        if (rc == AZR_OK)
+            break;
+        assert_int_equal(rc, AZR_ENOMEM);
+        assert_neither();
+    }
+    end();
+    (void)unlink(below(0, "c/3"));
+    (void)unlink(below(1, "c/4"));
+    begin_two();
+    OK(commit_two()); /* the path is known from now on */
+    end();
+    (void)unlink(below(0, "c/3"));
+    (void)unlink(below(1, "c/4"));
+    (void)snprintf(away, sizeof away, "%s/moved", w.dir);
+    assert_int_equal(rename(w.path[1], away), 0);
+    memcpy(w.path[1], away, sizeof w.path[1]);
+    begin_two(); /* and does not lead there any more: asked anew */
+    OK(commit_two());
+    assert_chunk(1, 4, "new");
+}
+
+/* b elsewhere, from the directory of the scenes. */
+static void move_b(const char *to)
+{
+    char path[sizeof w.path[1]];
+
+    end();
+    (void)snprintf(path, sizeof path, "%s/%s", w.dir, to);
+    assert_int_equal(rename(w.path[1], path), 0);
+    memcpy(w.path[1], path, sizeof path);
+    (void)unlink(below(0, "c/3"));
+    (void)unlink(below(1, "c/4"));
+}
+
+static void expect_path(const char *there, const char *back)
+{
+    azri_ref_head h;
+
+    begin_two();
+    OK(commit_two());
+    assert_chunk(1, 4, "new");
+    memcpy(&h, t->refs.data, sizeof h);
+    assert_int_equal(h.path_nbytes, strlen(there));
+    assert_memory_equal(t->refs.data + sizeof h, there, strlen(there));
+    memcpy(&h, u->refs.data, sizeof h);
+    assert_int_equal(h.path_nbytes, strlen(back));
+    assert_memory_equal(u->refs.data + sizeof h, back, strlen(back));
+    end();
+}
+
+static void expect_no_path(void)
+{
+    begin_two();
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
+    end();
+}
+
+/* Beside it by a name that begins alike, below it, too far away. */
+static void test_where(void **state)
+{
+    int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    char name[201];
+    int top;
+
+    (void)state;
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    expect_path("../b", "../a");
+    move_b("ab");
+    expect_path("../ab", "../a");
+    move_b("a/in");
+    expect_path("in", "../");
+    (void)unlink(below(0, "c/3"));
+    assert_int_equal(renameat(AT_FDCWD, w.path[1], AT_FDCWD, "b"), 0);
+    top = open(w.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    for (int i = 0; i < 24; i++) { /* nobody can say where that is */
+        int next;
+
+        assert_int_equal(mkdirat(top, name, 0755), 0);
+        next = openat(top, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        assert_int_equal(renameat(i ? top : here, "b", next, "b"), 0);
+        assert_int_equal(close(top), 0);
+        top = next;
+    }
+    expect_no_path();
+    begin_two(); /* nor how to get from there */
+    azri_txn_never_home(t);
+    FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
+    end();
+    assert_int_equal(close(top), 0);
+    assert_int_equal(close(here), 0);
+}
+
+#define T2(f)  cmocka_unit_test_setup_teardown(f, setup_two, teardown)
+#define T2P(f) cmocka_unit_test_setup_teardown(f, setup_two_power, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T2(test_two),        T2(test_two_paths_do_not_fit),
+        T2P(test_two_power), T2(test_two_applied_later),
+        T2(test_paths),      T2(test_where),
+    };
+
+    (void)umask(022);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

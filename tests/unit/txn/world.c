@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "world.h"
+
+#include "base/alloc.h"
+#include "base/hash.h"
+
+#include <inttypes.h>
+
+world w;
+azr_error err;
+const azri_patience no_time = {0, NULL};
+
+static int begin(int arrays, int durability)
+{
+    memset(&w, 0, sizeof w);
+    (void)snprintf(w.dir, sizeof w.dir, "world-XXXXXX");
+    if (!mkdtemp(w.dir))
+        return -1;
+    fake_install();
+    w.durability = durability;
+    w.patience = (azri_patience){INT64_MAX, NULL};
+    w.grid.keying = (azri_keying){3, 'd', '/', 1};
+    w.grid.cells[0] = CELLS;
+    for (int k = 0; k < arrays; k++) {
+        (void)snprintf(w.path[k], sizeof w.path[k], "%s/%c", w.dir, 'a' + k);
+        OK(azri_domain_create(&w.d[k], w.path[k], AZRI_DOMAIN_WRITE,
+                              w.durability, &err));
+        OK(azri_domain_ready(w.d[k], &w.grid, w.durability, &w.patience, &err));
+    }
+    err = (azr_error)AZR_ERROR_INIT;
+    return 0;
+}
+
+int world_begin(void **state)
+{
+    (void)state;
+    return begin(1, AZR_DURABILITY_PROCESS);
+}
+
+int world_begin_two(void **state)
+{
+    (void)state;
+    return begin(2, AZR_DURABILITY_PROCESS);
+}
+
+int world_begin_power(void **state)
+{
+    (void)state;
+    return begin(1, AZR_DURABILITY_POWER);
+}
+
+int world_begin_two_power(void **state)
+{
+    (void)state;
+    return begin(2, AZR_DURABILITY_POWER);
+}
+
+void world_without_tx(int k)
+{
+    azri_close(atomic_exchange(&w.d[k]->tx, -1));
+}
+
+int world_end(void **state)
+{
+    char command[192];
+    uint64_t left;
+
+    (void)state;
+    (void)fake_clear();
+    azr_set_memory_cap(0);
+    azri_domain_close(w.d[0]);
+    azri_domain_close(w.d[1]);
+    left = azri_heap_nbytes();
+    fake_remove();
+    (void)snprintf(command, sizeof command, "chmod -R u+rwx '%s'; rm -rf '%s'",
+                   w.dir, w.dir);
+    if (left != 0)
+        print_error("%" PRIu64 " bytes left\n", left);
+    return left == 0 && system(command) == 0 ? 0 : -1;
+}
+
+void world_open(int k, unsigned flags)
+{
+    azri_domain_close(w.d[k]);
+    w.d[k] = NULL;
+    OK(azri_domain_open(&w.d[k], w.path[k], flags, &err));
+    if (flags & AZRI_DOMAIN_WRITE)
+        OK(azri_domain_ready(w.d[k], &w.grid, w.durability, &w.patience, &err));
+}
+
+azri_state *state_of(int k)
+{
+    return azri_domain_state(w.d[k]);
+}
+
+const char *below(int k, const char *name)
+{
+    static char path[2][512];
+    static int turn;
+
+    turn = 1 - turn;
+    (void)snprintf(path[turn], sizeof path[turn], "%s/%s", w.path[k], name);
+    return path[turn];
+}
+
+bool is_there(int k, const char *name)
+{
+    struct stat st;
+
+    return lstat(below(k, name), &st) == 0;
+}
+
+void coords_from(const void *arg, uint64_t i, uint64_t *out)
+{
+    out[0] = *(const uint64_t *)arg + i;
+}
+
+/* ----------------------------------------------------------------- files --- */
+
+void put_file(const char *path, const void *bytes, size_t n)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    assert_true(fd >= 0);
+    assert_int_equal(write(fd, bytes, n), n);
+    assert_int_equal(close(fd), 0);
+}
+
+static const char *chunk_path(int k, uint64_t i)
+{
+    char name[32];
+
+    (void)snprintf(name, sizeof name, "c/%" PRIu64, i);
+    return below(k, name);
+}
+
+void put_chunk(int k, uint64_t i, const char *text)
+{
+    (void)mkdir(below(k, "c"), 0755);
+    put_file(chunk_path(k, i), text, strlen(text));
+}
+
+void assert_chunk(int k, uint64_t i, const char *text)
+{
+    char bytes[64] = "";
+    int fd = open(chunk_path(k, i), O_RDONLY | O_CLOEXEC);
+
+    if (!text) {
+        assert_true(fd < 0);
+        return;
+    }
+    assert_true(fd >= 0);
+    assert_true(read(fd, bytes, sizeof bytes - 1) >= 0);
+    assert_int_equal(close(fd), 0);
+    assert_string_equal(bytes, text);
+}
+
+static int no_name(const char *name, unsigned char d_type, void *arg)
+{
+    (void)d_type;
+    (void)arg;
+    fail_msg("tx/%s is left", name);
+    return 1;
+}
+
+void assert_clean(int k)
+{
+    OK(azri_list_staged(w.d[k], no_name, NULL, &err));
+    for (uint32_t i = 0; i < azri_state_rows(state_of(k)); i++)
+        assert_int_equal(azri_word_state(word_of(k, i)), AZRI_FREE);
+}
+
+/* ------------------------------------------------------------------ rows --- */
+
+uint64_t word_of(int k, uint32_t row)
+{
+    return atomic_load(azri_state_word(state_of(k), row));
+}
+
+static const char *staged_path(int k, const char *name)
+{
+    char path[64], lane[64];
+
+    (void)snprintf(path, sizeof path, ".azr/tx/%s", name);
+    (void)snprintf(lane, sizeof lane, ".azr/tx/%.1s", name);
+    if (name[1] == '/')
+        (void)mkdir(below(k, lane), 0755);
+    return below(k, path);
+}
+
+void row_make(made_row *r, int k, uint32_t row, uint64_t id, uint64_t first,
+              uint64_t last)
+{
+    const azri_state *s = state_of(k);
+    uint64_t n = last - first + 1;
+
+    memset(r, 0, sizeof *r);
+    r->row = row;
+    r->id = id;
+    r->what.id = r->who.id = id;
+    r->what.count = (uint32_t)n;
+    r->what.first = azri_w_offset(s, &first);
+    r->what.last = azri_w_offset(s, &last);
+    r->what.entries_nbytes = (uint32_t)(n * azri_entry_nbytes(s));
+    assert_true(r->what.entries_nbytes <= sizeof r->what.entries);
+    azri_boot_id(r->who.boot);
+    r->who.pid = 999999;
+    (void)snprintf(r->who.host, sizeof r->who.host, "elsewhere");
+    for (uint64_t i = 0; i < n; i++) {
+        char name[AZRI_STAGED_NAME_MAX];
+        azri_entry e = {.head = {.nbytes = 3}};
+
+        e.coords[0] = first + i;
+        azri_entry_put(r->what.entries, s, i, &e);
+        azri_staged_name(name, row, id, i);
+        put_file(staged_path(k, name), "new", 3);
+    }
+}
+
+void row_use_record(made_row *r, int k)
+{
+    azri_record_head h = {.id = r->id, .count = r->what.count};
+
+    memcpy(h.magic, AZRI_RECORD_MAGIC, 8);
+    memcpy(h.array_id, state_of(k)->header.array_id, 16);
+    h.entry_nbytes = (uint32_t)azri_entry_nbytes(state_of(k));
+    memcpy(r->record, &h, sizeof h);
+    memcpy(r->record + sizeof h, r->what.entries, r->what.entries_nbytes);
+    r->record_nbytes = sizeof h + r->what.entries_nbytes;
+    r->what.entries_nbytes = 0;
+    memset(r->what.entries, 0, sizeof r->what.entries);
+    r->what.flags |= AZRI_WHAT_RECORD;
+}
+
+/* At the end of what there is, in the row or in the record. */
+void row_refer(made_row *r, int other, uint32_t row, const char *path)
+{
+    azri_ref_head h = {.row = row, .path_nbytes = (uint32_t)strlen(path)};
+    size_t n = sizeof h + (strlen(path) + 7) / 8 * 8;
+    uint8_t *to;
+
+    memcpy(h.array_id, state_of(other)->header.array_id, 16);
+    if (r->record_nbytes > 0) {
+        azri_record_head head;
+
+        memcpy(&head, r->record, sizeof head);
+        head.others++;
+        memcpy(r->record, &head, sizeof head);
+        to = r->record + r->record_nbytes;
+        r->record_nbytes += n;
+        assert_true(r->record_nbytes <= sizeof r->record);
+    } else {
+        to = r->what.entries + r->what.entries_nbytes;
+        r->what.entries_nbytes += (uint32_t)n;
+        assert_true(r->what.entries_nbytes <= sizeof r->what.entries);
+    }
+    memset(to, 0, n);
+    memcpy(to, &h, sizeof h);
+    memcpy(to + sizeof h, path, strlen(path));
+    memcpy(r->what.home_id, h.array_id, 16);
+    r->what.home_row = row;
+}
+
+void row_age(made_row *r)
+{
+    memset(r->who.boot, 0x5A, sizeof r->who.boot);
+}
+
+static void put_record(const made_row *r, int k, azri_what *what)
+{
+    uint8_t bytes[sizeof r->record];
+    char name[AZRI_STAGED_NAME_MAX];
+    azri_record_head h;
+
+    memcpy(bytes, r->record, sizeof bytes);
+    memcpy(&h, bytes, sizeof h);
+    h.flags = h.flags ? h.flags : what->flags;
+    memcpy(bytes, &h, sizeof h);
+    azri_record_name(name, r->row, r->id);
+    put_file(staged_path(k, name), bytes, r->record_nbytes);
+    if (what->record_nbytes == 0)
+        what->record_nbytes = r->record_nbytes;
+    what->record_crc = azri_crc32c(0, bytes, r->record_nbytes);
+}
+
+void row_put(const made_row *r, int k, uint32_t state)
+{
+    azri_row *row = azri_state_row(state_of(k), r->row);
+    azri_what what = r->what;
+    azri_who who = r->who;
+
+    if (r->record_nbytes > 0)
+        put_record(r, k, &what);
+    azri_who_seal(&who);
+    what.crc = azri_crc32c(0, &what, offsetof(azri_what, crc));
+    memcpy(&row->who, &who, sizeof who);
+    memcpy(&row->what, &what, sizeof what);
+    atomic_store(azri_state_word(state_of(k), r->row), azri_word(r->id, state));
+}

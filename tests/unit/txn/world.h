@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two arrays in a directory, as the transaction room sees them: one dimension, ten
+ * chunks; and rows and records of transactions whose owners are dead, written by
+ * hand. */
+#ifndef TEST_TXN_WORLD_H
+#define TEST_TXN_WORLD_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "fake.h"
+#include "txn/txn_local.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define CELLS 10
+
+typedef struct world {
+    char dir[64];
+    char path[2][96];  /* of a and b */
+    azri_domain *d[2]; /* open for writing, ready */
+    azri_grid grid;
+    azri_patience patience;
+    int durability;
+} world;
+
+extern world w;
+extern azr_error err;
+extern const azri_patience no_time;
+
+/* Setup: a is there. With b too, or durability power. */
+int world_begin(void **state);
+int world_begin_two(void **state);
+int world_begin_power(void **state);
+int world_begin_two_power(void **state);
+int world_end(void **state);
+void world_open(int k, unsigned flags); /* anew, with these flags */
+/* As if tx/ had not been opened yet. */
+void world_without_tx(int k);
+azri_state *state_of(int k);
+/* A path below array k. */
+const char *below(int k, const char *name);
+bool is_there(int k, const char *name);
+/* As a child that may not do everything; 77 is the answer where we are not root. */
+#define NOBODY 65534u
+
+#define OK(call)                                                               \
+    do {                                                                       \
+        int rc_;                                                               \
+        err = (azr_error)AZR_ERROR_INIT;                                       \
+        rc_ = (call);                                                          \
+        if (rc_ < 0)                                                           \
+            fail_msg("line %d: %s: %s: %s", __LINE__, #call,                   \
+                     azr_status_name(rc_), err.message);                       \
+    } while (0)
+
+/* The code, its sub-code, and a text that has `part` in it. */
+#define FAILS(call, want, want_sub, part)                                      \
+    do {                                                                       \
+        err = (azr_error)AZR_ERROR_INIT;                                       \
+        assert_int_equal((call), (want));                                      \
+        assert_int_equal(err.code, (want));                                    \
+        assert_int_equal(err.sub, (want_sub));                                 \
+        if (!strstr(err.message, (part)))                                      \
+            fail_msg("line %d: '%s' does not say '%s'", __LINE__, err.message, \
+                     (part));                                                  \
+    } while (0)
+/* A code that says enough. */
+#define FAILS_SILENTLY(call, want)                                             \
+    do {                                                                       \
+        err = (azr_error)AZR_ERROR_INIT;                                       \
+        assert_int_equal((call), (want));                                      \
+        assert_int_equal(err.code, AZR_OK);                                    \
+    } while (0)
+
+/* ---- rows, by hand ---- */
+
+/* A row in the making; `what` as it will stand, but for its checksum. */
+typedef struct made_row {
+    uint32_t row;
+    uint64_t id;
+    azri_what what;
+    azri_who who;
+    uint8_t record[4096]; /* head, entries, references */
+    size_t record_nbytes; /* 0: everything stands in the row */
+} made_row;
+
+/* Of transaction `id`, that writes chunks first … last of array k. Signed as of this
+ * boot; its objects are staged with the bytes "new". */
+void row_make(made_row *r, int k, uint32_t row, uint64_t id, uint64_t first,
+              uint64_t last);
+/* The same entries in a record. */
+void row_use_record(made_row *r, int k);
+/* A reference to row `row` of array `other`. */
+void row_refer(made_row *r, int other, uint32_t row, const char *path);
+/* Into `state` of array k, and the record to its place, with good checksums. */
+void row_put(const made_row *r, int k, uint32_t state);
+/* Not of this boot. */
+void row_age(made_row *r);
+uint64_t word_of(int k, uint32_t row);
+/* Chunk i of array k has these bytes; NULL: it is not there. */
+void assert_chunk(int k, uint64_t i, const char *text);
+void put_chunk(int k, uint64_t i, const char *text);
+/* Nothing in tx/, no row in use. */
+void assert_clean(int k);
+void put_file(const char *path, const void *bytes, size_t n);
+void coords_from(const void *arg, uint64_t i, uint64_t *out); /* arg: first */
+
+#endif
