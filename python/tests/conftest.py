@@ -32,6 +32,15 @@ def limit():
 
 
 @pytest.fixture
+def pipeline():
+    """zarr-python with our pipeline, for arrays that are opened in the test."""
+    zarr = pytest.importorskip("zarr", minversion="3")
+    with zarr.config.set({"codec_pipeline.path":
+                          "atomiczarr.zarr.AtomicCodecPipeline"}):
+        yield
+
+
+@pytest.fixture
 def path(tmp_path):
     return os.fspath(tmp_path / "x.zarr")
 

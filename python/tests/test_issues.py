@@ -11,15 +11,9 @@ import numpy as np
 import pytest
 
 from ways import (LONG, WAYS, Native, Plugin, Stock, configured, fork, processes,
-                  threads, until_wrong, zarr)
+                  threads, until_wrong, way, zarr)
 
 ROUNDS = 60 if LONG else 12
-
-
-@pytest.fixture(params=WAYS, ids=lambda w: w.name)
-def way(request):
-    with configured(request.param) as w:
-        yield w
 
 
 BOUNDS = [*range(0, 97, 7), 97]

@@ -14,18 +14,12 @@ import time
 import numpy as np
 import pytest
 
-from ways import (LONG, OURS, THEIRS, WAYS, Native, Stock, configured, fork,
-                  processes, threads, until_wrong)
+from ways import (LONG, OURS, THEIRS, Native, Stock, configured, fork,
+                  processes, threads, until_wrong, way)
 
 ROUNDS = 20 if LONG else 6
 SHAPE = (100, 8)  # 100 chunks
 choose = random.Random(5)
-
-
-@pytest.fixture(params=WAYS, ids=lambda w: w.name)
-def way(request):
-    with configured(request.param) as w:
-        yield w
 
 
 def write_for_ever(way, path, ready):

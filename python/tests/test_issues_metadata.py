@@ -5,15 +5,9 @@ with zarr-python alone."""
 import numpy as np
 import pytest
 
-from ways import (LONG, WAYS, configured, fork, processes, threads, until_wrong)
+from ways import LONG, fork, processes, threads, until_wrong, way
 
 ROUNDS = 40 if LONG else 10
-
-
-@pytest.fixture(params=WAYS, ids=lambda w: w.name)
-def way(request):
-    with configured(request.param) as w:
-        yield w
 
 
 # ------------------------------------------------------------------ appends ---

@@ -12,14 +12,8 @@ from atomiczarr import _core
 zarr = pytest.importorskip("zarr", minversion="3")
 plugin = pytest.importorskip("atomiczarr.zarr")
 
-NAME = "atomiczarr.zarr.AtomicCodecPipeline"
+pytestmark = pytest.mark.usefixtures("pipeline")
 SHAPE, CHUNKS = (10, 11), (3, 4)
-
-
-@pytest.fixture(autouse=True)
-def pipeline():
-    with zarr.config.set({"codec_pipeline.path": NAME}):
-        yield
 
 
 def stock(path, mode="r"):

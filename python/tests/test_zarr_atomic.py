@@ -17,14 +17,9 @@ import atomiczarr as az
 
 from ways import LONG, OURS, THEIRS, plugin, zarr
 
+pytestmark = pytest.mark.usefixtures("pipeline")
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 TRIES = 20  # of what zarr does wrong, until it does
-
-
-@pytest.fixture(autouse=True)
-def pipeline():
-    with zarr.config.set({"codec_pipeline.path": OURS}):
-        yield
 
 
 def environment(name):

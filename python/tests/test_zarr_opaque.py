@@ -15,19 +15,11 @@ import pytest
 
 import atomiczarr as az
 
-zarr = pytest.importorskip("zarr", minversion="3")
+from ways import OURS, THEIRS, plugin, zarr
+
 numcodecs = pytest.importorskip("numcodecs")
-plugin = pytest.importorskip("atomiczarr.zarr")
-
-OURS = "atomiczarr.zarr.AtomicCodecPipeline"
-THEIRS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
+pytestmark = pytest.mark.usefixtures("pipeline")
 TRIES = 20  # of what zarr does wrong, until it does
-
-
-@pytest.fixture(autouse=True)
-def pipeline():
-    with zarr.config.set({"codec_pipeline.path": OURS}):
-        yield
 
 
 def open_with(name, path, mode="r"):

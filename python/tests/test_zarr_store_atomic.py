@@ -2,11 +2,11 @@
 """What does not pass the pipeline, through AtomicStore: attributes, shapes,
 creation, replacing, and whole programs as one commit, by many processes. Each
 beside the same program on zarr's LocalStore, which loses something."""
-import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import textwrap
 import threading
 import time
 
@@ -15,15 +15,12 @@ import pytest
 
 import atomiczarr as az
 
-zarr = pytest.importorskip("zarr", minversion="3")
-plugin = pytest.importorskip("atomiczarr.zarr")
-from zarr.storage import LocalStore  # noqa: E402
+from ways import LONG, fork, plugin, zarr
+from zarr.storage import LocalStore
 
 AtomicStore, transaction = plugin.AtomicStore, plugin.transaction
-LONG = bool(os.environ.get("AZR_TORTURE"))
 TRIES = 20  # of what zarr does wrong, until it does
 FORMATS = pytest.mark.parametrize("zarr_format", [2, 3])
-fork = multiprocessing.get_context("fork")
 
 
 def create(store, path="a", shape=(12,), **o):
@@ -648,28 +645,51 @@ def test_arrays_of_the_same_durability(store):
     assert everything(store) == mixed("first", 6)
 
 
-MAKER = """
+# A program that does the same in each step k, until it is killed.
+STEPS = """
 import sys
 import numpy as np
 import zarr
 from contextlib import nullcontext
 from zarr.storage import LocalStore
 from atomiczarr.zarr import AtomicStore, transaction
-whole = sys.argv[2] == "whole"
-store = (AtomicStore if whole else LocalStore)(sys.argv[1])
+whole = sys.argv[1] == "whole"
+store = (AtomicStore if whole else LocalStore)(sys.argv[2])
 k = 1
 while True:
     k += 1
     with transaction(store) if whole else nullcontext():
-        zarr.open_array(store, path="a", mode="r+")[:] = k
-        for name in ("x", "y"):
-            z = zarr.create_array(store, name=f"{name}{k}", shape=(12,),
-                                  chunks=(4,), dtype="i4", fill_value=0)
-            z[:] = k
-        zarr.open_array(store, path="b", mode="r+").append([k])
+{}
     if k == 2:
         print("ready", flush=True)
 """
+MAKE = """
+zarr.open_array(store, path="a", mode="r+")[:] = k
+for name in ("x", "y"):
+    z = zarr.create_array(store, name=f"{name}{k}", shape=(12,),
+                          chunks=(4,), dtype="i4", fill_value=0)
+    z[:] = k
+zarr.open_array(store, path="b", mode="r+").append([k])
+"""
+CHANGE = """
+for name in "ab":
+    z = zarr.open_array(store, path=name, mode="r+")
+    z[:] = k
+    z.append(np.full(4, k, "i4"))
+    z.attrs["value"] = k
+"""
+
+
+def killed(step, store, how, delay):
+    program = STEPS.format(textwrap.indent(step, " " * 8))
+    p = subprocess.Popen([sys.executable, "-c", program, how, store.root],
+                         stdout=subprocess.PIPE, text=True)
+    assert p.stdout.readline() == "ready\n"
+    time.sleep(delay)
+    p.send_signal(signal.SIGKILL)
+    p.wait()
+    p.stdout.close()
+    return everything(store)
 
 
 def made_whole(found):
@@ -681,17 +701,6 @@ def made_whole(found):
                      "b": ([1] * 12 + list(range(2, last + 1)), {})}
 
 
-def killed_maker(store, how, delay):
-    p = subprocess.Popen([sys.executable, "-c", MAKER, store.root, how],
-                         stdout=subprocess.PIPE, text=True)
-    assert p.stdout.readline() == "ready\n"
-    time.sleep(delay)
-    p.send_signal(signal.SIGKILL)
-    p.wait()
-    p.stdout.close()
-    return everything(store)
-
-
 def test_a_killed_maker_leaves_all_or_nothing(tmp_path):
     furthest = 0
     for k in range(20 if LONG else 3):
@@ -699,7 +708,7 @@ def test_a_killed_maker_leaves_all_or_nothing(tmp_path):
         zarr.create_group(store)
         for name in "ab":
             create(store, name)[:] = 1
-        found = killed_maker(store, "whole", 0.05 + 0.043 * k)
+        found = killed(MAKE, store, "whole", 0.05 + 0.043 * k)
         assert made_whole(found), found
         furthest = max(furthest, found["a"][0][0])
     assert furthest > 1
@@ -712,7 +721,7 @@ def test_a_killed_maker_without(tmp_path):
         for name in "ab":
             create(store, name)[:] = 1
         try:
-            if not made_whole(killed_maker(store, "half", 0.05 + 0.043 * k)):
+            if not made_whole(killed(MAKE, store, "half", 0.05 + 0.043 * k)):
                 return
         except (ValueError, RuntimeError):
             return
@@ -746,40 +755,6 @@ def test_threads_of_a_transaction(store):
     assert z[:].tolist() == [2, 2, 2, 3, 3, 3, 4, 4, 4, 5, 5, 5]
 
 
-CHANGER = """
-import sys
-import numpy as np
-import zarr
-from contextlib import nullcontext
-from zarr.storage import LocalStore
-from atomiczarr.zarr import AtomicStore, transaction
-whole = sys.argv[2] == "whole"
-store = (AtomicStore if whole else LocalStore)(sys.argv[1])
-k = 1
-while True:
-    k += 1
-    with transaction(store) if whole else nullcontext():
-        for name in "ab":
-            z = zarr.open_array(store, path=name, mode="r+")
-            z[:] = k
-            z.append(np.full(4, k, "i4"))
-            z.attrs["value"] = k
-    if k == 2:
-        print("ready", flush=True)
-"""
-
-
-def killed(store, how, delay):
-    p = subprocess.Popen([sys.executable, "-c", CHANGER, store.root, how],
-                         stdout=subprocess.PIPE, text=True)
-    assert p.stdout.readline() == "ready\n"
-    time.sleep(delay)
-    p.send_signal(signal.SIGKILL)
-    p.wait()
-    p.stdout.close()
-    return everything(store)
-
-
 def is_whole(found):
     return found["a"] == found["b"] and len(set(found["a"][0])) == 1 \
         and found["a"][1].get("value", 1) == found["a"][0][0]
@@ -788,7 +763,7 @@ def is_whole(found):
 def test_a_killed_transaction_leaves_all_or_nothing(store):
     furthest = 0
     for k in range(20 if LONG else 3):
-        found = killed(store, "whole", 0.1 + 0.037 * k)
+        found = killed(CHANGE, store, "whole", 0.1 + 0.037 * k)
         assert is_whole(found), found
         furthest = max(furthest, found["a"][0][0])
     assert furthest > 1
@@ -801,7 +776,7 @@ def test_a_killed_transaction_leaves_all_or_nothing(store):
 def test_a_killed_program_without(store):
     for k in range(TRIES):
         try:
-            if not is_whole(killed(LocalStore(store.root), "half",
+            if not is_whole(killed(CHANGE, LocalStore(store.root), "half",
                                    0.1 + 0.037 * k)):
                 return
         except (ValueError, RuntimeError):  # half a chunk: zarr 3.0

@@ -121,6 +121,13 @@ def configured(way):
         yield way()
 
 
+@pytest.fixture(params=WAYS, ids=lambda w: w.name)
+def way(request):
+    """For a test module that imports it: each of the ways."""
+    with configured(request.param) as w:
+        yield w
+
+
 def until_wrong(program, path):
     """zarr alone, until the program finds something wrong; fails if it never
     does. What zarr raises is wrong as well (half a chunk, an array that is not

@@ -357,7 +357,7 @@ static int make_ready(azr_array *a, int durability, azr_error *err)
         !(a->options.flags & AZR_OPEN_NO_RECOVERY))
         rc = azri_domain_recover(a->d, &count, err);
     /* the document that was read may have been one of those given up */
-    if (rc == AZR_OK && count.lost > 0)
+    if (rc == AZR_OK && count.lost > 0 && AZRI_GUARD(LOOK_AGAIN))
         rc = first_ground(a, err);
     return rc;
 }

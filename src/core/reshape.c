@@ -143,14 +143,7 @@ typedef azri_victims victims;
 
 static int compare_coords(const void *a, const void *b, void *arg)
 {
-    const uint64_t *x = a, *y = b;
-    const int *rank = arg;
-
-    for (int d = 0; d < *rank; d++) {
-        if (x[d] != y[d])
-            return x[d] < y[d] ? -1 : 1;
-    }
-    return 0;
+    return azri_coords_compare(a, b, *(const int *)arg);
 }
 
 /* Outside: no element of it is left. Border: some are, some are not. */

@@ -284,22 +284,13 @@ int azri_transaction_write_chunk(azr_txn *t, azr_array *a, const int64_t *index,
 
 /* --------------------------------------------------------------- commit --- */
 
-static int compare_coords(const uint64_t *x, const uint64_t *y, int rank)
-{
-    for (int d = 0; d < rank; d++) {
-        if (x[d] != y[d])
-            return x[d] < y[d] ? -1 : 1;
-    }
-    return 0;
-}
-
 static int compare_seen(const void *x, const void *y, void *reads)
 {
     const raw_seen *a = x, *b = y;
     const azri_chunk_set *s = reads;
 
-    return compare_coords(azri_set_at(s, a->read), azri_set_at(s, b->read),
-                          s->rank);
+    return azri_coords_compare(azri_set_at(s, a->read), azri_set_at(s, b->read),
+                               s->rank);
 }
 
 /* `list` is sorted as the staged chunks are: both are walked once. */
@@ -317,8 +308,8 @@ void azri_part_mark_seen(azri_part *p)
         int order = -1;
 
         while (k < n && order < 0) {
-            order = compare_coords(azri_set_at(&p->reads, list[k].read),
-                                   c->coords, p->reads.rank);
+            order = azri_coords_compare(azri_set_at(&p->reads, list[k].read),
+                                        c->coords, p->reads.rank);
             k += order < 0;
         }
         if (order == 0 && c->is_raw && !c->seen.read)

@@ -29,18 +29,9 @@ int azri_set_add(azri_chunk_set *s, int rank, const uint64_t *coords,
                            err);
 }
 
-static int compare(const uint64_t *x, const uint64_t *y, int rank)
-{
-    for (int d = 0; d < rank; d++) {
-        if (x[d] != y[d])
-            return x[d] < y[d] ? -1 : 1;
-    }
-    return 0;
-}
-
 static int compare_r(const void *x, const void *y, void *rank)
 {
-    return compare(x, y, *(const int *)rank);
+    return azri_coords_compare(x, y, *(const int *)rank);
 }
 
 void azri_set_sort(azri_chunk_set *s)
@@ -56,7 +47,7 @@ bool azri_set_has(const azri_chunk_set *s, const uint64_t *coords)
 
     while (low < high) {
         uint64_t mid = low + (high - low) / 2;
-        int c = compare(azri_set_at(s, mid), coords, s->rank);
+        int c = azri_coords_compare(azri_set_at(s, mid), coords, s->rank);
 
         if (c == 0)
             return true;
@@ -77,7 +68,8 @@ size_t azri_staged_position(const azri_part *p, const uint64_t *coords,
     *found = false;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        int c = compare(p->chunks[mid].coords, coords, p->g->meta->rank);
+        int c = azri_coords_compare(p->chunks[mid].coords, coords,
+                                    p->g->meta->rank);
 
         if (c == 0) {
             *found = true;
@@ -132,7 +124,7 @@ static int compare_staged(const void *x, const void *y, void *rank)
 {
     const azri_staged_chunk *a = x, *b = y;
 
-    return compare(a->coords, b->coords, *(const int *)rank);
+    return azri_coords_compare(a->coords, b->coords, *(const int *)rank);
 }
 
 int azri_staged_victims(azri_part *p, azr_error *err)

@@ -869,7 +869,7 @@ void azri_upkeep_close(azri_upkeep *u, int changed)
 
     if (!u)
         return;
-    if (changed == AZR_EUNKNOWN && is_marked(u))
+    if (changed == AZR_EUNKNOWN && is_marked(u) && AZRI_GUARD(MARKER_STAYS))
         rc = azri_fail(&why, changed,
                        "what changed may not outlive a power loss");
     else if (u->array_count == 0)

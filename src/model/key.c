@@ -80,3 +80,21 @@ bool azri_key_parse(uint64_t *coords_out, const azri_keying *k, const char *key)
     }
     return *p == '\0';
 }
+
+void azri_key_parent(char out[AZRI_KEY_MAX], const char *key)
+{
+    const char *slash = strrchr(key, '/');
+    size_t n = slash ? (size_t)(slash - key) : 1;
+
+    memcpy(out, slash ? key : ".", n);
+    out[n] = '\0';
+}
+
+int azri_coords_compare(const uint64_t *x, const uint64_t *y, int rank)
+{
+    for (int d = 0; d < rank; d++) {
+        if (x[d] != y[d])
+            return x[d] < y[d] ? -1 : 1;
+    }
+    return 0;
+}

@@ -26,5 +26,9 @@ size_t azri_key_format(char out[AZRI_KEY_MAX], const azri_keying *k,
  * false for anything else. */
 bool azri_key_parse(uint64_t *coords_out, const azri_keying *k,
                     const char *key);
+/* The directory that a key stands in; "." for the array's own. */
+void azri_key_parent(char out[AZRI_KEY_MAX], const char *key);
+/* < 0, 0, > 0: in C order. */
+int azri_coords_compare(const uint64_t *x, const uint64_t *y, int rank);
 
 #endif

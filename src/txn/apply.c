@@ -246,16 +246,6 @@ int azri_apply_rename(const azri_apply *a, azr_error *err)
     return rc;
 }
 
-static void parent_of(char *key)
-{
-    char *slash = strrchr(key, '/');
-
-    if (slash)
-        *slash = '\0';
-    else
-        memcpy(key, ".", 2);
-}
-
 /* Power: every directory renamed into. Entries are sorted, so equal parents
  * mostly follow each other. */
 int azri_apply_sync(const azri_apply *a, azr_error *err)
@@ -265,16 +255,16 @@ int azri_apply_sync(const azri_apply *a, azr_error *err)
     int rc = AZR_OK;
 
     for (uint64_t i = 0; i < a->count && rc == AZR_OK; i++) {
-        char key[AZRI_KEY_MAX];
+        char key[AZRI_KEY_MAX], parent[AZRI_KEY_MAX];
 
         azri_entry_get(&e, a->s, a->entries, i);
         azri_entry_key(key, a->s, &e);
-        parent_of(key);
-        if (strcmp(key, last) == 0)
+        azri_key_parent(parent, key);
+        if (strcmp(parent, last) == 0)
             continue;
-        memcpy(last, key, sizeof last);
-        if (key_exists(a, key)) /* a deleted chunk may never have had one */
-            rc = azri_fsync_dir(a->d->dir, key, err);
+        memcpy(last, parent, strlen(parent) + 1);
+        if (key_exists(a, parent)) /* a deleted chunk may never have had one */
+            rc = azri_fsync_dir(a->d->dir, parent, err);
     }
     return rc;
 }

@@ -129,15 +129,6 @@ static int check_sticky(azri_txn *t, const char *parent, const struct stat *st,
     return AZR_OK;
 }
 
-static void parent_of(char *parent, const char *key)
-{
-    const char *slash = strrchr(key, '/');
-    size_t n = slash ? (size_t)(slash - key) : 1;
-
-    memcpy(parent, slash ? key : ".", n);
-    parent[n] = '\0';
-}
-
 /* What stands under `key` now, and that it can be replaced. Missing directories
  * are made. `now->read` says that something stands there. */
 static int examine_target(azri_txn *t, const char *key, const char *parent,
@@ -183,7 +174,7 @@ static int examine_victim(azri_txn *t, const char *key, azr_error *err)
     if (S_ISDIR(st.st_mode))
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_CHUNK,
                              "'%s' is a directory", key);
-    parent_of(parent, key);
+    azri_key_parent(parent, key);
     if (parent_known(t, parent))
         return AZR_OK;
     rc = check_sticky(t, parent, &st, key, err);
@@ -245,7 +236,7 @@ static int stage(azri_txn *t, uint64_t i, azri_span bytes, azr_error *err)
 
     azri_entry_get(&e, t->s, t->entries, i);
     azri_entry_key(key, t->s, &e);
-    parent_of(parent, key);
+    azri_key_parent(parent, key);
     if (seen->read && !seen->absent && parent_known(t, parent)) {
         now = *seen;
     } else {
@@ -656,6 +647,14 @@ static int make_ready(azri_txn *t, azri_what *w, azr_error *err)
     return AZR_OK;
 }
 
+static void warn_not_applied(const azri_txn *t, const azr_error *why)
+{
+    azri_log(AZR_LOG_WARNING,
+             "'%s': transaction %014llx is committed, but not applied yet: "
+             "%s; the next participant goes on",
+             t->d->path, (unsigned long long)t->id, why->message);
+}
+
 /* (6) to (8) of one array. */
 static bool apply_or_warn(azri_txn *t, const azri_what *w)
 {
@@ -663,10 +662,7 @@ static bool apply_or_warn(azri_txn *t, const azri_what *w)
 
     if (apply_own(t, w, &warning) == AZR_OK)
         return true;
-    azri_log(AZR_LOG_WARNING,
-             "'%s': transaction %014llx is committed, but not applied yet: "
-             "%s; the next participant goes on",
-             t->d->path, (unsigned long long)t->id, warning.message);
+    warn_not_applied(t, &warning);
     return false;
 }
 
@@ -732,9 +728,60 @@ static int prepare_row(azri_txn *t, azr_error *err)
     return rc;
 }
 
+/* It will not be committed: before the home's row is cleared, and it perhaps
+ * removed, nobody may depend on its word any more. */
+static void unprepare(azri_txn **parts, size_t n)
+{
+    for (size_t k = 1; k < n; k++) {
+        azri_txn *t = parts[k];
+        azr_error why = AZR_ERROR_INIT;
+        uint64_t word = atomic_load(azri_state_word(t->s, t->row));
+
+        if (azri_word_state(word) != AZRI_PREPARED)
+            continue;
+        set_word(t, "row.unprepared", AZRI_ACTIVE);
+        if (atomic_load(&t->d->poisoned) || /* no second sync */
+            azri_fdatasync_fd(t->s->fd, ".azr/state", &why) == AZR_OK)
+            continue;
+        atomic_store(&t->d->poisoned, true);
+    }
+}
+
+/*
+ * [W5-told] None of the others needs the home any more, nor the home them. With
+ * `power` that has to outlive a power loss before the first of them is cleared:
+ *
+ *   the home and B are cleared, in memory; B commits again, and is synced
+ *   the power goes: the home is COMMITTED again, B is as it was
+ *   B is removed; the home names an array that is not there, for ever
+ *
+ * (or the other way round: B is PREPARED again, and the home is removed).
+ */
+static int tell_home(azri_txn **parts, size_t n, azr_error *err)
+{
+    azri_txn *home = parts[0];
+    bool power = azri_domain_durability(home->d) == AZR_DURABILITY_POWER;
+    int rc = AZR_OK;
+
+    for (size_t k = 1; k < n && power && rc == AZR_OK; k++) {
+        rc = azri_fdatasync_fd(parts[k]->s->fd, ".azr/state", err);
+        if (rc < 0)
+            atomic_store(&parts[k]->d->poisoned, true);
+    }
+    if (rc < 0)
+        return rc;
+    set_word(home, "home.told", AZRI_COMMITTED | AZRI_TOLD);
+    if (power)
+        rc = azri_fdatasync_fd(home->s->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&home->d->poisoned, true);
+    return rc;
+}
+
 static int commit_several(azri_txn **parts, size_t n, azri_what *what,
                           azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
     bool applied = true;
     int rc = introduce(parts, n, err);
 
@@ -742,8 +789,10 @@ static int commit_several(azri_txn **parts, size_t n, azri_what *what,
         rc = make_ready(parts[k], &what[k], err);
     for (size_t k = 1; k < n && rc == AZR_OK; k++)
         rc = prepare_row(parts[k], err);
-    if (rc < 0)
+    if (rc < 0) {
+        unprepare(parts, n);
         return rc; /* azri_txn_end rolls all of them back */
+    }
     rc = commit_row(parts[0], err);
     for (size_t k = 1; k < n; k++)
         parts[k]->committed = true; /* or, as the home's, unknown */
@@ -751,9 +800,10 @@ static int commit_several(azri_txn **parts, size_t n, azri_what *what,
         return rc;
     for (size_t k = 1; k < n; k++)
         set_word(parts[k], "other.committed", AZRI_COMMITTED); /* [W5-others] */
-    /* [W5-told] none of them needs the home any more, nor the home them */
-    if (AZRI_GUARD(TOLD))
-        set_word(parts[0], "home.told", AZRI_COMMITTED | AZRI_TOLD);
+    if (AZRI_GUARD(TOLD) && tell_home(parts, n, &why) < 0) {
+        warn_not_applied(parts[0], &why);
+        return AZR_OK;
+    }
     if (!AZRI_GUARD(OTHERS))
         (void)apply_or_warn(parts[0], &what[0]);
     for (size_t k = 1; k < n; k++)

@@ -235,11 +235,7 @@ static int order(const azri_entry *e, unsigned kind, const uint64_t *coords,
         return e->head.kind < kind ? -1 : 1;
     if (kind != AZRI_ENTRY_CHUNK)
         return 0;
-    for (unsigned d = 0; d < rank; d++) {
-        if (e->coords[d] != coords[d])
-            return e->coords[d] < coords[d] ? -1 : 1;
-    }
-    return 0;
+    return azri_coords_compare(e->coords, coords, (int)rank);
 }
 
 /* Entries of hostile rows must not name a key twice or out of order: bisecting

@@ -134,6 +134,21 @@ static int roll_back(azri_domain *d, uint32_t i, uint64_t word,
     return AZR_OK;
 }
 
+/* A PREPARED row whose home never committed. With `power` for good: the home may be
+ * removed next, and a row that was PREPARED again would ask for it for ever. */
+static int roll_back_prepared(azri_domain *d, uint32_t i, uint64_t word,
+                              azr_recovery *count, azr_error *err)
+{
+    int rc = roll_back(d, i, word, count);
+
+    if (rc < 0 || azri_domain_durability(d) != AZR_DURABILITY_POWER)
+        return rc;
+    rc = azri_fdatasync_fd(azri_domain_state(d)->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&d->poisoned, true);
+    return rc;
+}
+
 /* After a restart without `power` the disk may hold any mix: what does not match
  * goes to lost/ and is reported, and the array works on. */
 static void give_up(azri_domain *d, uint32_t i, uint64_t id,
@@ -337,22 +352,30 @@ static int tell_other(azri_domain *o, uint32_t row, uint64_t id,
                       azri_domain *home, uint32_t home_row, azr_recovery *count,
                       azr_error *err)
 {
-    _Atomic uint64_t *p = azri_state_word(azri_domain_state(o), row);
+    azri_state *s = azri_domain_state(o);
+    _Atomic uint64_t *p = azri_state_word(s, row);
     azri_intent in = {0};
-    int rc;
+    int rc = AZR_OK;
 
     (void)count;
-    if (atomic_load(p) != azri_word(id, AZRI_PREPARED))
-        return AZR_OK;
-    /* a record that is gone would pass for a finished one from then on */
-    rc = azri_intent_read(&in, o, row, azri_word(id, AZRI_PREPARED), true, err);
-    if (rc == AZR_ENOTFOUND)
-        rc = fail_record_gone(row, err);
-    if (rc == AZR_OK)
-        rc = check_home(&in, o, row, home, home_row, err);
-    azri_intent_dispose(&in);
-    if (rc == AZR_OK)
-        azri_sys->store64("recovery.other", p, azri_word(id, AZRI_COMMITTED));
+    if (atomic_load(p) == azri_word(id, AZRI_PREPARED)) {
+        /* a record that is gone would pass for a finished one from then on */
+        rc = azri_intent_read(&in, o, row, azri_word(id, AZRI_PREPARED), true,
+                              err);
+        if (rc == AZR_ENOTFOUND)
+            rc = fail_record_gone(row, err);
+        if (rc == AZR_OK)
+            rc = check_home(&in, o, row, home, home_row, err);
+        azri_intent_dispose(&in);
+        if (rc == AZR_OK)
+            azri_sys->store64("recovery.other", p,
+                              azri_word(id, AZRI_COMMITTED));
+    }
+    if (rc < 0 || azri_domain_durability(home) != AZR_DURABILITY_POWER)
+        return rc;
+    rc = azri_fdatasync_fd(s->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&o->poisoned, true);
     return rc;
 }
 
@@ -383,7 +406,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     if (rc < 0)
         return rc;
     if (azri_word_state(home_word) == AZRI_ACTIVE) /* it never committed */
-        return roll_back(o, row, word, count);
+        return roll_back_prepared(o, row, word, count, err);
     rc = finish_one(o, row, word, count, err);
     return rc == AZR_EBUSY ? AZR_OK : rc; /* left ACTIVE, as above */
 }
@@ -426,35 +449,64 @@ static int at_reference(azri_domain *d, uint32_t i, const azri_intent *in,
 }
 
 /*
- * [F-tell] What W5-others and W5-told do, where the owner died before it had: each
- * of the others knows by itself that it is committed, before the first of them is
- * cleared. That one may be removed next, and the home, which names it, must get
- * through without it.
+ * Can a home row do without the others? They are COMMITTED by their own words, in
+ * this boot, or with `power` on the disk. Then the note has to be there as well: who
+ * made it may have died before he had synced it.
  */
-static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
-                       azr_recovery *count, azr_error *err)
+static int is_told(bool *out, azri_domain *h, uint32_t row, uint64_t word,
+                   azr_error *err)
 {
     int rc = AZR_OK;
 
-    if (!azri_row_of_this_boot(azri_domain_state(d), i, in->word))
+    *out = azri_word_is_told(word) && is_strict(h, row, word);
+    if (!*out || azri_domain_durability(h) != AZR_DURABILITY_POWER)
         return AZR_OK;
-    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
-        rc = at_reference(d, i, in, k, tell_other, count, err);
-    if (rc == AZR_OK && AZRI_GUARD(TOLD)) {
-        in->word =
-            azri_word(azri_word_id(in->word), AZRI_COMMITTED | AZRI_TOLD);
-        azri_sys->store64("recovery.told",
-                          azri_state_word(azri_domain_state(d), i), in->word);
+    rc = azri_fdatasync_fd(azri_domain_state(h)->fd, ".azr/state", err);
+    if (rc < 0) {
+        *out = false;
+        atomic_store(&h->poisoned, true);
     }
     return rc;
 }
 
-/* Whether it can do without the others: they are COMMITTED by their own words, in
- * this boot. */
-static bool is_told(const azri_domain *d, uint32_t i, const azri_intent *in)
+/*
+ * [F-tell] What W5-others and W5-told do, where the owner died before it had: each
+ * of the others knows by itself that it is committed, before the first of them is
+ * cleared. That one may be removed next, and the home, which names it, must get
+ * through without it. After a restart without `power` no word says anything.
+ */
+static int tell_others(azri_domain *d, uint32_t i, azri_intent *in,
+                       azr_recovery *count, azr_error *err)
 {
-    return azri_word_is_told(in->word) &&
-           azri_row_of_this_boot(atomic_load(&d->state), i, in->word);
+    bool told = false;
+    int rc = AZR_OK;
+
+    if (!is_strict(d, i, in->word))
+        return AZR_OK;
+    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
+        rc = at_reference(d, i, in, k, tell_other, count, err);
+    if (rc < 0 || !AZRI_GUARD(TOLD))
+        return rc;
+    in->word = azri_word(azri_word_id(in->word), AZRI_COMMITTED | AZRI_TOLD);
+    azri_sys->store64("recovery.told", azri_state_word(azri_domain_state(d), i),
+                      in->word);
+    return is_told(&told, d, i, in->word, err);
+}
+
+/* After a restart without `power` what is missing, or damaged, stops nobody. */
+static bool is_let_go(azri_domain *d, uint32_t i, const azri_intent *in, int rc,
+                      azr_error *why)
+{
+    if ((rc != AZR_ECORRUPT && rc != AZR_ENOTFOUND) ||
+        is_strict(d, i, in->word))
+        return false;
+    azri_log(AZR_LOG_WARNING,
+             "'%s': transaction %014llx was cut short by a restart, and goes "
+             "on without one of its arrays: %s",
+             d->path, (unsigned long long)azri_word_id(in->word),
+             why->message[0] ? why->message : "another one is in its place");
+    azri_error_reset(why);
+    return true;
 }
 
 /* [F-others] A home row is cleared last: before it those of the same transaction
@@ -462,16 +514,21 @@ static bool is_told(const azri_domain *d, uint32_t i, const azri_intent *in)
 static int finish_others(azri_domain *d, uint32_t i, azri_intent *in,
                          azr_recovery *count, azr_error *err)
 {
-    int rc = AZR_OK;
+    bool told = false;
+    int rc = is_told(&told, d, i, in->word, err);
 
-    if (is_told(d, i, in)) {
+    if (told) {
         for (uint32_t k = 0; k < in->others; k++)
             azri_ignore(at_reference(d, i, in, k, finish_other, count, NULL));
         return AZR_OK;
     }
-    rc = tell_others(d, i, in, count, err);
-    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++)
+    if (rc == AZR_OK)
+        rc = tell_others(d, i, in, count, err);
+    for (uint32_t k = 0; k < in->others && rc == AZR_OK; k++) {
         rc = at_reference(d, i, in, k, finish_other, count, err);
+        if (is_let_go(d, i, in, rc, err))
+            rc = AZR_OK;
+    }
     return rc;
 }
 
@@ -581,13 +638,16 @@ static int settle_home(azri_domain *h, uint32_t row, uint64_t id, bool *out,
 }
 
 /* Can the home do without the others, now? It is cleared, or told. */
-static bool needs_none(const azri_domain *h, uint32_t row, uint64_t id)
+static bool needs_none(azri_domain *h, uint32_t row, uint64_t id)
 {
-    const azri_state *s = atomic_load(&h->state);
-    uint64_t word = atomic_load(azri_state_word(s, row));
+    uint64_t word = atomic_load(azri_state_word(azri_domain_state(h), row));
+    bool told = false;
 
-    return !carries(h, row, id) ||
-           (azri_word_is_told(word) && azri_row_of_this_boot(s, row, word));
+    if (!carries(h, row, id))
+        return true;
+    if (!atomic_load(&h->poisoned)) /* no second sync after one that failed */
+        azri_ignore(is_told(&told, h, row, word, NULL));
+    return told;
 }
 
 /*
@@ -599,8 +659,8 @@ static bool needs_none(const azri_domain *h, uint32_t row, uint64_t id)
  *   C opens B, finishes its row by itself; somebody removes B
  *   A dies: the home names an array that is not there, for ever
  */
-static int unless_needed(int rc, const azri_domain *h, uint32_t row,
-                         uint64_t id, const azr_error *why, azr_error *err)
+static int unless_needed(int rc, azri_domain *h, uint32_t row, uint64_t id,
+                         const azr_error *why, azr_error *err)
 {
     if (rc == AZR_OK || is_damage(rc) || needs_none(h, row, id) ||
         !AZRI_GUARD(UNTOLD))
@@ -629,6 +689,7 @@ static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
 {
     azri_domain *h = NULL;
     azr_error why = AZR_ERROR_INIT;
+    bool committed = false;
     int fd = -1;
     int rc = azri_ref_open(&h, d, home, true, &why);
 
@@ -640,7 +701,10 @@ static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, home->row, &why);
         if (rc == AZR_OK) {
-            rc = finish_home(h, home->row, id, count, err);
+            /* after a power loss it may be SEALED again */
+            rc = settle_home(h, home->row, id, &committed, &why);
+            rc = rc < 0 ? unless_needed(rc, h, home->row, id, &why, err)
+                        : finish_home(h, home->row, id, count, err);
             azri_slot_release(azri_domain_state(h), fd, home->row);
         } else {
             rc = unless_needed(rc, h, home->row, id, &why, err);
@@ -677,10 +741,17 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     const azri_state *s = azri_domain_state(d);
     uint64_t id = azri_word_id(word);
     azri_domain *h = NULL;
+    azr_error why = AZR_ERROR_INIT;
     bool committed = false;
     int home_fd = -1;
-    int rc = azri_ref_open(&h, d, home, true, err);
+    int rc = azri_ref_open(&h, d, home, true, &why);
 
+    if (rc == AZR_ECORRUPT && !is_strict(d, i, word)) {
+        give_up(d, i, id, count, &why);
+        return AZR_OK;
+    }
+    if (rc < 0 && err && err->code == 0)
+        *err = why;
     if (rc < 0)
         return rc;
     if (carries(h, home->row, id)) {
@@ -706,7 +777,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (rc == AZR_OK && committed)
         rc = finish_left(d, i, id, count, err);
     else if (rc == AZR_OK)
-        rc = roll_back(d, i, word, count);
+        rc = roll_back_prepared(d, i, word, count, err);
     if (home_fd >= 0) {
         azri_slot_release(azri_domain_state(h), home_fd, home->row);
         azri_domain_give_fd(h, home_fd);

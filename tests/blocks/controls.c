@@ -11,6 +11,7 @@
  * itself what a sync asks for: what is not noticed is told, and is no failure.
  */
 #include "blocks/jobs.h"
+#include "power/ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,15 +50,10 @@ static struct {
 static void note_use(const course *c, uint32_t act_index)
 {
     for (uint32_t i = 0; i < c->site_count; i++) {
-        uint32_t k = 0;
+        uint32_t k = disk_site_note(g.sites, &g.n, &c->sites[i]);
 
-        while (k < g.n && (g.sites[k].line != c->sites[i].line ||
-                           strcmp(g.sites[k].name, c->sites[i].name) != 0))
-            k++;
         if (k == DISK_SITES)
             return;
-        if (k == g.n)
-            g.sites[g.n++] = c->sites[i];
         g.uses[k][act_index] = true;
     }
 }
@@ -134,17 +130,6 @@ static const job *is_missed(const mounts_kind *fs, uint32_t site, unsigned acts)
     return found;
 }
 
-/* The nth place in its function, for a name that does not move with the lines. */
-static unsigned nth_of(uint32_t site)
-{
-    unsigned n = 1;
-
-    for (uint32_t i = 0; i < g.n; i++)
-        n += strcmp(g.sites[i].name, g.sites[site].name) == 0 &&
-             g.sites[i].line < g.sites[site].line;
-    return n;
-}
-
 static bool is_must(const mounts_kind *fs, const char *name)
 {
     for (int i = 0; g_must[i]; i++) {
@@ -152,12 +137,6 @@ static bool is_must(const mounts_kind *fs, const char *name)
             return strcmp(fs->name, "ext4") == 0;
     }
     return false;
-}
-
-static void put_tsv(FILE *f, const char *text)
-{
-    for (; *text; text++)
-        (void)fputc(*text == '\t' || *text == '\n' ? ' ' : *text, f);
 }
 
 /* One line of the ledger; `found` NULL: nobody missed it. */
@@ -177,9 +156,9 @@ static void tell(const mounts_kind *fs, const char *site, unsigned nth,
     (void)fprintf(g.ledger, "%s\t%s\t%u\t%s\t%s\t%s\t", fs->name, site, nth,
                   result, found ? found->c.a->name : "",
                   found && found->c.beside ? "yes" : "no");
-    put_tsv(g.ledger, found ? found->message : "");
+    ledger_text(g.ledger, found ? found->message : "");
     (void)fputc('\t', g.ledger);
-    put_tsv(g.ledger, found ? found->c.where : "");
+    ledger_text(g.ledger, found ? found->c.where : "");
     (void)fputc('\n', g.ledger);
     (void)fflush(g.ledger);
 }
@@ -195,7 +174,7 @@ static bool try_sites(const mounts_kind *fs, uint32_t *missed)
         if (g.site && !strstr(g.sites[i].name, g.site))
             continue;
         found = is_missed(fs, i, must ? ACTS_MAX : g.acts);
-        tell(fs, g.sites[i].name, nth_of(i), found, must);
+        tell(fs, g.sites[i].name, disk_site_nth(g.sites, g.n, i), found, must);
         *missed += found != NULL;
         ok &= found || !must;
     }

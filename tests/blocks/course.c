@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blocks/course.h"
 
+#include "power/seen.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define FIRST_BOOT  1
@@ -34,8 +34,7 @@ struct run {
     tape tape;
     common *is;
     char mnt[280];
-    uint64_t *seen;
-    size_t seen_room, seen_used;
+    seen seen;
     run *next; /* for the second cut */
     bool is_next;
 };
@@ -57,7 +56,6 @@ typedef bool (*child_does)(run *r, const void *arg);
 static bool in_child(run *r, const char *who, child_does fn, const void *arg)
 {
     pid_t pid, parent = getpid();
-    int status = 0;
 
     (void)fflush(NULL);
     pid = fork();
@@ -71,14 +69,7 @@ static bool in_child(run *r, const char *who, child_does fn, const void *arg)
     }
     if (pid < 0)
         return complain("fork: %s", strerror(errno));
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-        return true;
-    if (WIFSIGNALED(status))
-        return complain("%s: killed by signal %d%s", who, WTERMSIG(status),
-                        WTERMSIG(status) == SIGALRM ? ": it hung" : "");
-    return complain("%s: failed without a word", who);
+    return child_is_well(who, child_wait(pid));
 }
 
 static bool must_mount(run *r)
@@ -168,40 +159,6 @@ static bool record(run *r)
 }
 
 /* ----------------------------------------------------------------- states --- */
-
-static bool seen_put(run *r, uint64_t h)
-{
-    size_t at;
-
-    h += h == 0;
-    for (at = h % r->seen_room; r->seen[at]; at = (at + 1) % r->seen_room) {
-        if (r->seen[at] == h)
-            return false;
-    }
-    r->seen[at] = h;
-    r->seen_used++;
-    return true;
-}
-
-static bool seen_add(run *r, uint64_t h)
-{
-    uint64_t *old = r->seen;
-    size_t room = r->seen_room;
-
-    if (r->seen_used * 2 >= r->seen_room) {
-        r->seen_room = room ? room * 2 : 1024;
-        r->seen_used = 0;
-        r->seen = calloc(r->seen_room, sizeof *r->seen);
-        if (!r->seen)
-            abort();
-        for (size_t i = 0; i < room; i++) {
-            if (old[i])
-                (void)seen_put(r, old[i]);
-        }
-        free(old);
-    }
-    return seen_put(r, h);
-}
 
 static bool check(run *r, const void *arg)
 {
@@ -314,9 +271,7 @@ static bool go_on(run *r, const cuts_state *s)
 
     memset(&n->c->count, 0, sizeof n->c->count);
     common_reset(n->is, n->c);
-    free(n->seen);
-    n->seen = NULL;
-    n->seen_room = n->seen_used = 0;
+    seen_forget(&n->seen);
     if (!tape_copy(&n->tape, &r->tape))
         return false;
     tape_begin(&n->tape);
@@ -351,7 +306,7 @@ static bool try_state(const cuts_state *s, void *arg)
     if (r->is->j.from == 0 && (c->a->flags & ACT_UNSYNCED))
         return true;
     c->count.states++;
-    if (!seen_add(r, s->hash * 31 + r->is->j.from * 7 + r->is->j.to))
+    if (!seen_add(&r->seen, s->hash * 31 + r->is->j.from * 7 + r->is->j.to))
         return true;
     ok = try_disk(r, s);
     if (!ok)
@@ -417,7 +372,7 @@ static void finish(run *r)
     tape_close(&r->tape);
     (void)rmdir(r->mnt);
     (void)rmdir(r->c->dir);
-    free(r->seen);
+    seen_forget(&r->seen);
     if (r->next)
         finish(r->next);
 }

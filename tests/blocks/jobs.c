@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "blocks/jobs.h"
 
-#include <errno.h>
+#include "power/ledger.h"
+
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 job *jobs_new(size_t n)
@@ -25,21 +24,13 @@ job *jobs_new(size_t n)
     return p;
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    (void)timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void run_child(job *j)
 {
-    double begun = seconds_now();
+    double begun = ledger_seconds();
 
     j->c.dir = j->dir;
     j->ok = course_run(&j->c);
-    j->seconds = seconds_now() - begun;
+    j->seconds = ledger_seconds() - begun;
     (void)snprintf(j->message, sizeof j->message, "%.1000s", scene_error());
     _exit(0);
 }
@@ -70,10 +61,8 @@ void job_start(job *j)
 
 void job_finish(job *j)
 {
-    int status = -1;
+    int status = child_wait(j->pid);
 
-    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
-        ;
     if (status != 0) {
         j->ok = false;
         (void)snprintf(j->message, sizeof j->message, "it died: status %d",

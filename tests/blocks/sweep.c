@@ -10,14 +10,12 @@
  * --keep: of the first disk that is wrong, a copy.
  */
 #include "blocks/jobs.h"
+#include "power/ledger.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
-#include <unistd.h>
 
 #define JOBS_MAX 1024
 
@@ -44,14 +42,6 @@ static struct {
     uint64_t rounds, courses;
     double begun;
 } g = {.plan = &g_plan_short, .few = true, .at_once = 2};
-
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    (void)timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* ------------------------------------------------------------------ jobs --- */
 
@@ -151,27 +141,6 @@ static void add_count(course_count *sum, const course_count *n)
 
 /* ---------------------------------------------------------------- ledger --- */
 
-/* Which source, on what. */
-static void write_place(FILE *f)
-{
-    static const char git[] =
-        "git -C '" AZR_TEST_SOURCE_DIR "' rev-parse --short HEAD 2>/dev/null";
-    char commit[64] = "unknown";
-    struct utsname host;
-    FILE *p = popen(git, "r");
-
-    if (p) {
-        if (fgets(commit, sizeof commit, p))
-            commit[strcspn(commit, "\n")] = '\0';
-        (void)pclose(p);
-    }
-    (void)fprintf(f, "# commit\t%s\n", commit);
-    if (uname(&host) == 0)
-        (void)fprintf(f, "# machine\t%ld processors, %s %s, %s\n",
-                      sysconf(_SC_NPROCESSORS_ONLN), host.sysname, host.release,
-                      host.machine);
-}
-
 static bool write_ledger(const course_count *sums, const unsigned *bad)
 {
     FILE *f = fopen(g.ledger, "w");
@@ -182,8 +151,8 @@ static bool write_ledger(const course_count *sums, const unsigned *bad)
                   "# form\t%s\n# first seed\t%" PRIu64 "\n# courses\t%" PRIu64
                   "\n# seconds\t%.0f\n",
                   g.few ? "short" : "long", g.seed, g.courses,
-                  seconds_now() - g.begun);
-    write_place(f);
+                  ledger_seconds() - g.begun);
+    ledger_place(f);
     (void)fprintf(f,
                   "fs\tact\tdurability\tsyncs beside\twrites\tflushes\t"
                   "states\tdistinct\tagain\tunmounted\trefused\tlost\tmixed\t"
@@ -210,7 +179,7 @@ static bool write_ledger(const course_count *sums, const unsigned *bad)
 
 static bool time_is_up(void)
 {
-    return g.minutes > 0 && seconds_now() - g.begun > 60.0 * g.minutes;
+    return g.minutes > 0 && ledger_seconds() - g.begun > 60.0 * g.minutes;
 }
 
 static void run_round(course_count *sums, unsigned *bad, uint64_t seed)
@@ -274,7 +243,7 @@ int main(int argc, char **argv)
     course_count all;
     const char *why = tape_cannot();
 
-    g.begun = seconds_now();
+    g.begun = ledger_seconds();
     if (!parse(argc, argv)) {
         (void)fprintf(stderr, "blocks-sweep: see the head of sweep.c\n");
         return 2;
@@ -293,6 +262,6 @@ int main(int argc, char **argv)
                  " again, %" PRIu64 " not mounted, seed %" PRIu64 ", %" PRIu64
                  " courses, %.0f s; %u failed\n",
                  all.states, all.distinct, all.again, all.unmounted, g.seed,
-                 g.courses, seconds_now() - g.begun, g.failed);
+                 g.courses, ledger_seconds() - g.begun, g.failed);
     return g.failed == 0 && all.distinct > 0 ? 0 : 1;
 }

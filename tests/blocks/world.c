@@ -201,7 +201,7 @@ static ssize_t world_pwrite(int fd, const void *buf, size_t n, off_t off)
 static bool is_taken_away(void)
 {
     beside();
-    return disk_site_is_removed(disk_site_asked());
+    return disk_site_is_removed(disk_site_asked(true));
 }
 
 static int world_fsync(int fd)

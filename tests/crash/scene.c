@@ -524,16 +524,19 @@ int child_wait(pid_t pid)
     return status;
 }
 
-bool child_run(const char *who, child_fn fn, void *arg)
+bool child_is_well(const char *who, int status)
 {
-    int status = child_wait(child_start(fn, arg));
-
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return true;
     if (WIFSIGNALED(status))
         return complain("%s: killed by signal %d%s", who, WTERMSIG(status),
                         WTERMSIG(status) == SIGALRM ? ": it hung" : "");
     return complain("%s: failed without a word", who);
+}
+
+bool child_run(const char *who, child_fn fn, void *arg)
+{
+    return child_is_well(who, child_wait(child_start(fn, arg)));
 }
 
 static char g_roots[2][128];

@@ -85,6 +85,8 @@ typedef bool (*child_fn)(void *arg);
 pid_t child_start(child_fn fn, void *arg);
 /* Exit status as waitpid gives it. */
 int child_wait(pid_t pid);
+/* True if it ended well; else complain() says how it did. */
+bool child_is_well(const char *who, int status);
 /* Run to the end; true if fn was. */
 bool child_run(const char *who, child_fn fn, void *arg);
 

@@ -554,6 +554,7 @@ static int controls(void)
         {"SYNC_ERROR", "write-4-power", AZRI_GUARD_SYNC_ERROR},
         {"ROW", "write-4", AZRI_GUARD_ROW},
         {"OTHERS", "recover-two", AZRI_GUARD_OTHERS},
+        {"MARKER_STAYS", "move-below", AZRI_GUARD_MARKER_STAYS},
     };
     static const work calls = {true, false, false, false};
     int missed = 0;

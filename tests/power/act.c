@@ -338,6 +338,13 @@ static bool step_several(const act *a, stage *s, int step)
     return rc < 0 ? act_failed("transaction", rc, &err) : true;
 }
 
+/* … and then each of them alone: that syncs the clearing of its row, and no other. */
+static bool step_apart_from(const act *a, stage *s, int step)
+{
+    return step == 0 ? step_several(a, s, 0)
+                     : scene_write(s->a[2 - step], 6, 12, 4000 * step);
+}
+
 /* The last array is created by a transaction that writes the others. */
 static bool make_but_last(const act *a, bool power)
 {
@@ -558,6 +565,8 @@ static const act table[] = {
     {"documents", OP_COUNT, V3, 1, 3, make_plain, begin_open, step_documents,
      ACT_DOCUMENTS},
     {"two arrays", OP_COUNT, V3, 2, 2, make_plain, begin_open, step_several, 0},
+    {"two arrays, one departs", OP_COUNT, V3, 2, 3, make_plain, begin_open,
+     step_apart_from, ACT_DEPARTS | ACT_TRASH},
     {"three arrays", OP_COUNT, V2, 3, 1, make_plain, begin_open, step_several,
      ACT_DOCUMENTS},
     {"create", OP_COUNT, V3, 1, 2, make_nothing, begin_nothing, step_create,
@@ -601,6 +610,8 @@ static const act table[] = {
      step_op, ACT_DOCUMENTS | ACT_KILLED},
     {"killed in two arrays", OP_COUNT, V3, 2, 1, make_plain, begin_open,
      step_several, ACT_KILLED},
+    {"killed in two arrays, one departs", OP_COUNT, V3, 2, 1, make_plain,
+     begin_open, step_several, ACT_KILLED | ACT_DEPARTS | ACT_TRASH},
 };
 
 const act *act_at(unsigned i)

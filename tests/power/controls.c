@@ -4,33 +4,42 @@
  * must then leave a disk that is wrong. Guards that power-sweep found missing are
  * taken out as well.
  *
- *   power-controls [--quick] [--ledger FILE] [--site NAME]
+ *   power-controls [--ledger FILE] [--site NAME] [--guard NAME]
  */
+#include "base/guard.h"
+#include "power/answer.h"
+#include "power/ledger.h"
 #include "power/trial.h"
 
-#include "base/guard.h"
-
-#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define ACTS_MAX 64u
 
 static const trial_plan g_plan = {
-    {256, 200, 60, 0},
-    {16, 8, 8, 0},
-    97,
-    64,
+    {256, 200, 60, 0}, {16, 8, 8, 0}, 97, 64, 8,
 };
 static const trial_plan g_short = {
-    {1, 0, 0, 0},
-    {1, 0, 0, 0},
-    1000,
-    6,
+    {1, 0, 0, 0}, {1, 0, 0, 0}, 1000, 6, 0,
+};
+/* Every version of each part where there are not too many, then all second cuts of
+ * those whose recovery asked for it: 50,000 states. */
+static const trial_plan g_recovery = {
+    {2048, 0, 0, 0}, {600, 0, 0, 0}, UINT32_MAX, 6, 64,
+};
+
+/* Any two parts lost, all others kept. */
+static const trial_plan g_pairs = {
+    {1, 4000, 0, 0}, {1, 0, 0, 0}, 0, 6, 0,
+};
+
+/* Syncs of a recovery alone: only a second cut, in it, can tell. */
+static const struct {
+    const char *site, *act;
+} in_recovery[] = {
+    {"src/txn/recover.c:clear_over", "write thrice"},
 };
 
 /* Syncs that nobody misses alone, and why they are there all the same. `together`:
@@ -61,52 +70,47 @@ typedef struct outcome {
     char message[600], where[1400];
 } outcome;
 
-static void child(const act *a, bool power, const trial_plan *plan,
-                  const disk_site *without, azri_guard guard, int to)
+/* A trial without this sync, or this guard. */
+typedef struct question {
+    const act *a;
+    bool power;
+    const trial_plan *plan;
+    const disk_site *site; /* NULL: all of them are there */
+    bool stays;            /* it is watched only */
+    azri_guard guard;
+} question;
+
+static void child(const void *arg, int to)
 {
     static outcome o;
+    const question *q = arg;
     static char where[2048];
     trial_count count;
 
     memset(&count, 0, sizeof count);
     (void)alarm(900);
-    azri_sabotage = guard;
+    azri_sabotage = q->guard;
     disk_sites_forget();
-    disk_site_remove(without);
-    o.ok = trial_run(a, power, plan, &count, where);
+    disk_site_remove(q->stays ? NULL : q->site);
+    if (q->stays)
+        disk_site_watch(q->site);
+    o.ok = trial_run(q->a, q->power, q->plan, &count, where);
     o.states = count.states;
     o.site_count = disk_site_count();
     for (uint32_t i = 0; i < o.site_count; i++)
         o.sites[i] = *disk_site_at(i);
     (void)snprintf(o.message, sizeof o.message, "%.599s", scene_error());
     (void)snprintf(o.where, sizeof o.where, "%.1399s", where);
-    _exit(write(to, &o, sizeof o) == (ssize_t)sizeof o ? 0 : 2);
+    answer_with(to, &o, sizeof o);
 }
 
-static void run(outcome *o, const act *a, bool power, const trial_plan *plan,
-                const disk_site *without, azri_guard guard)
+static void run(outcome *o, const question *q)
 {
-    size_t got = 0;
-    ssize_t n = 1;
-    int ends[2], status = 0;
-    pid_t pid;
+    answer a;
+    int status = 0;
 
-    (void)fflush(NULL);
-    if (pipe(ends) != 0 || (pid = fork()) < 0) {
-        perror("fork");
-        exit(2);
-    }
-    if (pid == 0)
-        child(a, power, plan, without, guard, ends[1]);
-    (void)close(ends[1]);
-    while (n > 0 && got < sizeof *o) {
-        n = read(ends[0], (char *)o + got, sizeof *o - got);
-        got += n > 0 ? (size_t)n : 0;
-    }
-    (void)close(ends[0]);
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (got == sizeof *o)
+    answer_ask(&a, child, q);
+    if (answer_wait(&a, o, sizeof *o, &status))
         return;
     memset(o, 0, sizeof *o);
     (void)snprintf(o->message, sizeof o->message, "it died: status %d", status);
@@ -119,22 +123,25 @@ static struct {
     uint32_t n;
 } g_use;
 
-static bool same_site(const disk_site *a, const disk_site *b)
+static bool is_of_recovery(const disk_site *s)
 {
-    return a->line == b->line && strcmp(a->name, b->name) == 0;
+    for (size_t k = 0; k < sizeof in_recovery / sizeof in_recovery[0]; k++) {
+        if (strcmp(in_recovery[k].site, s->name) == 0)
+            return true;
+    }
+    return false;
 }
 
 static void note_use(const outcome *o, uint32_t act_index, int power)
 {
     for (uint32_t i = 0; i < o->site_count; i++) {
-        uint32_t k = 0;
+        uint32_t k;
 
-        while (k < g_use.n && !same_site(&g_use.site[k], &o->sites[i]))
-            k++;
+        if (o->sites[i].calls == 0 && !is_of_recovery(&o->sites[i]))
+            continue;
+        k = disk_site_note(g_use.site, &g_use.n, &o->sites[i]);
         if (k == DISK_SITES)
             return;
-        if (k == g_use.n)
-            g_use.site[g_use.n++] = o->sites[i];
         g_use.calls[k][act_index][power] = o->sites[i].calls;
     }
 }
@@ -147,7 +154,9 @@ static bool find_use(void)
 
     for (uint32_t i = 0; i < ACTS_MAX && (a = act_at(i)); i++) {
         for (int power = 0; power < 2; power++) {
-            run(&o, a, power == 1, &g_short, NULL, AZRI_GUARD_NONE);
+            question q = {.a = a, .power = power == 1, .plan = &g_short};
+
+            run(&o, &q);
             note_use(&o, i, power);
             if (!o.ok)
                 (void)printf("%s: fails with everything in place: %s\n",
@@ -167,6 +176,44 @@ static int excuse_of(const disk_site *s)
     return -1;
 }
 
+static const act *act_named(const char *name)
+{
+    uint32_t i = 0;
+
+    while (strcmp(act_at(i)->name, name) != 0)
+        i++;
+    return act_at(i);
+}
+
+/* The same second cuts with the sync in its place must do no harm. */
+static bool is_missed_in_recovery(const disk_site *without, outcome *o,
+                                  const act **who, int *how)
+{
+    for (size_t k = 0; k < sizeof in_recovery / sizeof in_recovery[0]; k++) {
+        question q = {.a = act_named(in_recovery[k].act),
+                      .power = true,
+                      .plan = &g_recovery,
+                      .site = without,
+                      .stays = true};
+
+        if (strcmp(in_recovery[k].site, without->name) != 0)
+            continue;
+        *who = q.a;
+        *how = 1;
+        run(o, &q);
+        if (!o->ok) {
+            (void)printf("%s: fails with everything in place: %s\n", q.a->name,
+                         o->message);
+            return false;
+        }
+        q.stays = false;
+        run(o, &q);
+        if (!o->ok)
+            return true;
+    }
+    return false;
+}
+
 /* Removed, does any act notice? The one that calls it least is asked first: it
  * is the quickest. */
 static bool is_missed(uint32_t site, bool together, outcome *o, const act **who,
@@ -177,11 +224,16 @@ static bool is_missed(uint32_t site, bool together, outcome *o, const act **who,
 
     if (together)
         without.line = -1;
+    else if (is_missed_in_recovery(&without, o, who, how))
+        return true;
     for (int power = 1; power >= 0; power--) {
         for (uint32_t i = 0; i < ACTS_MAX && (a = act_at(i)); i++) {
             if (g_use.calls[site][i][power] == 0)
                 continue;
-            run(o, a, power == 1, &g_plan, &without, AZRI_GUARD_NONE);
+            run(o, &(question){.a = a,
+                               .power = power == 1,
+                               .plan = &g_plan,
+                               .site = &without});
             *who = a;
             *how = power;
             if (!o->ok)
@@ -191,23 +243,6 @@ static bool is_missed(uint32_t site, bool together, outcome *o, const act **who,
     return false;
 }
 
-/* The nth place in its function, for a name that does not move with the lines. */
-static unsigned nth_of(uint32_t site)
-{
-    unsigned n = 1;
-
-    for (uint32_t i = 0; i < g_use.n; i++)
-        n += strcmp(g_use.site[i].name, g_use.site[site].name) == 0 &&
-             g_use.site[i].line < g_use.site[site].line;
-    return n;
-}
-
-static void put_tsv(FILE *f, const char *text)
-{
-    for (; *text; text++)
-        (void)fputc(*text == '\t' || *text == '\n' ? ' ' : *text, f);
-}
-
 static bool try_site(uint32_t i, FILE *ledger)
 {
     static outcome o;
@@ -215,6 +250,7 @@ static bool try_site(uint32_t i, FILE *ledger)
     int excuse = excuse_of(s), how = 0;
     const act *who = NULL;
     const char *result = "missed", *why;
+    unsigned nth = disk_site_nth(g_use.site, g_use.n, i);
     bool missed = is_missed(i, false, &o, &who, &how);
 
     if (!missed && excuse >= 0) {
@@ -226,17 +262,17 @@ static bool try_site(uint32_t i, FILE *ledger)
         result = "NOT MISSED";
     }
     why = missed ? o.message : excuse >= 0 ? excused[excuse].reason : "";
-    (void)printf("%s %u: %s\n", s->name, nth_of(i), result);
+    (void)printf("%s %u: %s\n", s->name, nth, result);
     if (missed)
         (void)printf("    %s, %s: %.200s\n    %.300s\n", who->name,
                      how ? "power" : "process", o.message, o.where);
     if (ledger) {
-        (void)fprintf(ledger, "%s\t%u\t%s\t%s\t%s\t", s->name, nth_of(i),
-                      result, missed ? who->name : "",
+        (void)fprintf(ledger, "%s\t%u\t%s\t%s\t%s\t", s->name, nth, result,
+                      missed ? who->name : "",
                       !missed ? "" : (how ? "power" : "process"));
-        put_tsv(ledger, why);
+        ledger_text(ledger, why);
         (void)fputc('\t', ledger);
-        put_tsv(ledger, missed ? o.where : "");
+        ledger_text(ledger, missed ? o.where : "");
         (void)fputc('\n', ledger);
         (void)fflush(ledger);
     }
@@ -245,25 +281,45 @@ static bool try_site(uint32_t i, FILE *ledger)
 }
 
 /* What power-sweep found, put back. */
-static bool try_guard(const char *name, azri_guard guard, const char *act_name)
+static const struct {
+    const char *name, *act;
+    azri_guard guard;
+    bool power;
+    const trial_plan *plan;
+} guards[] = {
+    {"TAKEN_AGAIN", "write thrice", AZRI_GUARD_TAKEN_AGAIN, true, &g_plan},
+    {"LOOK_AGAIN", "documents", AZRI_GUARD_LOOK_AGAIN, false, &g_pairs},
+};
+
+static bool try_guards(const char *only)
 {
     static outcome o;
-    const act *a;
+    bool ok = true;
 
-    for (uint32_t i = 0; (a = act_at(i)); i++) {
-        if (strcmp(a->name, act_name) != 0)
+    for (size_t k = 0; k < sizeof guards / sizeof guards[0]; k++) {
+        question q = {.a = act_named(guards[k].act),
+                      .power = guards[k].power,
+                      .plan = guards[k].plan};
+
+        if (only && strcmp(only, guards[k].name) != 0)
             continue;
-        run(&o, a, true, &g_plan, NULL, guard);
-        (void)printf("guard %s: %s\n    %.200s\n", name,
-                     o.ok ? "NOT MISSED" : "missed", o.message);
-        return !o.ok;
+        run(&o, &q);
+        if (!o.ok)
+            (void)printf("%s: fails with everything in place: %s\n", q.a->name,
+                         o.message);
+        ok &= o.ok;
+        q.guard = guards[k].guard;
+        run(&o, &q);
+        (void)printf("guard %s: %s\n    %.200s\n    %.300s\n", guards[k].name,
+                     o.ok ? "NOT MISSED" : "missed", o.message, o.where);
+        ok &= !o.ok;
     }
-    return false;
+    return ok;
 }
 
 int main(int argc, char **argv)
 {
-    const char *only = NULL, *file = NULL;
+    const char *only = NULL, *guard = NULL, *file = NULL;
     FILE *ledger = NULL;
     uint32_t good = 0, asked = 0;
     bool ok;
@@ -273,9 +329,13 @@ int main(int argc, char **argv)
             file = argv[++i];
         else if (strcmp(argv[i], "--site") == 0 && i + 1 < argc)
             only = argv[++i];
+        else if (strcmp(argv[i], "--guard") == 0 && i + 1 < argc)
+            guard = argv[++i];
         else
             return 2;
     }
+    if (guard)
+        return try_guards(guard) ? 0 : 1;
     ok = find_use();
     if (file)
         ledger = fopen(file, "w");
@@ -289,7 +349,7 @@ int main(int argc, char **argv)
         good += try_site(i, ledger);
     }
     if (!only)
-        ok &= try_guard("TAKEN_AGAIN", AZRI_GUARD_TAKEN_AGAIN, "write thrice");
+        ok &= try_guards(NULL);
     if (ledger && fclose(ledger) != 0)
         ok = false;
     (void)printf("%" PRIu32 " of %" PRIu32 " syncs are missed, or excused\n",

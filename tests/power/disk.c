@@ -570,11 +570,10 @@ void disk_unmap(const void *p)
 
 void disk_sync(int32_t i)
 {
-    const disk_site *site;
+    const disk_site *site = disk_site_asked(g_log.on);
 
     if (!g_log.on)
         return;
-    site = disk_site_asked();
     catch_up_all();
     if (disk_site_is_removed(site))
         return;

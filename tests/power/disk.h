@@ -146,7 +146,15 @@ typedef struct disk_site {
     char name[88];
     int line;
     uint32_t calls;
+    uint32_t unlogged; /* … in what comes after a cut */
 } disk_site;
+
+bool disk_site_same(const disk_site *a, const disk_site *b);
+/* Its place in a list of *n, to which it is added; DISK_SITES: no room. */
+uint32_t disk_site_note(disk_site list[DISK_SITES], uint32_t *n,
+                        const disk_site *site);
+/* The nth place in its function, for a name that does not move with the lines. */
+unsigned disk_site_nth(const disk_site *list, uint32_t n, uint32_t k);
 
 /* That were asked for since they were forgotten. */
 uint32_t disk_site_count(void);
@@ -155,7 +163,10 @@ void disk_sites_forget(void);
 /* It does nothing; of line -1, none of its function does. NULL: all work. */
 void disk_site_remove(const disk_site *site);
 /* For who answers a sync: the place that asked for it, counted. */
-const disk_site *disk_site_asked(void);
+const disk_site *disk_site_asked(bool logged);
 bool disk_site_is_removed(const disk_site *site);
+/* How often it was asked for: the one that is watched, or does nothing. */
+void disk_site_watch(const disk_site *site);
+uint32_t disk_site_watched_calls(void);
 
 #endif

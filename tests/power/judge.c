@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "power/judge.h"
 
+#include "os/sys.h"
 #include "power/disk.h"
 #include "txn/layout.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -186,11 +188,61 @@ static bool create_again(const judge *j)
     return rc < 0 ? act_failed("create again", rc, &err) : true;
 }
 
-static bool writers_after(const judge *j, const view *was, unsigned turn)
+static bool take_away(int place, bool may_refuse)
 {
+    azr_error err = AZR_ERROR_INIT;
+    int rc = azr_remove(act_places[place], NULL, &err);
+
+    return rc == AZR_OK || may_refuse || act_failed("remove", rc, &err);
+}
+
+/* By plain tools; who opens the others meanwhile may be refused. */
+static bool take_out_and_back(const judge *j, int place)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    bool ok = azri_sys->renameat2(AT_FDCWD, act_places[place], AT_FDCWD,
+                                  "/d/elsewhere", 0) == 0;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    for (int k = 0; k < j->a->places && ok; k++) {
+        azr_error err = AZR_ERROR_INIT;
+        azr_array *a = NULL;
+        int rc;
+
+        if (k == place)
+            continue;
+        rc = azr_array_open(&a, act_places[k], &o, &err);
+        azr_array_close(a);
+        ok = rc == AZR_OK || rc == AZR_ECORRUPT ||
+             act_failed("open without the other", rc, &err);
+    }
+    return ok && (azri_sys->renameat2(AT_FDCWD, "/d/elsewhere", AT_FDCWD,
+                                      act_places[place], 0) == 0 ||
+                  complain("it cannot be put back"));
+}
+
+/* Before anybody has finished what was left, one of the arrays goes. */
+static bool depart(const judge *j, view *was, unsigned turn)
+{
+    int place = (int)(turn % 2);
+
+    if (!(j->a->flags & ACT_DEPARTS) || !was->a[place].exists)
+        return true;
+    if (turn == 2)
+        return take_out_and_back(j, 1);
+    was->a[place].exists = false;
+    return take_away(place, false);
+}
+
+static bool writers_after(const judge *j, const view *seen, unsigned turn)
+{
+    view now_here = *seen, *was = &now_here;
     int n = j->a->places;
     debris d;
 
+    if (!depart(j, was, turn))
+        return false;
     for (int i = 0; i < n; i++) {
         int k = (i + (int)turn) % n;
         image now;
@@ -325,9 +377,14 @@ bool judge_process(judge *j)
         j->mixed++;
     }
     g_warnings = 0;
+    if ((j->a->flags & ACT_DEPARTS) && j->views[0].a[1].exists &&
+        !take_away(1, true))
+        return false;
     for (int k = 0; k < j->a->places; k++) {
         char path[64];
 
+        if ((j->a->flags & ACT_DEPARTS) && k == 1)
+            continue;
         (void)snprintf(path, sizeof path, "%s/.azr/state", act_places[k]);
         whole[k] = !disk_peek(path) || header_is_whole(act_places[k]);
         if (j->views[0].a[k].exists && j->views[j->to].a[k].exists &&

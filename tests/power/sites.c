@@ -10,7 +10,34 @@
 
 static disk_site g_sites[DISK_SITES];
 static uint32_t g_site_count;
-static disk_site g_removed;
+static disk_site g_removed, g_watched;
+
+bool disk_site_same(const disk_site *a, const disk_site *b)
+{
+    return a->line == b->line && strcmp(a->name, b->name) == 0;
+}
+
+uint32_t disk_site_note(disk_site list[DISK_SITES], uint32_t *n,
+                        const disk_site *site)
+{
+    uint32_t k = 0;
+
+    while (k < *n && !disk_site_same(&list[k], site))
+        k++;
+    if (k == *n && k < DISK_SITES)
+        list[(*n)++] = *site;
+    return k;
+}
+
+unsigned disk_site_nth(const disk_site *list, uint32_t n, uint32_t k)
+{
+    unsigned nth = 1;
+
+    for (uint32_t i = 0; i < n; i++)
+        nth += strcmp(list[i].name, list[k].name) == 0 &&
+               list[i].line < list[k].line;
+    return nth;
+}
 
 uint32_t disk_site_count(void)
 {
@@ -27,6 +54,12 @@ void disk_site_remove(const disk_site *site)
     memset(&g_removed, 0, sizeof g_removed);
     if (site)
         g_removed = *site;
+    g_watched = g_removed;
+}
+
+void disk_site_watch(const disk_site *site)
+{
+    g_watched = *site;
 }
 
 void disk_sites_forget(void)
@@ -50,29 +83,39 @@ static void site_text(disk_site *out)
 #endif
 }
 
-const disk_site *disk_site_asked(void)
+const disk_site *disk_site_asked(bool logged)
 {
     disk_site site = {.line = 0};
-    uint32_t i = 0;
+    uint32_t i;
 
     site_text(&site);
-    while (i < g_site_count && (g_sites[i].line != site.line ||
-                                strcmp(g_sites[i].name, site.name) != 0))
-        i++;
-    if (i == g_site_count) {
-        if (g_site_count == DISK_SITES) {
-            (void)fprintf(stderr, "too many places of syncs\n");
-            abort();
-        }
-        g_sites[g_site_count++] = site;
+    i = disk_site_note(g_sites, &g_site_count, &site);
+    if (i == DISK_SITES) {
+        (void)fprintf(stderr, "too many places of syncs\n");
+        abort();
     }
-    g_sites[i].calls++;
+    *(logged ? &g_sites[i].calls : &g_sites[i].unlogged) += 1;
     return &g_sites[i];
+}
+
+static bool is_one_of(const disk_site *site, const disk_site *those)
+{
+    return those->name[0] && (those->line < 0 || those->line == site->line) &&
+           strcmp(those->name, site->name) == 0;
 }
 
 bool disk_site_is_removed(const disk_site *site)
 {
-    return g_removed.name[0] &&
-           (g_removed.line < 0 || g_removed.line == site->line) &&
-           strcmp(g_removed.name, site->name) == 0;
+    return is_one_of(site, &g_removed);
+}
+
+uint32_t disk_site_watched_calls(void)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < g_site_count; i++)
+        n += is_one_of(&g_sites[i], &g_watched)
+                 ? g_sites[i].calls + g_sites[i].unlogged
+                 : 0;
+    return n;
 }

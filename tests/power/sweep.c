@@ -10,23 +10,20 @@
  * cut a thirty-second of that. --minutes: no act is begun after so many; the seed
  * says with which one begins, the ledger how many were.
  */
+#include "power/answer.h"
+#include "power/ledger.h"
 #include "power/trial.h"
 
-#include <errno.h>
 #include <inttypes.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 static const trial_plan plans[] = {
-    {{64, 64, 32, 0}, {0, 0, 0, 0}, 0, 4},
-    {{512, 300, 300, 0}, {16, 0, 8, 0}, 997, 8},
-    {{2000, 1000, 1000, 0}, {64, 32, 32, 0}, 997, 12},
+    {{64, 64, 32, 0}, {0, 0, 0, 0}, 0, 4, 0},
+    {{512, 300, 300, 0}, {16, 0, 8, 0}, 997, 8, 0},
+    {{2000, 1000, 1000, 0}, {64, 32, 32, 0}, 997, 12, 0},
 };
 
 typedef struct result {
@@ -38,8 +35,7 @@ typedef struct result {
 typedef struct job {
     const act *a;
     bool power;
-    pid_t pid;
-    int from;
+    answer answer;
     result r;
 } job;
 
@@ -58,49 +54,22 @@ static struct {
     unsigned n;
 } g;
 
-static void run_child(const job *j, int to)
+static void run_child(const void *arg, int to)
 {
-    result r;
+    static result r;
+    const job *j = arg;
 
-    memset(&r, 0, sizeof r);
     (void)alarm(3600);
     r.ok = trial_run(j->a, j->power, g.plan, &r.count, r.where);
     (void)snprintf(r.message, sizeof r.message, "%.1000s", scene_error());
-    _exit(write(to, &r, sizeof r) == (ssize_t)sizeof r ? 0 : 2);
-}
-
-static void start(job *j)
-{
-    int ends[2];
-
-    if (pipe(ends) != 0) {
-        perror("pipe");
-        exit(2);
-    }
-    (void)fflush(NULL);
-    j->pid = fork();
-    if (j->pid == 0) {
-        (void)close(ends[0]);
-        run_child(j, ends[1]);
-    }
-    (void)close(ends[1]);
-    j->from = ends[0];
+    answer_with(to, &r, sizeof r);
 }
 
 static void finish(job *j)
 {
     int status = 0;
-    size_t got = 0;
-    ssize_t n = 1;
 
-    while (n > 0 && got < sizeof j->r) {
-        n = read(j->from, (char *)&j->r + got, sizeof j->r - got);
-        got += n > 0 ? (size_t)n : 0;
-    }
-    (void)close(j->from);
-    while (waitpid(j->pid, &status, 0) < 0 && errno == EINTR)
-        ;
-    if (got == sizeof j->r)
+    if (answer_wait(&j->answer, &j->r, sizeof j->r, &status))
         return;
     memset(&j->r, 0, sizeof j->r);
     (void)snprintf(j->r.message, sizeof j->r.message, "it died: status %d",
@@ -149,49 +118,22 @@ static void rotate_jobs(void)
     memcpy(g.list, list, sizeof list);
 }
 
-static double seconds_now(void)
-{
-    struct timespec t;
-
-    (void)timespec_get(&t, TIME_UTC);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 static void run_jobs(void)
 {
-    double begun = seconds_now();
+    double begun = ledger_seconds();
     unsigned started = 0;
 
     g.acts = g.n;
     for (unsigned i = 0; i < g.n; i++) {
-        while (started < g.n && started < i + g.at_once)
-            start(&g.list[started++]);
+        while (started < g.n && started < i + g.at_once) {
+            answer_ask(&g.list[started].answer, run_child, &g.list[started]);
+            started++;
+        }
         finish(&g.list[i]);
-        if (g.minutes > 0 && seconds_now() - begun > 60.0 * g.minutes)
+        if (g.minutes > 0 && ledger_seconds() - begun > 60.0 * g.minutes)
             g.n = started;
         say(&g.list[i]);
     }
-}
-
-/* Which source, on what. */
-static void write_place(FILE *f)
-{
-    static const char git[] =
-        "git -C '" AZR_TEST_SOURCE_DIR "' rev-parse --short HEAD 2>/dev/null";
-    char commit[64] = "unknown";
-    struct utsname host;
-    FILE *p = popen(git, "r");
-
-    if (p) {
-        if (fgets(commit, sizeof commit, p))
-            commit[strcspn(commit, "\n")] = '\0';
-        (void)pclose(p);
-    }
-    (void)fprintf(f, "# commit\t%s\n", commit);
-    if (uname(&host) == 0)
-        (void)fprintf(f, "# machine\t%ld processors, %s %s, %s\n",
-                      sysconf(_SC_NPROCESSORS_ONLN), host.sysname, host.release,
-                      host.machine);
 }
 
 static bool write_ledger(double seconds)
@@ -204,7 +146,7 @@ static bool write_ledger(double seconds)
                   "# tier\t%s\n# seed\t%" PRIu64
                   "\n# seconds\t%.0f\n# acts\t%u of %u\n",
                   g.tier, g.seed, seconds, g.n, g.acts);
-    write_place(f);
+    ledger_place(f);
     (void)fprintf(f, "act\tdurability\tcuts\tsyncs\tstates\tdistinct\tagain\t"
                      "refused\tlost\tmixed\tfailed\n");
     for (unsigned i = 0; i < g.n; i++) {
@@ -275,12 +217,12 @@ int main(int argc, char **argv)
         (void)fprintf(stderr, "power-sweep: see the head of sweep.c\n");
         return 2;
     }
-    seconds = seconds_now();
+    seconds = ledger_seconds();
     add_jobs();
     if (g.minutes > 0)
         rotate_jobs();
     run_jobs();
-    seconds = seconds_now() - seconds;
+    seconds = ledger_seconds() - seconds;
     for (unsigned i = 0; i < g.n; i++) {
         failed += !g.list[i].r.ok;
         sum.states += g.list[i].r.count.states;

@@ -3,56 +3,16 @@
 
 #include "power/disk.h"
 #include "power/judge.h"
+#include "power/seen.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FIRST_BOOT  1
 #define SECOND_BOOT 2
 #define THIRD_BOOT  3
-
-/* ------------------------------------------------------------- seen --- */
-
-/* Numbers of disks that have been looked at. */
-typedef struct seen {
-    uint64_t *slots;
-    size_t room, used;
-} seen;
-
-static bool seen_put(seen *s, uint64_t h)
-{
-    size_t at;
-
-    h += h == 0;
-    for (at = h % s->room; s->slots[at] != 0; at = (at + 1) % s->room) {
-        if (s->slots[at] == h)
-            return false;
-    }
-    s->slots[at] = h;
-    s->used++;
-    return true;
-}
-
-static bool seen_add(seen *s, uint64_t h)
-{
-    if (s->used * 2 >= s->room) {
-        seen larger = {NULL, s->room ? s->room * 2 : 4096, 0};
-
-        larger.slots = calloc(larger.room, sizeof *larger.slots);
-        if (!larger.slots)
-            abort();
-        for (size_t i = 0; i < s->room; i++) {
-            if (s->slots[i])
-                (void)seen_put(&larger, s->slots[i]);
-        }
-        free(s->slots);
-        *s = larger;
-    }
-    return seen_put(s, h);
-}
 
 /* -------------------------------------------------------------- trial --- */
 
@@ -62,7 +22,8 @@ typedef struct trial {
     trial_count *count;
     char *where;
     disk_log log;
-    int level; /* 1: of the act; 2: of what came after */
+    int level;      /* 1: of the act; 2: of what came after */
+    uint32_t asked; /* plan->asked: so many were gone on with */
     seen seen;
 } trial;
 
@@ -115,7 +76,7 @@ static bool go_on(const trial *t, const disk_image *disk, const view *was)
     next->j.begun[1] = UINT32_MAX;
     next->j.to = 1;
     ok = cut_all(next, &t->plan->second);
-    free(next->seen.slots);
+    seen_forget(&next->seen);
     return ok;
 }
 
@@ -135,9 +96,37 @@ static void say_where(const trial *t, const cut *c, const uint8_t *choice)
                    e ? e->label : "the end", lost);
 }
 
+/* Is this state one of those after which the power goes once more? `asked`: who
+ * came after it asked for the sync that is watched. */
+static bool is_gone_on_with(trial *t, bool asked)
+{
+    if (!t->j.power || t->level != 1 || t->plan->seconds == 0 ||
+        (t->j.a->flags & ACT_DAMAGED))
+        return false;
+    if (t->count->distinct % t->plan->seconds == 0)
+        return true;
+    return asked && t->asked++ < t->plan->asked;
+}
+
+/* What must hold; who departs does so in each way. */
+static bool is_well(trial *t, const disk_image *disk, uint64_t hash, view *v)
+{
+    unsigned ways = t->j.a->flags & ACT_DEPARTS && t->j.power ? 3 : 1;
+    bool ok = true;
+
+    for (unsigned k = 0; k < ways && ok; k++) {
+        disk_load(disk);
+        disk_boot(t->level == 1 ? SECOND_BOOT : THIRD_BOOT);
+        ok = t->j.power ? judge_power(&t->j, (unsigned)(hash % 3 + k) % 3, v)
+                        : judge_process(&t->j);
+    }
+    return ok;
+}
+
 static bool try_state(const cut *c, const uint8_t *choice, void *arg)
 {
     trial *t = arg;
+    uint32_t calls = disk_site_watched_calls();
     disk_registered registers = disk_registers();
     size_t mark = disk_mark();
     disk_image disk = cut_image(c, choice);
@@ -149,13 +138,8 @@ static bool try_state(const cut *c, const uint8_t *choice, void *arg)
     if (seen_add(&t->seen, hash * 31 + t->j.from * 7 + t->j.to)) {
         t->count->distinct++;
         t->count->again += t->level > 1;
-        disk_load(&disk);
-        disk_boot(t->level == 1 ? SECOND_BOOT : THIRD_BOOT);
-        ok = t->j.power ? judge_power(&t->j, (unsigned)(hash % 3), &v)
-                        : judge_process(&t->j);
-        if (ok && t->j.power && t->level == 1 && t->plan->seconds > 0 &&
-            !(t->j.a->flags & ACT_DAMAGED) &&
-            t->count->distinct % t->plan->seconds == 0) {
+        ok = is_well(t, &disk, hash, &v);
+        if (ok && is_gone_on_with(t, disk_site_watched_calls() != calls)) {
             disk_registers_restore(registers);
             ok = go_on(t, &disk, &v);
         } else if (!ok) {
@@ -344,6 +328,6 @@ bool trial_run(const act *a, bool power, const trial_plan *plan,
     count->refused += t.j.refused;
     count->lost += t.j.lost;
     count->mixed += t.j.mixed;
-    free(t.seen.slots);
+    seen_forget(&t.seen);
     return ok;
 }

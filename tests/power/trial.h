@@ -11,6 +11,9 @@ typedef struct trial_plan {
     cut_plan second;  /* … of each cut of what comes after it */
     uint32_t seconds; /* one state in so many is gone on with; 0: none */
     uint32_t kills;   /* at most so many points of death of an act */
+    /* and so many of those after which who came asked for the sync that is watched
+     * (disk.h): nowhere else could it be missed */
+    uint32_t asked;
 } trial_plan;
 
 typedef struct trial_count {

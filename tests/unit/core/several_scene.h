@@ -4,21 +4,11 @@
 #ifndef TEST_SEVERAL_SCENE_H
 #define TEST_SEVERAL_SCENE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #define LENGTH 6
 #define ARRAYS 5
@@ -64,6 +54,7 @@ static inline void run_command(const char *command)
     assert_int_equal(system(command), 0);
 }
 
+static int g_durability = AZR_DURABILITY_PROCESS;
 static bool g_in_memory; /* for what copies much */
 /* What a row has to say of others does not fit into it then: it has a record. */
 static bool g_long_names;
@@ -83,7 +74,7 @@ static inline void begin_scene(scene *s)
     for (int k = 0; k < ARRAYS; k++) {
         (void)snprintf(s->path[k], sizeof s->path[k], "%s/%s%d%.*s", dir,
                        k % 2 ? "group/" : "", k, g_long_names ? 200 : 0, tail);
-        make_at(s->path[k], AZR_DURABILITY_PROCESS);
+        make_at(s->path[k], g_durability);
         s->a[k] = open_at(s->path[k], AZR_OPEN_WRITE);
     }
 }

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Chunks as they are stored, in transactions; and arrays of which nothing but the
  * grid is known: what works on them, and what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <fcntl.h>
 #include <stdbool.h>
@@ -21,26 +14,6 @@
 #define LENGTH 10 /* chunks of 4: two whole ones, and half of one */
 
 static azr_error err;
-
-#define OK(call)                                                               \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ < 0)                                                           \
-            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
-
-#define FAILS(call, expected)                                                  \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ != (expected) || err.code != (expected) || !err.message[0])    \
-            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
 
 typedef struct scene {
     char dir[64], path[96], file[160];
@@ -71,27 +44,21 @@ static void begin_txn(scene *s)
 
 static void begin_dir(scene *s)
 {
-    char dir[64] = "chunks-XXXXXX";
 
     memset(s, 0, sizeof *s);
-    assert_non_null(mkdtemp(dir));
-    memcpy(s->dir, dir, sizeof s->dir);
-    (void)snprintf(s->path, sizeof s->path, "%s/a", dir);
+    small_dir(s->dir, "chunks");
+    (void)snprintf(s->path, sizeof s->path, "%s/a", s->dir);
 }
 
 /* 0 … 9, fill -1; chunk 1 is file `c/1`. */
 static void begin_known(scene *s, const char *codecs)
 {
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_array_spec spec = small_line(3, LENGTH);
     azr_selection all = azr_select_all(1);
     int32_t v[LENGTH] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
 
     begin_dir(s);
     (void)snprintf(s->file, sizeof s->file, "%s/c/1", s->path);
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
-    spec.chunks[0] = 4;
     spec.codecs = codecs;
     spec.fill_value = "-1";
     OK(azr_array_create(&s->a, s->path, &spec, NULL, &err));
@@ -104,13 +71,10 @@ static void begin_known(scene *s, const char *codecs)
 
 static void end_scene(scene *s)
 {
-    char command[96];
-
     azr_txn_free(s->t);
     azr_array_close(s->a);
     azr_array_close(s->other);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(s->dir);
 }
 
 static size_t load(const char *path, void *out, size_t most)

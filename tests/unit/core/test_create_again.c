@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A directory whose array was removed by a plain tool, `.azr` left behind: another
  * array is made there, unless somebody is still at work on the old one. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "small.h"
 
 #include "sync/lock_ofd.h"
 #include "txn/layout.h"
 
-#include <atomiczarr.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,9 +35,7 @@ static azr_array *make(int rank, int *rc)
 static int begin(void **state)
 {
     (void)state;
-    (void)snprintf(g_dir, sizeof g_dir, "create-again-XXXXXX");
-    if (!mkdtemp(g_dir))
-        return -1;
+    small_dir(g_dir, "create-again");
     (void)snprintf(g_path, sizeof g_path, "%s/a", g_dir);
     (void)snprintf(g_document, sizeof g_document, "%s/zarr.json", g_path);
     (void)snprintf(g_chunk, sizeof g_chunk, "%s/c/0", g_path);
@@ -52,11 +44,9 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    char command[96];
-
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", g_dir);
-    return system(command);
+    small_dir_remove(g_dir);
+    return 0;
 }
 
 /* The old array of rank 1, written once, its chunk and document removed. */

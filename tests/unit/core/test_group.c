@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Groups: exactly one creator, documents replaced whole under the directory's
  * lock, attributes that keep each other's bytes, and what stands in the way. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "small.h"
 
 #include "os/sys.h"
-
-#include <atomiczarr.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,30 +19,21 @@ static char g_dir[64];
 static int set_up(void **state)
 {
     (void)state;
-    (void)snprintf(g_dir, sizeof g_dir, "group-XXXXXX");
-    assert_non_null(mkdtemp(g_dir));
+    small_dir(g_dir, "group");
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    char command[96];
-
     (void)state;
     azri_sys = &azri_sys_posix;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", g_dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(g_dir);
     return 0;
 }
 
 static const char *at(const char *name)
 {
-    static char path[4][256];
-    static int next;
-    char *p = path[next++ % 4];
-
-    (void)snprintf(p, sizeof path[0], "%s/%s", g_dir, name);
-    return p;
+    return small_path(g_dir, name);
 }
 
 static void put(const char *name, const char *text)

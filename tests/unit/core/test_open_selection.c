@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Selections that only the shape completes are written like any others, when
  * the handle knows the newest document and when it does not. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,19 +19,13 @@ struct fixture {
 static int set_up(void **state)
 {
     struct fixture *f = calloc(1, sizeof *f);
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
-    char path[96];
+    azr_array_spec spec = small_line(3, N);
 
     assert_non_null(f);
-    (void)snprintf(f->dir, sizeof f->dir, "open-selection-XXXXXX");
-    assert_non_null(mkdtemp(f->dir));
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = N;
-    spec.chunks[0] = 4;
-    (void)snprintf(path, sizeof path, "%s/a", f->dir);
-    assert_int_equal(azr_array_create(&f->a, path, &spec, NULL, &f->err),
-                     AZR_OK);
+    small_dir(f->dir, "open-selection");
+    assert_int_equal(
+        azr_array_create(&f->a, small_path(f->dir, "a"), &spec, NULL, &f->err),
+        AZR_OK);
     *state = f;
     return 0;
 }
@@ -46,11 +33,9 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     struct fixture *f = *state;
-    char command[96];
 
     azr_array_close(f->a);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", f->dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(f->dir);
     free(f);
     return 0;
 }

@@ -15,12 +15,23 @@
 
 static struct azri_sys dying_sys;
 static const char *g_die_after;
+static int g_die_times;
 
 static void dying_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
 {
     azri_sys_posix.store64(what, p, value);
-    if (strcmp(what, g_die_after) == 0)
+    if (strcmp(what, g_die_after) == 0 && --g_die_times == 0)
         _exit(42);
+}
+
+/* From now on, after the nth store of that name. */
+static void die_at(const char *what, int n)
+{
+    g_die_after = what;
+    g_die_times = n;
+    dying_sys = azri_sys_posix;
+    dying_sys.store64 = dying_store64;
+    azri_sys = &dying_sys;
 }
 
 /* A process that dies in a transfer between the first three arrays. */
@@ -41,10 +52,7 @@ static void die_after(scene *s, const char *what)
             if (put(txn, s->a[k], 0, 50) < 0)
                 _exit(1);
         }
-        g_die_after = what;
-        dying_sys = azri_sys_posix;
-        dying_sys.store64 = dying_store64;
-        azri_sys = &dying_sys;
+        die_at(what, 1);
         _exit(azr_txn_commit(txn, &err) < 0 ? 2 : 3);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
@@ -207,6 +215,7 @@ static void test_replaced_array(void **state)
 typedef struct left {
     char state[440], record[480];
     uint32_t row;
+    uint64_t word;
     uint8_t bytes[8192];
     size_t nbytes;
     azri_row what;
@@ -224,6 +233,7 @@ static void find_row(left *l, const char *path)
                      sizeof words);
     for (l->row = 0; azri_word_state(words[l->row]) == AZRI_FREE; l->row++)
         assert_true(l->row < AZRI_ROWS_AT_FIRST);
+    l->word = words[l->row];
     assert_int_equal(pread(fd, &l->what, sizeof l->what,
                            (off_t)(AZRI_ROWS_AT + l->row * AZRI_ROW_NBYTES)),
                      sizeof l->what);
@@ -428,6 +438,17 @@ static void put_row(left *l)
     assert_int_equal(close(fd), 0);
 }
 
+static void put_word(const left *l)
+{
+    int fd = open(l->state, O_WRONLY);
+
+    assert_true(fd >= 0);
+    assert_int_equal(pwrite(fd, &l->word, sizeof l->word,
+                            (off_t)(AZRI_WORDS_AT + 8 * l->row)),
+                     sizeof l->word);
+    assert_int_equal(close(fd), 0);
+}
+
 static int open_fails(const char *path, azr_error *err)
 {
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
@@ -485,7 +506,7 @@ static void restart(scene *s)
     static left l;
 
     for (int k = 0; k < 3; k++) {
-        find_left(&l, s->path[k]);
+        find_row(&l, s->path[k]);
         l.what.who.boot[0] ^= 1;
         l.what.who.crc = azri_crc32c(0, &l.what.who, offsetof(azri_who, crc));
         put_row(&l);
@@ -517,6 +538,114 @@ static void test_after_restart(void **state)
         end_scene(&s);
     }
     g_long_names = false;
+}
+
+/* Somebody opens them all for writing, and dies when he has cleared two rows. */
+static void die_recovering(const scene *s)
+{
+    int status;
+    pid_t pid = fork();
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        azr_error err = AZR_ERROR_INIT;
+
+        die_at("recovery.clear", 2);
+        for (int k = 0; k < 3; k++)
+            (void)open_fails(s->path[k], &err);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    assert_int_equal(WEXITSTATUS(status), 42);
+}
+
+static bool has_row(const char *path)
+{
+    uint64_t words[AZRI_ROWS_AT_FIRST];
+    char name[480];
+    bool has = false;
+    int fd;
+
+    (void)snprintf(name, sizeof name, "%s/.azr/state", path);
+    fd = open(name, O_RDONLY);
+    assert_true(fd >= 0);
+    assert_int_equal(pread(fd, words, sizeof words, AZRI_WORDS_AT),
+                     sizeof words);
+    assert_int_equal(close(fd), 0);
+    for (unsigned i = 0; i < AZRI_ROWS_AT_FIRST; i++)
+        has |= azri_word_state(words[i]) != AZRI_FREE;
+    return has;
+}
+
+/* All but one hold the new value, and work. */
+static void expect_without(scene *s, int gone)
+{
+    for (int k = 0; k < 3; k++) {
+        if (k == gone)
+            continue;
+        s->a[k] = open_at(s->path[k], AZR_OPEN_WRITE);
+        assert_value(s->a[k], 0, 50);
+    }
+}
+
+/* After a restart both others are finished, and then that process dies before the
+ * home is; one of them is removed: the home gets through without it. */
+static void test_other_removed_after_restart(void **state)
+{
+    static const char *const points[] = {"row.committed", "home.told"};
+
+    (void)state;
+    for (int i = 0; i < 2 * 2 * 3; i++) {
+        int gone = i % 3;
+        azr_error err = AZR_ERROR_INIT;
+        scene s;
+
+        g_durability = i < 6 ? AZR_DURABILITY_PROCESS : AZR_DURABILITY_POWER;
+        begin_scene(&s);
+        die_after(&s, points[i / 3 % 2]);
+        restart(&s);
+        die_recovering(&s);
+        if (!has_row(s.path[gone])) { /* no: it is the home */
+            assert_int_equal(azr_remove(s.path[gone], NULL, &err), AZR_OK);
+            expect_without(&s, gone);
+        }
+        end_scene(&s);
+    }
+    g_durability = AZR_DURABILITY_PROCESS;
+}
+
+/* All are finished, but a restart has taken the words of two back to PREPARED; and
+ * the home is removed. */
+static void test_home_removed_after_restart(void **state)
+{
+    static left was[3];
+    azr_error err = AZR_ERROR_INIT;
+    int home = -1;
+    scene s;
+
+    (void)state;
+    begin_scene(&s);
+    die_after(&s, "row.committed");
+    restart(&s);
+    for (int k = 0; k < 3; k++) {
+        find_row(&was[k], s.path[k]);
+        if (was[k].what.what.flags & AZRI_WHAT_HOME)
+            home = k;
+    }
+    assert_true(home >= 0);
+    expect_without(&s, -1);
+    close_arrays(&s);
+    assert_int_equal(azr_remove(s.path[home], NULL, &err), AZR_OK);
+    for (int k = 0; k < 3; k++) {
+        if (k == home)
+            continue;
+        assert_int_equal(azri_word_state(was[k].word), AZRI_PREPARED);
+        put_row(&was[k]);
+        put_word(&was[k]);
+    }
+    expect_without(&s, home);
+    end_scene(&s);
 }
 
 /* A row that the power loss tore before it was promised anything. */
@@ -594,6 +723,8 @@ int main(void)
         cmocka_unit_test(test_hostile_references),
         cmocka_unit_test(test_hostile_rows),
         cmocka_unit_test(test_after_restart),
+        cmocka_unit_test(test_other_removed_after_restart),
+        cmocka_unit_test(test_home_removed_after_restart),
         cmocka_unit_test(test_torn_row),
         cmocka_unit_test(test_record_gone),
     };

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Handles that share an open array, what they may have of their own; waiting for a
  * change; the shape of a read and of a write. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <dirent.h>
 #include <pthread.h>
@@ -28,50 +21,22 @@ typedef struct scene {
 
 static azr_error err;
 
-#define OK(call)                                                               \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ < 0)                                                           \
-            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
-
-#define FAILS(call, expected)                                                  \
-    do {                                                                       \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        assert_int_equal((call), (expected));                                  \
-        assert_int_equal(err.code, (expected));                                \
-        assert_string_not_equal(err.message, "");                              \
-    } while (0)
-
 static void begin_scene(scene *s, int format)
 {
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_array_spec spec = small_line(format, LENGTH);
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
-    char dir[64] = "share-XXXXXX";
 
     memset(s, 0, sizeof *s);
-    assert_non_null(mkdtemp(dir));
-    memcpy(s->dir, dir, sizeof s->dir);
-    (void)snprintf(s->path, sizeof s->path, "%s/a", dir);
-    spec.zarr_format = format;
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
-    spec.chunks[0] = 4;
+    small_dir(s->dir, "share");
+    (void)snprintf(s->path, sizeof s->path, "%s/a", s->dir);
     o.flags = AZR_OPEN_WRITE;
     OK(azr_array_create(&s->a, s->path, &spec, &o, &err));
 }
 
 static void end_scene(scene *s)
 {
-    char command[96];
-
     azr_array_close(s->a);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(s->dir);
 }
 
 static azr_array *share(azr_array *a, int64_t timeout_ms, azr_cancel *cancel)

@@ -1,13 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Snapshots: what they hold, what they cost in space, when they go. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "small.h"
 
-#include <cmocka.h>
-
-#include <atomiczarr.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdbool.h>
@@ -26,17 +20,15 @@ static char g_dir[64];
 static int begin(void **state)
 {
     (void)state;
-    (void)snprintf(g_dir, sizeof g_dir, "snapshot-XXXXXX");
-    return mkdtemp(g_dir) ? 0 : -1;
+    small_dir(g_dir, "snapshot");
+    return 0;
 }
 
 static int end(void **state)
 {
-    char command[96];
-
     (void)state;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", g_dir);
-    return system(command);
+    small_dir_remove(g_dir);
+    return 0;
 }
 
 static void path_of(char out[128], const char *name)
@@ -46,17 +38,12 @@ static void path_of(char out[128], const char *name)
 
 static azr_array *make(const char *name, int format)
 {
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_array_spec spec = small_line(format, LENGTH);
     azr_error err = AZR_ERROR_INIT;
     azr_array *a = NULL;
     char path[128];
 
     path_of(path, name);
-    spec.zarr_format = format;
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
-    spec.chunks[0] = 4;
     spec.codecs = "none";
     spec.attributes = "{\"k\": [1, 2],  \"x\": 1.50}";
     assert_int_equal(azr_array_create(&a, path, &spec, NULL, &err), AZR_OK);

@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Removing, moving and replacing: what paths and old handles see before, between
  * and after, and what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "small.h"
 
 #include "os/sys.h"
-
-#include <atomiczarr.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -31,30 +24,21 @@ static struct azri_sys g_sys;
 static int set_up(void **state)
 {
     (void)state;
-    (void)snprintf(g_dir, sizeof g_dir, "tree-XXXXXX");
-    assert_non_null(mkdtemp(g_dir));
+    small_dir(g_dir, "tree");
     return 0;
 }
 
 static int tear_down(void **state)
 {
-    char command[96];
-
     (void)state;
     azri_sys = &azri_sys_posix;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", g_dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(g_dir);
     return 0;
 }
 
 static const char *at(const char *name)
 {
-    static char path[8][256];
-    static int next;
-    char *p = path[next++ % 8];
-
-    (void)snprintf(p, sizeof path[0], "%s/%s", g_dir, name);
-    return p;
+    return small_path(g_dir, name);
 }
 
 static bool exists(const char *name)
@@ -65,16 +49,12 @@ static bool exists(const char *name)
 /* Chunks of four; every element is `value`. */
 static azr_array *make(const char *name, int32_t value, uint32_t flags)
 {
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_array_spec spec = small_line(3, LENGTH);
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
     azr_selection all = azr_select_all(1);
     azr_error err = AZR_ERROR_INIT;
     azr_array *a = NULL;
 
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
-    spec.chunks[0] = 4;
     spec.codecs = "none";
     o.flags = flags;
     if (azr_array_create(&a, at(name), &spec, &o, &err) != AZR_OK)

@@ -1,14 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Append, resize, attributes and creation as parts of a transaction, and
  * azr_append_all: who sees what and when, what conflicts, what is refused. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include "os/sys.h"
 
@@ -31,33 +24,10 @@ typedef struct scene {
 
 static azr_error err;
 
-#define OK(call)                                                               \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ < 0)                                                           \
-            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
-
-#define FAILS(call, expected)                                                  \
-    do {                                                                       \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        assert_int_equal((call), (expected));                                  \
-        assert_int_equal(err.code, (expected));                                \
-        assert_string_not_equal(err.message, "");                              \
-    } while (0)
-
 static azr_array_spec spec_of(int format, int64_t length)
 {
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+    azr_array_spec spec = small_line(format, length);
 
-    spec.zarr_format = format;
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = length;
-    spec.chunks[0] = 4;
     spec.fill_value = "-1";
     return spec;
 }
@@ -88,14 +58,12 @@ static azr_array *make_at(const char *path, int format)
 
 static void begin_scene(scene *s, int format)
 {
-    char dir[64] = "changes-XXXXXX";
 
     memset(s, 0, sizeof *s);
-    assert_non_null(mkdtemp(dir));
-    memcpy(s->dir, dir, sizeof s->dir);
-    (void)snprintf(s->data_path, sizeof s->data_path, "%s/data", dir);
-    (void)snprintf(s->time_path, sizeof s->time_path, "%s/time", dir);
-    (void)snprintf(s->made_path, sizeof s->made_path, "%s/made", dir);
+    small_dir(s->dir, "changes");
+    (void)snprintf(s->data_path, sizeof s->data_path, "%s/data", s->dir);
+    (void)snprintf(s->time_path, sizeof s->time_path, "%s/time", s->dir);
+    (void)snprintf(s->made_path, sizeof s->made_path, "%s/made", s->dir);
     s->data = make_at(s->data_path, format);
     s->time = make_at(s->time_path, format);
     s->other = open_at(s->data_path);
@@ -104,14 +72,11 @@ static void begin_scene(scene *s, int format)
 
 static void end_scene(scene *s)
 {
-    char command[96];
-
     azr_txn_free(s->t);
     azr_array_close(s->data);
     azr_array_close(s->time);
     azr_array_close(s->other);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", s->dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(s->dir);
 }
 
 static int64_t length_of(azr_array *a)

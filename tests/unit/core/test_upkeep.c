@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Consolidated metadata above arrays and groups: kept true by what we change,
  * whatever else is in it; refused where it cannot be; and whole subtrees. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "small.h"
 
 #include "core/upkeep.h"
 
@@ -24,12 +19,7 @@ static int g_format;
 
 static const char *at(const char *name)
 {
-    static char path[4][256];
-    static int next;
-    char *p = path[next++ % 4];
-
-    (void)snprintf(p, sizeof path[0], "%s/%s", g_dir, name);
-    return p;
+    return small_path(g_dir, name);
 }
 
 static void shell(const char *what)
@@ -150,8 +140,7 @@ static int stale(const char *name)
 static int set_up(void **state)
 {
     g_format = *state ? 2 : 3;
-    (void)snprintf(g_dir, sizeof g_dir, "upkeep-XXXXXX");
-    assert_non_null(mkdtemp(g_dir));
+    small_dir(g_dir, "upkeep");
     shell("chmod 755 .");
     group("r");
     group("r/s");

@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Hierarchies: order, depth, what is not followed, and nodes by their paths. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,8 +14,7 @@ static azr_group *g_root;
 static int set_up(void **state)
 {
     (void)state;
-    (void)snprintf(g_dir, sizeof g_dir, "walk-XXXXXX");
-    assert_non_null(mkdtemp(g_dir));
+    small_dir(g_dir, "walk");
     assert_int_equal(azr_group_create(&g_root, g_dir, NULL, NULL, NULL),
                      AZR_OK);
     return 0;
@@ -30,24 +22,16 @@ static int set_up(void **state)
 
 static int tear_down(void **state)
 {
-    char command[96];
-
     (void)state;
     azr_group_close(g_root);
     g_root = NULL;
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", g_dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(g_dir);
     return 0;
 }
 
 static const char *at(const char *name)
 {
-    static char path[2][512];
-    static int next;
-    char *p = path[next++ % 2];
-
-    (void)snprintf(p, sizeof path[0], "%s/%s", g_dir, name);
-    return p;
+    return small_path(g_dir, name);
 }
 
 static void group(const char *path, int format)

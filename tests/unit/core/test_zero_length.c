@@ -1,13 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Arrays with a dimension of length 0: nothing to read or write, no error. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "small.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,8 +13,7 @@ static void make(azr_array **out, char dir[64], int64_t rows, int64_t columns)
     azr_error err = AZR_ERROR_INIT;
     char path[96];
 
-    (void)snprintf(dir, 64, "zero-length-XXXXXX");
-    assert_non_null(mkdtemp(dir));
+    small_dir(dir, "zero-length");
     spec.rank = 2;
     spec.dtype = AZR_INT16;
     spec.shape[0] = rows;
@@ -34,11 +26,8 @@ static void make(azr_array **out, char dir[64], int64_t rows, int64_t columns)
 
 static void drop(azr_array *a, const char *dir)
 {
-    char command[96];
-
     azr_array_close(a);
-    (void)snprintf(command, sizeof command, "rm -rf '%s'", dir);
-    assert_int_equal(system(command), 0);
+    small_dir_remove(dir);
 }
 
 static void read_and_write(int64_t rows, int64_t columns)

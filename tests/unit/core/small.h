@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the tests of arrays and groups have in common: a directory that goes again,
+ * small arrays, calls that must succeed or fail. */
+#ifndef TEST_CORE_SMALL_H
+#define TEST_CORE_SMALL_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <atomiczarr.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+/* Who uses these has an `azr_error err`. */
+#define OK(call)                                                               \
+    do {                                                                       \
+        int rc_;                                                               \
+        err = (azr_error)AZR_ERROR_INIT;                                       \
+        rc_ = (call);                                                          \
+        if (rc_ < 0)                                                           \
+            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
+                     azr_status_name(rc_), err.message);                       \
+    } while (0)
+
+#define FAILS(call, expected)                                                  \
+    do {                                                                       \
+        int rc_;                                                               \
+        err = (azr_error)AZR_ERROR_INIT;                                       \
+        rc_ = (call);                                                          \
+        if (rc_ != (expected) || err.code != (expected) || !err.message[0])    \
+            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
+                     azr_status_name(rc_), err.message);                       \
+    } while (0)
+
+/* A new directory, below this one. */
+static inline void small_dir(char dir[64], const char *name)
+{
+    (void)snprintf(dir, 64, "%s-XXXXXX", name);
+    assert_non_null(mkdtemp(dir));
+}
+
+static inline void small_dir_remove(const char *dir)
+{
+    char command[96];
+
+    (void)snprintf(command, sizeof command, "rm -rf '%s'", dir);
+    assert_int_equal(system(command), 0);
+}
+
+/* `name` in `dir`: good until eight more are asked for. */
+static inline const char *small_path(const char *dir, const char *name)
+{
+    static char path[8][512];
+    static int next;
+    char *p = path[next++ % 8];
+
+    (void)snprintf(p, sizeof path[0], "%s/%s", dir, name);
+    return p;
+}
+
+/* One dimension of int32, in chunks of 4. */
+static inline azr_array_spec small_line(int format, int64_t length)
+{
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+
+    spec.zarr_format = format;
+    spec.rank = 1;
+    spec.dtype = AZR_INT32;
+    spec.shape[0] = length;
+    spec.chunks[0] = 4;
+    return spec;
+}
+
+#endif
