@@ -562,12 +562,10 @@ static void test_told_before(void **state)
 static void test_home_says_less(void **state)
 {
     (void)state;
+    /* a power loss took its word back: since ours says so it is committed */
     make(AZRI_SEALED, AZRI_COMMITTED, false);
     OK(recover(1));
-    assert_int_equal(told.finished, 1);
-    assert_chunk(1, 6, "new");
-    assert_chunk(0, 5, "old");
-    OK(recover(0));
+    assert_int_equal(told.finished, 2);
     assert_both("new");
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
     fake_fail(ON_OPENAT, "../a", 0, 1, EACCES);
