@@ -3,6 +3,7 @@
 creation, replacing, and whole programs as one commit, by many processes. Each
 beside the same program on zarr's LocalStore, which loses something."""
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -712,6 +713,52 @@ def test_a_killed_maker_leaves_all_or_nothing(tmp_path):
         assert made_whole(found), found
         furthest = max(furthest, found["a"][0][0])
     assert furthest > 1
+
+
+# Dies before the so many-th document is renamed into its place.
+DIE = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+int renameat2(int a, const char *from, int b, const char *to, unsigned flags)
+{
+    static int left = -1;
+    int (*real)(int, const char *, int, const char *, unsigned) =
+        (int (*)(int, const char *, int, const char *, unsigned))dlsym(
+            RTLD_NEXT, "renameat2");
+
+    if (left < 0)
+        left = atoi(getenv("DIE_AT"));
+    if (strcmp(to, "zarr.json") == 0 && --left == 0)
+        kill(getpid(), SIGKILL);
+    return real(a, from, b, to, flags);
+}
+"""
+
+
+@pytest.mark.skipif(not shutil.which("cc"), reason="there is no C compiler here")
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_what_was_made_is_listed_before_it_stands_there(tmp_path, store, at):
+    (tmp_path / "die.c").write_text(DIE)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", tmp_path / "die.so",
+                    tmp_path / "die.c", "-ldl"], check=True)
+    program = STEPS.format(textwrap.indent(MAKE, " " * 8))
+    done = subprocess.run(
+        [sys.executable, "-c", program, "whole", store.root],
+        env={**os.environ, "LD_PRELOAD": tmp_path / "die.so", "DIE_AT": str(at)})
+    assert done.returncode == -signal.SIGKILL
+    there = [n for n in "xy" if os.path.exists(f"{store.root}/{n}2/zarr.json")]
+    assert len(there) < 2 or at == 3
+    for read_only in (True, False):
+        looked = AtomicStore(store.root, read_only=read_only)
+        names = {"a", "b", "x2", "y2"}
+        assert set(az.open_group(store.root)) == names
+        assert set(zarr.open_group(looked, mode="r")) == names
+        assert made_whole(everything(looked))
 
 
 def test_a_killed_maker_without(tmp_path):
