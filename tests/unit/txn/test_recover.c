@@ -248,7 +248,7 @@ static void test_deleted(void **state)
 static void remove_chunks(void)
 {
     for (int i = 0; i < CELLS; i++) {
-        char name[8];
+        char name[16];
 
         (void)snprintf(name, sizeof name, "c/%d", i);
         (void)unlink(below(0, name));

@@ -317,7 +317,7 @@ static void test_strangers(void **state)
 
         make(AZRI_COMMITTED, ours_state, false);
         ours.what.home_row += i % 3 == 0;
-        ours.what.home_id[0] ^= i % 3 == 1;
+        ours.what.home_id[0] ^= (uint8_t)(i % 3 == 1);
         if (i % 3 == 2) /* of one array */
             row_make(&ours, 1, ROW, ID, 6, 6);
         row_put(&ours, 1, ours_state);

@@ -12,17 +12,19 @@ const azri_patience no_time = {0, NULL};
 
 static int begin(int arrays, int durability)
 {
+    char dir[] = "world-XXXXXX";
+
     memset(&w, 0, sizeof w);
-    (void)snprintf(w.dir, sizeof w.dir, "world-XXXXXX");
-    if (!mkdtemp(w.dir))
+    if (!mkdtemp(dir))
         return -1;
+    memcpy(w.dir, dir, sizeof dir);
     fake_install();
     w.durability = durability;
     w.patience = (azri_patience){INT64_MAX, NULL};
     w.grid.keying = (azri_keying){3, 'd', '/', 1};
     w.grid.cells[0] = CELLS;
     for (int k = 0; k < arrays; k++) {
-        (void)snprintf(w.path[k], sizeof w.path[k], "%s/%c", w.dir, 'a' + k);
+        (void)snprintf(w.path[k], sizeof w.path[k], "%s/%c", dir, 'a' + k);
         OK(azri_domain_create(&w.d[k], w.path[k], AZRI_DOMAIN_WRITE,
                               w.durability, &err));
         OK(azri_domain_ready(w.d[k], &w.grid, w.durability, &w.patience, &err));
