@@ -136,7 +136,7 @@ static int judge_replaced(const azri_whole *n, azr_error *err)
 {
     azr_error why = AZR_ERROR_INIT;
     int kind = n->kind;
-    bool any = false;
+    bool any = false, stands = false;
     int rc;
 
     if (is_node(kind))
@@ -150,6 +150,9 @@ static int judge_replaced(const azri_whole *n, azr_error *err)
         return rc < 0 ? rc : AZR_OK;
     rc = azri_kind_at(&kind, n->dir, &why, err);
     if (rc < 0 || is_node(kind)) /* it has become one meanwhile */
+        return rc < 0 ? rc : AZR_ECONFLICT;
+    rc = azri_whole_stands(&stands, n, err);
+    if (rc < 0 || !stands) /* it is being removed: its document went first */
         return rc < 0 ? rc : AZR_ECONFLICT;
     return azri_fail(err, AZR_EEXISTS,
                      "'%s' is no Zarr array or group, and not empty: it is "
