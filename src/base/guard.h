@@ -50,10 +50,11 @@ typedef enum azri_guard {
     AZRI_GUARD_SHRINK_FIRST,   /* and then the document goes first */
     AZRI_GUARD_FIND_IN_ROW, /* an array that is created is found in its row */
     AZRI_GUARD_TAKEN_AGAIN, /* a committed row with the next one's parts is over */
-    AZRI_GUARD_SYNC_ERROR,  /* a sync that fails is told */
-    AZRI_GUARD_UNTOLD,      /* an untold home that is busy is waited for */
-    AZRI_GUARD_LOOK_AGAIN,  /* who gave a row up reads the document again */
-    AZRI_GUARD_MARKER_STAYS /* what is above an unknown change is left to it */
+    AZRI_GUARD_SYNC_ERROR,   /* a sync that fails is told */
+    AZRI_GUARD_UNTOLD,       /* an untold home that is busy is waited for */
+    AZRI_GUARD_LOOK_AGAIN,   /* who gave a row up reads the document again */
+    AZRI_GUARD_MARKER_STAYS, /* what is above an unknown change is left to it */
+    AZRI_GUARD_ASTRAY        /* opened in the trash: what is at the path now? */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

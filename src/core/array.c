@@ -407,6 +407,10 @@ static int try_open(azr_array **out, const char *path,
         rc = ground_or_finish(a, err);
     if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE))
         rc = make_ready(a, AZR_DURABILITY_PROCESS, err);
+    /* `state` was taken away with the array, and we made one in the trash */
+    if (rc == AZR_OK && (options->flags & AZR_OPEN_WRITE) &&
+        AZRI_GUARD(ASTRAY) && azri_is_astray(azri_domain_dir(a->d), options))
+        rc = azri_domain_gone(a->d, err);
     if (rc < 0) {
         if (is_gone_from(a, rc, err))
             rc = AZR_ECONFLICT;

@@ -272,14 +272,28 @@ void azri_txn_keep(azri_txn *t, uint64_t i, azr_object *o)
     o->handle = -1;
 }
 
+/* No such directory: the array's own, for one. */
+static int fail_stage(const azri_txn *t, int rc, const azr_error *why,
+                      azr_error *err)
+{
+    if (why->sys_errno == ENOENT && azri_domain_gone(t->d, NULL) < 0)
+        return azri_domain_gone(t->d, err);
+    azri_error_pass(err, why);
+    return rc;
+}
+
 int azri_txn_stage(azri_txn *t, uint64_t i, azri_span bytes,
                    const azri_seen *seen, azr_error *err)
 {
+    azr_error why = AZR_ERROR_INIT;
+    int rc;
+
     assert(i < t->chunk_count && (t->has_chunks || t->meta_exclusive));
     if (seen)
         t->staged[i].seen = *seen;
     AZRI_COUNT(chunks_written, 1);
-    return stage(t, i, bytes, err);
+    rc = stage(t, i, bytes, &why);
+    return rc < 0 ? fail_stage(t, rc, &why, err) : rc;
 }
 
 int azri_txn_stage_deleted(azri_txn *t, uint64_t i, const azri_seen *seen,
