@@ -32,7 +32,7 @@ function(azr_test name)
     if(NOT T_NO_RUN)
         add_test(NAME ${name} COMMAND ${T_RUNS} ${T_ARGS})
         azr_test_properties(${name} ${CMAKE_CURRENT_SOURCE_DIR}
-            "${T_LABELS}" "${T_TIMEOUT}")
+            "${T_LABELS}" "${T_TIMEOUT}" ${T_RUNS})
         if(T_SERIAL)
             set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
         endif()
@@ -82,8 +82,12 @@ function(azr_test_program name sabotage)
     target_link_libraries(${name} PRIVATE azr_test_${kind} ${library})
 endfunction()
 
+# What the quick tests, and those of threads, need under a sanitizer.
+add_custom_target(sanitized-quick)
+add_custom_target(sanitized-threads)
+
 # Labels with the tempo and the kind filled in; each test gets a scratch
-# directory of its own to run in.
+# directory of its own to run in. The targets that follow are what it runs.
 function(azr_test_properties name dir labels timeout)
     cmake_path(GET dir FILENAME kind)
     if(dir STREQUAL PROJECT_SOURCE_DIR)
@@ -97,6 +101,11 @@ function(azr_test_properties name dir labels timeout)
     if(NOT timeout)
         set(timeout 120)
     endif()
+    foreach(label IN ITEMS quick threads)
+        if(ARGN AND label IN_LIST labels AND NOT "nosan" IN_LIST labels)
+            add_dependencies(sanitized-${label} ${ARGN})
+        endif()
+    endforeach()
     set(scratch ${PROJECT_BINARY_DIR}/scratch/${name})
     file(MAKE_DIRECTORY ${scratch})
     set_tests_properties(${name} PROPERTIES LABELS "${labels}"
@@ -164,7 +173,8 @@ function(azr_programs dir)
                 -DPROGRAM=$<TARGET_FILE:${name}>
                 -DSCRATCH=${PROJECT_BINARY_DIR}/scratch/${name}/run
                 -P ${PROJECT_SOURCE_DIR}/cmake/run-in-empty.cmake)
-            azr_test_properties(${name} ${PROJECT_SOURCE_DIR}/${dir} quick 60)
+            azr_test_properties(${name} ${PROJECT_SOURCE_DIR}/${dir} quick 60
+                ${name})
         endif()
     endforeach()
 endfunction()

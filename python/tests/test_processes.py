@@ -19,6 +19,7 @@ import atomiczarr as az
 from atomiczarr import _core
 
 LONG = bool(os.environ.get("AZR_TORTURE"))  # torture
+RUNS = int(os.environ.get("AZR_RUNS", 20 if LONG else 1))  # of each program
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
 
 
@@ -28,7 +29,7 @@ def run(name, store, *args):
         capture_output=True, text=True, timeout=100)
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 1))
+@pytest.mark.parametrize("again", range(RUNS))
 def test_lines(path, again):
     done = run("lines.py", path, 8, 25)
     assert done.returncode == 0, done.stderr
@@ -39,7 +40,7 @@ def test_lines(path, again):
         assert x[:2] + x[10:] == [0] * 4
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 1))
+@pytest.mark.parametrize("again", range(RUNS))
 def test_diagonals(path, again):
     done = run("diagonals.py", path, 8, 25)
     assert done.returncode == 0, done.stderr

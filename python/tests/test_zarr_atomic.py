@@ -15,7 +15,7 @@ import pytest
 
 import atomiczarr as az
 
-from ways import LONG, OURS, THEIRS, plugin, zarr
+from ways import OURS, RUNS, THEIRS, plugin, zarr
 
 pytestmark = pytest.mark.usefixtures("pipeline")
 PROGRAMS = pathlib.Path(__file__).parent / "programs"
@@ -42,7 +42,7 @@ def mixed(stdout):
             or x[:2] + x[10:] != [0] * 4]
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 1))
+@pytest.mark.parametrize("again", range(RUNS))
 def test_lines(path, again):
     done = run("zarr_lines.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr
@@ -57,7 +57,7 @@ def test_lines_without(path):
     pytest.fail("zarr alone mixed no line: does this test see anything?")
 
 
-@pytest.mark.parametrize("again", range(100 if LONG else 1))
+@pytest.mark.parametrize("again", range(RUNS))
 def test_diagonals(path, again):
     done = run("zarr_diagonals.py", OURS, path, 8, 25)
     assert done.returncode == 0, done.stderr

@@ -867,7 +867,11 @@ static bool sweep_rest(bool quick, bool torture)
                                          &plot_create, &plot_create_all,
                                          &plot_append_all};
     const plot *first = &plot_transfer;
-    bool ok = sweep_nested(first, 2, false, quick ? 9 : 1, quick ? 7 : 2);
+    bool ok = sweep_nested(first, 2, false,
+                           quick     ? 9
+                           : torture ? 1
+                                     : 2,
+                           quick ? 7 : 2);
 
     ok &= sweep_calls(first, 2, true);
     ok &= parts_of_a_death(first);
@@ -876,8 +880,7 @@ static bool sweep_rest(bool quick, bool torture)
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++)
         ok &= parts_of_a_death(others[i]);
     for (size_t i = 0; i < sizeof others / sizeof others[0] && !quick; i++) {
-        ok &= sweep_nested(others[i], 2, i % 2 == 1, torture ? 2 : 6,
-                           torture ? 2 : 3);
+        ok &= sweep_nested(others[i], 2, i % 2 == 1, torture ? 3 : 6, 3);
         ok &= sweep_calls(others[i], 2, i % 2 == 0);
         if (torture || i % 2 == 1)
             ok &= sweep_beside(others[i], 2, i % 2 == 0, false);
