@@ -138,7 +138,6 @@ static bool be_caller(void *arg)
     bool ok = true;
     actor x;
 
-    (void)alarm(20);
     actor_begin(&x, t->at, t->a);
     inject_install();
     if (t->a->prepare)

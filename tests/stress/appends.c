@@ -210,7 +210,7 @@ static void reader(void *arg)
 
     (void)arg;
     open_pair(&p);
-    while (!atomic_load(&sh->stop)) {
+    do { /* once at least */
         azr_error err = AZR_ERROR_INIT;
         view v = {.p = &p};
 
@@ -224,7 +224,7 @@ static void reader(void *arg)
                 CHECK(v.data[i][c] == v.time[i] + c,
                       "data and time differ in one of the last steps");
         atomic_fetch_add(&sh->looks, 1);
-    }
+    } while (!atomic_load(&sh->stop));
     close_pair(&p);
 }
 

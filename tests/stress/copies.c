@@ -116,7 +116,7 @@ static void be_reader(void *arg)
     azr_error err = AZR_ERROR_INIT;
 
     (void)arg;
-    while (!atomic_load(&g_counts->stop)) {
+    do { /* once at least */
         azr_group_info info = {.struct_size = (uint32_t)sizeof info};
         azr_group *g = open_root(0);
 
@@ -124,7 +124,7 @@ static void be_reader(void *arg)
         CHECK(info.consolidated, "it is gone");
         azr_group_close(g);
         atomic_fetch_add(&g_counts->looks, 1);
-    }
+    } while (!atomic_load(&g_counts->stop));
 }
 
 static int tell(const azr_finding *f, void *arg)

@@ -123,6 +123,7 @@ static void check_blocks(const uint64_t *v, int64_t n)
     }
 }
 
+/* Once at least, however late it gets its turn; the others too. */
 static void append_reader(void *arg)
 {
     azr_array *a = stress_open(sh->path, 0, 60000);
@@ -133,7 +134,7 @@ static void append_reader(void *arg)
     (void)arg;
     CHECK(v, "no memory");
     line_up();
-    while (!atomic_load(&sh->stop)) {
+    do {
         azr_error err = AZR_ERROR_INIT;
         int64_t start = 0, length = length_of(a);
         azr_selection sel = azr_select_box(1, &start, &length, NULL);
@@ -144,7 +145,7 @@ static void append_reader(void *arg)
         CHECK_OK(azr_array_read(a, &sel, v, room * sizeof *v, &err), err);
         check_blocks(v, length);
         atomic_fetch_add(&sh->seen, 1);
-    }
+    } while (!atomic_load(&sh->stop));
     free(v);
     azr_array_close(a);
 }
@@ -228,7 +229,7 @@ static void resize_reader(void *arg)
 
     (void)arg;
     line_up();
-    while (!atomic_load(&sh->stop)) {
+    do {
         azr_selection all = azr_select_all(1);
         azr_error err = AZR_ERROR_INIT;
 
@@ -241,7 +242,7 @@ static void resize_reader(void *arg)
         CHECK(v[SMALL] == 0 || v[SMALL] == UINT64_MAX || v[SMALL] == v[0],
               "beyond the old end stands what was cut off");
         atomic_fetch_add(&sh->seen, 1);
-    }
+    } while (!atomic_load(&sh->stop));
     azr_array_close(a);
 }
 

@@ -98,6 +98,7 @@ static void run_groups(group *groups, size_t n)
             continue;
         }
         alive--;
+        g->pid = 0; /* a number that one whom the nemesis forks may get */
         if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
             char text[64];
 

@@ -121,7 +121,7 @@ static void must_be_busy(azr_array *a, pid_t pid)
           azr_status_name(rc), err.message);
     CHECK(strstr(err.message, name), "'%s' does not name %s", err.message,
           name);
-    CHECK(took >= 300 && took < 5000, "a time-out of 300 ms took %d ms",
+    CHECK(took >= 300 && took < 30000, "a time-out of 300 ms took %d ms",
           (int)took);
 }
 
@@ -149,7 +149,7 @@ static void stopped_writer(const place *p, const char *dir)
     (void)snprintf(g_path, sizeof g_path, "%s/%s.zarr", dir, p->stop_at);
     (void)snprintf(stop_at, sizeof stop_at, "%s", p->stop_at);
     stress_create(g_path, 1, (int64_t[]){4 * CHUNK}, (int64_t[]){CHUNK}, 0);
-    a = stress_open(g_path, AZR_OPEN_WRITE, 5000);
+    a = stress_open(g_path, AZR_OPEN_WRITE, 60000);
     impatient = stress_open(g_path, AZR_OPEN_WRITE, 300);
     CHECK_OK(put(a, 0, 4, OLD, &err), err);
     pid = stress_spawn(writer, stop_at);
@@ -231,12 +231,12 @@ static void reads_beside_dead(const char *dir)
     a = stress_open(g_path, AZR_OPEN_WRITE, 300);
     CHECK_OK(put(a, 0, 4, OLD, &err), err);
     azr_array_close(a);
-    reader = stress_open(g_path, 0, 1000);
+    reader = stress_open(g_path, 0, 10000);
     pid = stress_spawn(writer, stop_at);
     await_stop(pid);
     CHECK(kill(pid, SIGKILL) == 0, "kill: %s", strerror(errno));
     stress_join_killed(pid);
-    options.timeout_ms = 1000;
+    options.timeout_ms = 10000;
     CHECK_OK(azr_txn_run(read_twice, reader, &options, &err), err);
     azr_array_close(reader);
 }
@@ -478,7 +478,7 @@ static int no_starvation(const char *dir, uint64_t seed)
 
     (void)snprintf(g_path, sizeof g_path, "%s/wide.zarr", dir);
     stress_create(g_path, 2, (int64_t[]){2, WIDE}, (int64_t[]){1, 1}, 0);
-    a = stress_open(g_path, AZR_OPEN_WRITE, 10000);
+    a = stress_open(g_path, AZR_OPEN_WRITE, 30000);
     memset(g_values, 1, sizeof g_values);
     CHECK_OK(azr_array_write(a, &sel, g_values, sizeof g_values, &err), err);
     g_strangers = stress_shared(sizeof *g_strangers);
@@ -491,7 +491,7 @@ static int no_starvation(const char *dir, uint64_t seed)
         while (atomic_load(&g_strangers->writes) == before)
             (void)sched_yield(); /* traffic, or it proves nothing */
     }
-    options.timeout_ms = 10000;
+    options.timeout_ms = 30000;
     CHECK_OK(azr_txn_run(read_half, a, &options, &err), err);
     atomic_store(&g_strangers->stop, 1);
     for (int i = 0; i < 6; i++)

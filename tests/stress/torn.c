@@ -19,6 +19,7 @@ typedef struct shared {
     int64_t until_ns, at_most_ns;
     uint64_t seed;
     unsigned flags, sync;
+    bool tears;
     _Atomic uint64_t reads, writes, torn;
 } shared;
 
@@ -103,14 +104,16 @@ static void read_one(azr_array *a)
 
 #define LEAST 60 /* a run without traffic proves nothing */
 
-/* Until the time is over, longer where the machine is slow. */
+/* Until the time is over, longer where the machine is slow, or nothing has torn that
+ * must. */
 static bool goes_on(void)
 {
     int64_t now = stress_now_ns();
 
-    return now < sh->until_ns ||
-           (now < sh->at_most_ns && (atomic_load(&sh->reads) < LEAST ||
-                                     atomic_load(&sh->writes) < LEAST));
+    return now < sh->until_ns || (now < sh->at_most_ns &&
+                                  (atomic_load(&sh->reads) < LEAST ||
+                                   atomic_load(&sh->writes) < LEAST ||
+                                   (sh->tears && atomic_load(&sh->torn) == 0)));
 }
 
 static void work(azr_array *a, unsigned number)
@@ -197,6 +200,7 @@ static bool run_cell(const cell *c, const stress_args *args)
     sh->flags = c->flags;
     sh->sync = c->sync;
     sh->seed = args->seed;
+    sh->tears = c->tears;
     sh->until_ns = stress_now_ns() + (int64_t)args->scale * 1500000000;
     sh->at_most_ns = sh->until_ns + INT64_C(30000000000);
     run_workers(c);

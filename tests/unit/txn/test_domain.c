@@ -187,7 +187,6 @@ static void test_ready(void **state)
                      AZR_OK);
     /* a reader's map will not do */
     OK(open_other(0));
-    state_of(0);
     azri_domain_state(other)->writable = false;
     FAILS(ready(), AZR_EPERM, AZR_SUB_NONE, "is read-only");
     begin_ready(0);
