@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -334,10 +333,7 @@ static bool prepare(run *r)
 {
     const course *c = r->c;
 
-    r->is = mmap(NULL, sizeof *r->is, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (r->is == MAP_FAILED)
-        return complain("mmap: %s", strerror(errno));
+    r->is = scene_shared(sizeof *r->is);
     common_reset(r->is, c);
     (void)snprintf(r->mnt, sizeof r->mnt, "%s/mnt", c->dir);
     (void)mkdir(c->dir, 0755);

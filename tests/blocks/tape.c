@@ -11,7 +11,6 @@
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -59,18 +58,6 @@ const char *tape_cannot(void)
 }
 
 /* ------------------------------------------------------------ the server --- */
-
-static void *shared(size_t nbytes)
-{
-    void *p = mmap(NULL, nbytes, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-    if (p == MAP_FAILED) {
-        perror("mmap");
-        exit(2);
-    }
-    return p;
-}
 
 static bool own_namespace(void)
 {
@@ -180,11 +167,11 @@ bool tape_open(tape *t, const char *dir, size_t nbytes)
     t->nbytes = nbytes;
     if (!own_namespace())
         return false;
-    t->now = shared(nbytes);
-    t->base = shared(nbytes);
-    t->dirty = shared(nbytes / TAPE_PAGE);
-    t->arena = shared(ARENA);
-    t->log = shared(sizeof *t->log);
+    t->now = scene_shared(nbytes);
+    t->base = scene_shared(nbytes);
+    t->dirty = scene_shared(nbytes / TAPE_PAGE);
+    t->arena = scene_shared(ARENA);
+    t->log = scene_shared(sizeof *t->log);
     (void)snprintf(t->file, sizeof t->file, "%s/disk", dir);
     fd = open(t->file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (fd < 0)
@@ -301,7 +288,7 @@ static void replay(const tape *t, uint8_t *copy)
 
 bool tape_is_true(tape *t)
 {
-    uint8_t *copy = shared(t->nbytes);
+    uint8_t *copy = scene_shared(t->nbytes);
     bool ok = forget_cache(t->loop);
 
     for (size_t off = 0; off < t->nbytes; off += TAPE_PAGE) {

@@ -19,7 +19,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -710,12 +709,8 @@ static bool both(int format, act a, act other)
 int main(int argc, char **argv)
 {
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0, ok = true;
-    void *p = mmap(NULL, sizeof *g_outcome, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_outcome = p;
+    g_outcome = scene_shared(sizeof *g_outcome);
     (void)scene_error();
     (void)tap_shared();
     for (int format = 2; format <= 3; format++) {
@@ -801,12 +796,8 @@ static bool try_v3(const void *arg, bool whole)
 int main(void)
 {
     size_t n = sizeof controls / sizeof controls[0], caught = 0;
-    void *p = mmap(NULL, sizeof *g_outcome, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_outcome = p;
+    g_outcome = scene_shared(sizeof *g_outcome);
     (void)scene_error();
     (void)tap_shared();
     for (size_t i = 0; i < n; i++) {

@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -642,11 +641,9 @@ static bool prepare_kind(unsigned n, const char *at)
 
 static bool set_up(chain *c)
 {
-    void *p = mmap(NULL, sizeof *g_told, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    bool ok = p != MAP_FAILED;
+    bool ok = true;
 
-    g_told = p;
+    g_told = scene_shared(sizeof *g_told);
     (void)scene_error();
     (void)tap_shared();
     (void)snprintf(c->at, sizeof c->at, "%s/chain", scene_root(true));

@@ -20,7 +20,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -360,14 +359,10 @@ static bool all(bool torture, unsigned long *kills)
 int main(int argc, char **argv)
 {
     bool torture = argc > 1 && strcmp(argv[1], "--torture") == 0;
-    void *p = mmap(NULL, sizeof *g_image, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     unsigned long kills = 0;
     bool ok;
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_image = p;
+    g_image = scene_shared(sizeof *g_image);
     (void)scene_error();
     (void)tap_shared();
 #ifdef AZRI_SABOTAGE

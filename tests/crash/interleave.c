@@ -8,9 +8,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -25,16 +23,8 @@ static report *g_report;
 
 static report *shared(void)
 {
-    if (!g_report) {
-        void *p = mmap(NULL, sizeof *g_report, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_report = p;
-    }
+    if (!g_report)
+        g_report = scene_shared(sizeof *g_report);
     return g_report;
 }
 

@@ -3,9 +3,7 @@
 
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,16 +19,8 @@ static found *g_found;
 
 static found *shared(void)
 {
-    if (!g_found) {
-        void *p = mmap(NULL, sizeof *g_found, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_found = p;
-    }
+    if (!g_found)
+        g_found = scene_shared(sizeof *g_found);
     return g_found;
 }
 
@@ -254,22 +244,18 @@ static bool look_around(job *j, verdict v, unsigned trial, bystander *b)
 
 /* ----------------------------------------------------------------- kills --- */
 
+/* Two threads go by their points in any order, and may look at a directory twice, or
+ * once. */
 static bool died_there(job *j, int status, unsigned at)
 {
     const tap_list *l = tap_shared();
 
-    if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
-        j->kills++;
-        return j->threads != 1 || l->names[at] == j->names[at] ||
-               complain("point %u was %s when counted, now it is %s", at,
-                        j->names[at], l->names[at]);
-    }
-    /* two threads may look at a directory twice, or once */
+    j->kills += WIFSIGNALED(status);
     if (j->threads != 1 && at + 8 >= j->points && WIFEXITED(status) &&
         WEXITSTATUS(status) == 0)
         return true;
-    return complain("point %u was not visited (status %x)", at,
-                    (unsigned)status);
+    return tap_killed(status, at,
+                      j->threads == 1 ? j->names[at] : l->names[at]);
 }
 
 pid_t job_start(const job *j, tap_action action, unsigned at, bool after)

@@ -63,20 +63,24 @@ int scene_threads = 1;
 
 /* --------------------------------------------------------------- errors --- */
 
+void *scene_shared(size_t nbytes)
+{
+    void *p = mmap(NULL, nbytes, PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (p == MAP_FAILED) {
+        perror("mmap");
+        exit(2);
+    }
+    return p;
+}
+
 static char *g_error;
 
 char *scene_error(void)
 {
-    if (!g_error) {
-        void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_error = p;
-    }
+    if (!g_error)
+        g_error = scene_shared(4096);
     return g_error;
 }
 

@@ -6,6 +6,7 @@
 
 #include <atomiczarr.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 /* Chunks of 4 int32. */
@@ -55,7 +56,9 @@ bool image_same(const image *a, const image *b);
 /* Values first..end-1 become `base` + index. */
 void image_put(image *i, int64_t first, int64_t end, int32_t base);
 
-/* A message in memory that children share; "" while all is well. */
+/* Zeroed memory that children share, or the end of the program. */
+void *scene_shared(size_t nbytes);
+/* A message in such memory; "" while all is well. */
 char *scene_error(void);
 /* Say what is wrong, once: the first message stays. Returns false. */
 bool complain(const char *format, ...) __attribute__((format(printf, 1, 2)));

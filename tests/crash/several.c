@@ -23,7 +23,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -357,16 +356,10 @@ bool look_around(trial *t, unsigned at, bool after, unsigned number)
 bool die_at(trial *t, unsigned at, bool after)
 {
     victim v = {t, TAP_KILL, at, after};
-    const tap_list *l = tap_shared();
     int status = child_wait(child_start(be_victim, &v));
-    bool ok =
-        (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
-        complain("point %u was not visited (status %x)", at, (unsigned)status);
+    bool ok = tap_killed(status, at, t->names[at]);
 
     t->kills += ok;
-    ok = ok && (l->names[at] == t->names[at] ||
-                complain("point %u was %s when counted, now it is %s", at,
-                         t->names[at], l->names[at]));
     for (int k = 0; k < t->arrays; k++) {
         char path[256];
 
@@ -899,15 +892,10 @@ int main(int argc, char **argv)
     bool quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
     bool torture = argc > 1 && strcmp(argv[1], "--torture") == 0;
     unsigned long least = quick ? 1000 : 10000;
-    void *p = mmap(NULL, sizeof *g_seen + sizeof *g_outcome,
-                   PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bool ok;
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_seen = p;
-    p = g_seen + 1;
-    g_outcome = p;
+    g_seen = scene_shared(sizeof *g_seen);
+    g_outcome = scene_shared(sizeof *g_outcome);
     (void)scene_error();
     (void)tap_shared();
     if (argc > 3 && strcmp(argv[1], "--soak") == 0)
@@ -953,12 +941,8 @@ static bool try_plot(const void *arg, bool whole)
 int main(void)
 {
     size_t n = sizeof controls / sizeof controls[0], caught = 0;
-    void *p = mmap(NULL, sizeof *g_seen, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_seen = p;
+    g_seen = scene_shared(sizeof *g_seen);
     (void)scene_error();
     (void)tap_shared();
     for (size_t i = 0; i < n; i++)

@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -82,14 +81,8 @@ static void hire(staff_role role)
 
 void staff_hire(void)
 {
-    if (!g_errands) {
-        void *p =
-            mmap(NULL, STAFF_ROLES * sizeof *g_errands, PROT_READ | PROT_WRITE,
-                 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        must(p != MAP_FAILED, "mmap");
-        g_errands = p;
-    }
+    if (!g_errands)
+        g_errands = scene_shared(STAFF_ROLES * sizeof *g_errands);
     for (int i = 0; i < STAFF_ROLES; i++)
         hire((staff_role)i);
     g_hired = true;

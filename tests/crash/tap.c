@@ -2,13 +2,13 @@
 #include "crash/tap.h"
 
 #include "crash/coverage.h"
+#include "crash/scene.h"
 
 #include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static tap_list *g_list;
@@ -24,16 +24,8 @@ static struct {
 
 tap_list *tap_shared(void)
 {
-    if (!g_list) {
-        void *p = mmap(NULL, sizeof *g_list, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_list = p;
-    }
+    if (!g_list)
+        g_list = scene_shared(sizeof *g_list);
     return g_list;
 }
 
@@ -274,6 +266,18 @@ void tap_arm(tap_action action, unsigned at, bool after_it, int error)
 void tap_disarm(void)
 {
     g_plan.on = false;
+}
+
+bool tap_killed(int status, unsigned at, const char *name)
+{
+    const tap_list *l = tap_shared();
+
+    if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL)
+        return complain("point %u was not visited (status %x)", at,
+                        (unsigned)status);
+    return l->names[at] == name ||
+           complain("point %u was %s when counted, now it is %s", at, name,
+                    l->names[at]);
 }
 
 int tap_find(const char *name, unsigned from)

@@ -43,6 +43,9 @@ tap_list *tap_shared(void);
 void tap_arm(tap_action action, unsigned at, bool after, int error);
 /* From now on calls are neither counted nor touched. */
 void tap_disarm(void);
+/* Was a child that ended so killed at point `at`, which was `name` when points were
+ * counted? False after complain(). */
+bool tap_killed(int status, unsigned at, const char *name);
 /* Position of the first point of this name at or after `from`; -1: none. */
 int tap_find(const char *name, unsigned from);
 

@@ -30,7 +30,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -530,9 +529,8 @@ static bool sweep(trial *t, unsigned stride)
 /* What children tell, and whether there can be any. */
 static bool begin(void)
 {
-    g_seen = mmap(NULL, sizeof *g_seen, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    return g_seen != MAP_FAILED && trace_works();
+    g_seen = scene_shared(sizeof *g_seen);
+    return trace_works();
 }
 
 /* --------------------------------------------------------------- controls --- */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* In memory that children share. */
@@ -218,13 +217,9 @@ int main(int argc, char **argv)
         {"append-process", append_process, false},
         {"append-power", append_power, false},
     };
-    void *p = mmap(NULL, sizeof *g_told, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     int rc;
 
-    if (p == MAP_FAILED)
-        return 2;
-    g_told = p;
+    g_told = scene_shared(sizeof *g_told);
     rc = run_tests(tests, sizeof tests / sizeof tests[0], argc, argv);
     (void)printf("%lu faults, %lu refused, of which %lu unknown\n", g_faults,
                  g_refused, g_unknown);

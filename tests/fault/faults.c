@@ -33,7 +33,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 /* In memory that children share. */
@@ -588,18 +587,6 @@ static bool is_named(const char *name, int argc, char **argv, int from)
     return false;
 }
 
-static told *shared(void)
-{
-    void *p = mmap(NULL, sizeof(told), PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (p == MAP_FAILED) {
-        perror("mmap");
-        exit(2);
-    }
-    return p;
-}
-
 /* Where the names of acts begin; -1: an option that there is not. */
 static int parse(int argc, char **argv, work *w, const char **file)
 {
@@ -652,7 +639,7 @@ int main(int argc, char **argv)
     if (at < 0)
         return 2;
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
-    g_told = shared();
+    g_told = scene_shared(sizeof *g_told);
     (void)scene_error();
     (void)inject_told();
 #ifdef AZRI_SABOTAGE

@@ -506,13 +506,9 @@ static bool syncs_fail(void)
 {
     static job j;
     unsigned before = 0, at = 0, after = 0;
-    void *p = mmap(NULL, sizeof *g_case, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     bool ok;
 
-    if (p == MAP_FAILED)
-        return complain("mmap");
-    g_case = p;
+    g_case = scene_shared(sizeof *g_case);
     memset(&j, 0, sizeof j);
     ok = begin_as(&power);
     g_case->at = UINT32_MAX - 1;

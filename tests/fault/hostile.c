@@ -568,7 +568,6 @@ static bool be_long_open(void *arg)
     bool ok;
 
     (void)arg;
-    (void)alarm(30);
     in_hand(path, g_record);
     ok = scene_open(&a, g_at, AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY) &&
          (unlink(path) == 0 || complain("unlink")) &&

@@ -2,6 +2,7 @@
 #include "fault/inject.h"
 
 #include "crash/coverage.h"
+#include "crash/scene.h"
 
 #include <atomiczarr.h>
 #include <dirent.h>
@@ -29,16 +30,8 @@ static unsigned g_failed_count;
 
 inject_seen *inject_told(void)
 {
-    if (!g_seen) {
-        void *p = mmap(NULL, sizeof *g_seen, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_seen = p;
-    }
+    if (!g_seen)
+        g_seen = scene_shared(sizeof *g_seen);
     return g_seen;
 }
 

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -23,16 +22,8 @@ static outcome *g_outcome;
 
 outcome *probe_outcome(void)
 {
-    if (!g_outcome) {
-        void *p = mmap(NULL, sizeof *g_outcome, PROT_READ | PROT_WRITE,
-                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-        if (p == MAP_FAILED) {
-            perror("mmap");
-            exit(2);
-        }
-        g_outcome = p;
-    }
+    if (!g_outcome)
+        g_outcome = scene_shared(sizeof *g_outcome);
     return g_outcome;
 }
 
@@ -85,7 +76,6 @@ static bool be_prober(void *arg)
     outcome *o = probe_outcome();
     azr_stats stats = {.struct_size = sizeof stats};
 
-    (void)alarm(30);
     if (p->uid != 0 && (setresgid(p->uid, p->uid, p->uid) != 0 ||
                         setresuid(p->uid, p->uid, p->uid) != 0))
         return complain("setresuid");
