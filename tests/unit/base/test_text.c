@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What a message may hold: one line of UTF-8 without control characters. */
+#include "unit/checks.h"
+
 #include "base/error.h"
 #include "base/text.h"
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
 #include <string.h>
-
-#include <cmocka.h>
 
 static void test_control_characters_become_marks(void **state)
 {

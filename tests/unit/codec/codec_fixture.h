@@ -3,12 +3,7 @@
 #ifndef CODEC_FIXTURE_H
 #define CODEC_FIXTURE_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "codec/chain.h"
 

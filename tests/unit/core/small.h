@@ -4,30 +4,14 @@
 #ifndef TEST_CORE_SMALL_H
 #define TEST_CORE_SMALL_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
-
-#include <atomiczarr.h>
+#include "unit/checks.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-/* Who uses these has an `azr_error err`. */
-#define OK(call)                                                               \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ < 0)                                                           \
-            fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
-
+/* A code with a text; more of it only where it matters. Who uses it has an
+ * `azr_error err`. */
 #define FAILS(call, expected)                                                  \
     do {                                                                       \
         int rc_;                                                               \

@@ -4,11 +4,7 @@
  * Chunk buffers and caller memory are compared whole, so that a byte written
  * where none should be is found as well.
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "model/plan.h"
 

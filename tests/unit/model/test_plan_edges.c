@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Plans and copies at their limits: refusals, extremes, no memory. What they do
  * in between is test_plan.c. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "model/plan.h"
 

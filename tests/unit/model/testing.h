@@ -3,12 +3,7 @@
 #ifndef AZRI_TEST_MODEL_TESTING_H
 #define AZRI_TEST_MODEL_TESTING_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "base/buf.h"
 

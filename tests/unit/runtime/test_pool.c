@@ -1,10 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Meant to be run under ThreadSanitizer and AddressSanitizer too. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "runtime/pool.h"
 

@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Directories that live as long as somebody holds them: rivals at each step, errors
  * of each call, and what stands in their place. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "base/alloc.h"
 #include "sync/owned_dir.h"

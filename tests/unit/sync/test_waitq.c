@@ -1,12 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The queue behind a refusal. Nobody sleeps here: the calls are faked, the clock
  * too, and what the others do, they do when a waiter goes to sleep. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "os/sys.h"
 #include "sync/waitq.h"

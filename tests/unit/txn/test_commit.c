@@ -30,25 +30,12 @@ static void end(void)
 
 static int teardown(void **state)
 {
+    assert_int_equal(seteuid(getuid()),
+                     0); /* a test may have failed as nobody */
     (void)fake_clear();
     azr_set_memory_cap(0);
     end();
     return world_end(state);
-}
-
-static azri_span bytes(const char *text)
-{
-    return (azri_span){(const uint8_t *)text, strlen(text)};
-}
-
-/* Locks on n chunks from `first` on, the look, entries. */
-static void prepare(azri_txn *x, uint64_t first, uint64_t n)
-{
-    OK(azri_txn_lock_meta(x, false, &err));
-    OK(azri_txn_want_chunks(x, n, coords_from, &first, true, &err));
-    OK(azri_txn_lock_chunks(x, &err));
-    OK(azri_txn_look(x, false, &err));
-    OK(azri_txn_entries(x, n, coords_from, &first, &err));
 }
 
 static void begin(uint64_t first, uint64_t n)
@@ -60,12 +47,12 @@ static void begin(uint64_t first, uint64_t n)
 
 static int stage(uint64_t i)
 {
-    return azri_txn_stage(t, i, bytes(new), NULL, &err);
+    return azri_txn_stage(t, i, bytes_of(new), NULL, &err);
 }
 
 static int stage_seen(uint64_t i, const azri_seen *seen)
 {
-    return azri_txn_stage(t, i, bytes(new), seen, &err);
+    return azri_txn_stage(t, i, bytes_of(new), seen, &err);
 }
 
 static int commit(void)
@@ -679,11 +666,11 @@ static void test_documents(void **state)
     put_file(below(0, "zarr.json"), "{}", 2);
     begin_document();
     seen = see("zarr.json");
-    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes("{1}"), true,
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{1}"), true,
                                &seen.object, &err));
     OK(commit());
     begin_document();
-    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes("{2}"), false, NULL,
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{2}"), false, NULL,
                                &err));
     expect_foreign(); /* there was none, we said */
     /* copies above that cannot be renewed: the row stays, ACTIVE */
@@ -691,7 +678,7 @@ static void test_documents(void **state)
     upkeep_says = AZR_EIO;
     begin_document();
     seen = see("zarr.json");
-    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes("{3}"), false,
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{3}"), false,
                                &seen.object, &err));
     OK(commit());
     row = t->row;
@@ -700,7 +687,7 @@ static void test_documents(void **state)
     upkeep_says = AZR_OK;
     begin_document();
     seen = see("zarr.json");
-    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes("{4}"), false,
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{4}"), false,
                                &seen.object, &err));
     OK(commit());
     row = t->row;
@@ -712,7 +699,7 @@ static void test_documents(void **state)
 
 static int publish(const char *key, bool exclusive)
 {
-    return azri_txn_publish(t, key, bytes("{}"), exclusive, &err);
+    return azri_txn_publish(t, key, bytes_of("{}"), exclusive, &err);
 }
 
 static void begin_creation(void)

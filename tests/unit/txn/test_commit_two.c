@@ -31,24 +31,9 @@ static int teardown(void **state)
     return world_end(state);
 }
 
-static azri_span bytes(const char *text)
-{
-    return (azri_span){(const uint8_t *)text, strlen(text)};
-}
-
-/* Locks on n chunks from `first` on, the look, entries. */
-static void prepare(azri_txn *x, uint64_t first, uint64_t n)
-{
-    OK(azri_txn_lock_meta(x, false, &err));
-    OK(azri_txn_want_chunks(x, n, coords_from, &first, true, &err));
-    OK(azri_txn_lock_chunks(x, &err));
-    OK(azri_txn_look(x, false, &err));
-    OK(azri_txn_entries(x, n, coords_from, &first, &err));
-}
-
 static int stage(uint64_t i)
 {
-    return azri_txn_stage(t, i, bytes(new), NULL, &err);
+    return azri_txn_stage(t, i, bytes_of(new), NULL, &err);
 }
 
 static void begin_two(void)
@@ -59,7 +44,7 @@ static void begin_two(void)
     prepare(t, 3, 1);
     prepare(u, 4, 1);
     OK(stage(0));
-    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
 }
 
 static int commit_two(void)
@@ -127,7 +112,7 @@ static void test_two(void **state)
     OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
     OK(azri_txn_lock_meta(t, false, &err));
     prepare(u, 5, 1);
-    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
     OK(commit_two());
     assert_chunk(1, 5, "new");
     end();
@@ -149,7 +134,7 @@ static void test_two_paths_do_not_fit(void **state)
     prepare(u, 4, 1);
     for (uint64_t i = 0; i < CELLS; i++)
         OK(stage(i));
-    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
     parts[0] = t;
     parts[1] = u;
     fake_fail(ON_PWRITE, ".r", 2, 1, ENOSPC);

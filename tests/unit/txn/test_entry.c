@@ -217,7 +217,7 @@ static void test_records(void **state)
     void (*const changes[])(void) = {other_magic,   other_id,      other_array,
                                      other_count,   other_entries, other_flags,
                                      others_of_one, one_of_several};
-    char name[AZRI_STAGED_NAME_MAX + 8] = ".azr/tx/";
+    const char *name = record_path(ROW, ID);
 
     (void)state;
     for (size_t i = 0; i < sizeof changes / sizeof changes[0]; i++) {
@@ -232,7 +232,6 @@ static void test_records(void **state)
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    azri_record_name(name + 8, ROW, ID);
     assert_int_equal(truncate(below(0, name), 60), 0);
     FAILS(read_it(true), AZR_ECORRUPT, AZR_SUB_RECORD, "too short");
     r.record[80] ^= 1;
@@ -253,16 +252,13 @@ static void clear_word(void)
 
 static void test_record_is_gone(void **state)
 {
-    char name[AZRI_STAGED_NAME_MAX + 8] = ".azr/tx/";
-
     (void)state;
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    azri_record_name(name + 8, ROW, ID);
     fake_fail(ON_OPENAT, ".r", 0, 1, EMFILE);
-    FAILS(read_it(true), AZR_EIO, AZR_SUB_OPEN, name + 8);
-    assert_int_equal(unlink(below(0, name)), 0);
+    FAILS(read_it(true), AZR_EIO, AZR_SUB_OPEN, record_path(ROW, ID) + 8);
+    remove_record(0, ROW, ID);
     FAILS_SILENTLY(read_it(true), AZR_ENOTFOUND);
     (void)fake_clear();
     /* finished while we looked: not damage, whatever was found */

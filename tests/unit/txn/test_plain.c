@@ -7,14 +7,9 @@
 static azri_plain *p;
 static const uint64_t three[1] = {3};
 
-static azri_span bytes(const char *text)
-{
-    return (azri_span){(const uint8_t *)text, strlen(text)};
-}
-
 static int replace(const char *text)
 {
-    return azri_plain_replace(w.d[0], "c/3", bytes(text), &err);
+    return azri_plain_replace(w.d[0], "c/3", bytes_of(text), &err);
 }
 
 static int count_name(const char *name, unsigned char d_type, void *arg)
@@ -53,12 +48,7 @@ static void test_lock(void **state)
     FAILS(azri_plain_lock(&p, w.d[0], three, &err), AZR_ENOMEM, AZR_SUB_NONE,
           "memory");
     azr_set_memory_cap(0);
-    for (int n = 0; n < 4; n++) {
-        int one = -1;
-
-        OK(azri_domain_take_fd(w.d[0], &one, &err));
-        azri_domain_drop_fd(w.d[0], one);
-    }
+    no_idle_descriptors(w.d[0]);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(azri_plain_lock(&p, w.d[0], three, &err), AZR_EIO, AZR_SUB_OPEN,
           "state");

@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Few lock ranges out of many offsets: never less than was asked. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "base/hash.h"
 #include "txn/txn_local.h"

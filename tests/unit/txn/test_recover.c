@@ -72,15 +72,6 @@ static const char *lost(uint64_t n)
     return name;
 }
 
-static void remove_record(void)
-{
-    char base[AZRI_STAGED_NAME_MAX], name[64];
-
-    azri_record_name(base, ROW, ID);
-    (void)snprintf(name, sizeof name, ".azr/tx/%s", base);
-    assert_int_equal(unlink(below(0, name)), 0);
-}
-
 /* ------------------------------------------------------------------ states --- */
 
 static void test_states(void **state)
@@ -321,7 +312,7 @@ static void test_restart(void **state)
     row_use_record(&r, 0);
     row_age(&r);
     row_put(&r, 0, AZRI_COMMITTED);
-    remove_record();
+    remove_record(0, ROW, ID);
     OK(recover());
     assert_int_equal(told.lost, 3);
     assert_undone();
@@ -349,7 +340,7 @@ static void test_record_gone(void **state)
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    remove_record();
+    remove_record(0, ROW, ID);
     OK(recover());
     assert_int_equal(told.finished, 1);
     assert_int_equal(azri_word_state(word_of(0, ROW)), AZRI_FREE);
@@ -373,14 +364,14 @@ static void test_no_locks(void **state)
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    remove_record();
+    remove_record(0, ROW, ID);
     fake_before(ON_OPENAT, ".r", 1, clear_word);
     FAILS(recover(), AZR_ECORRUPT, AZR_SUB_LOCK, "locks do not work here");
     make();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
     (void)fake_clear();
-    remove_record();
+    remove_record(0, ROW, ID);
     fake_before(ON_OPENAT, ".r", 0, clear_word);
     OK(recover());
     assert_int_equal(told.finished, 0);
@@ -390,7 +381,7 @@ static void test_no_locks(void **state)
     row_refer(&r, 0, 1, "../b");
     row_put(&r, 0, AZRI_COMMITTED);
     (void)fake_clear();
-    remove_record();
+    remove_record(0, ROW, ID);
     fake_before(ON_OPENAT, ".r", 1, clear_word);
     FAILS(recover(), AZR_ECORRUPT, AZR_SUB_LOCK, "locks do not work here");
 }
@@ -551,12 +542,7 @@ static void test_rubbish_fails(void **state)
     }
     OK(recover());
     assert_clean(0);
-    for (int n = 0; n < 4; n++) { /* no descriptor is idle */
-        int fd = -1;
-
-        OK(azri_domain_take_fd(w.d[0], &fd, &err));
-        azri_domain_drop_fd(w.d[0], fd);
-    }
+    no_idle_descriptors(w.d[0]);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(recover(), AZR_EIO, AZR_SUB_OPEN, "state");
 }

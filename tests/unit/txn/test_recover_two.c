@@ -38,15 +38,6 @@ static void make(uint32_t home_state, uint32_t state, bool with_record)
     row_put(&ours, 1, state);
 }
 
-static void remove_record(int k, uint32_t row)
-{
-    char base[AZRI_STAGED_NAME_MAX], name[64];
-
-    azri_record_name(base, row, ID);
-    (void)snprintf(name, sizeof name, ".azr/tx/%s", base);
-    assert_int_equal(unlink(below(k, name)), 0);
-}
-
 static void assert_both(const char *text)
 {
     for (int k = 0; k < 2; k++)
@@ -342,7 +333,7 @@ static void test_records_gone(void **state)
     /* while a row is PREPARED its record has to be there */
     for (int first = 0; first < 2; first++) {
         make(AZRI_COMMITTED, AZRI_PREPARED, true);
-        remove_record(1, ROW);
+        remove_record(1, ROW, ID);
         FAILS(recover(first), AZR_ECORRUPT, AZR_SUB_RECORD,
               "is prepared, but its record is gone");
         assert_int_equal(home_is(), AZRI_COMMITTED);
@@ -352,7 +343,7 @@ static void test_records_gone(void **state)
     make(AZRI_COMMITTED, AZRI_PREPARED, true);
     row_age(&ours);
     row_put(&ours, 1, AZRI_PREPARED);
-    remove_record(1, ROW);
+    remove_record(1, ROW, ID);
     OK(recover(1));
     assert_int_equal(told.lost, 1);
     assert_int_equal(ours_is(), AZRI_FREE);
@@ -361,7 +352,7 @@ static void test_records_gone(void **state)
     row_age(&ours);
     row_put(&home, 0, AZRI_COMMITTED);
     row_put(&ours, 1, AZRI_PREPARED);
-    remove_record(1, ROW);
+    remove_record(1, ROW, ID);
     OK(recover(0));
     assert_int_equal(told.lost, 1);
     /* torn, the same */
@@ -379,7 +370,7 @@ static void test_records_gone(void **state)
     FAILS(recover(0), AZR_ECORRUPT, AZR_SUB_STATE, "does not match");
     /* the home's own record is gone: it was finished, the others before it */
     make(AZRI_COMMITTED, AZRI_FREE, true);
-    remove_record(0, HOME);
+    remove_record(0, HOME, ID);
     OK(recover(0));
     assert_int_equal(told.finished, 1);
     assert_int_equal(home_is(), AZRI_FREE);
@@ -550,7 +541,7 @@ static void test_told_before(void **state)
     assert_both("new");
     /* told, and yet PREPARED without a record: nobody wrote that */
     make(TOLD, AZRI_PREPARED, true);
-    remove_record(1, ROW);
+    remove_record(1, ROW, ID);
     OK(recover(0));
     assert_int_equal(told.finished, 1);
     assert_int_equal(ours_is(), AZRI_PREPARED);
@@ -639,14 +630,10 @@ static void test_three(void **state)
 /* A home whose record is damaged is told to who opens it; ours goes by itself. */
 static void test_home_is_damaged(void **state)
 {
-    char base[AZRI_STAGED_NAME_MAX], name[64];
-
     (void)state;
-    azri_record_name(base, HOME, ID);
-    (void)snprintf(name, sizeof name, ".azr/tx/%s", base);
     for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
         make(AZRI_COMMITTED, s, true);
-        put_file(below(0, name), "short", 5);
+        put_file(below(0, record_path(HOME, ID)), "short", 5);
         OK(recover(1));
         assert_int_equal(told.finished, 1);
         assert_chunk(1, 6, "new");
@@ -659,13 +646,12 @@ static void test_home_is_damaged(void **state)
 /* Who looks at ours waits while the home is somebody else's. */
 static void test_look(void **state)
 {
-    static const azri_patience none = {0, NULL};
     uint64_t six = 6;
     azri_txn *t = NULL;
 
     (void)state;
     make(AZRI_COMMITTED, AZRI_PREPARED, false);
-    OK(azri_txn_begin(&t, w.d[1], &none, &err));
+    OK(azri_txn_begin(&t, w.d[1], &no_time, &err));
     OK(azri_txn_lock_meta(t, false, &err));
     OK(azri_txn_want_chunks(t, 1, coords_from, &six, true, &err));
     OK(azri_txn_lock_chunks(t, &err));

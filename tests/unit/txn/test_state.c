@@ -631,13 +631,12 @@ static void test_grow_power(void **state)
     assert_int_equal(rows(), 16);
 }
 
-static azr_cancel *g_cancel;
-
 static void test_grow_waits(void **state)
 {
     azri_range init = {AZRI_LOCK_INIT, AZRI_LOCK_INIT, true},
                meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
-    azri_patience patience = {INT64_MAX, NULL};
+    azr_cancel *cancel = canceled();
+    azri_patience patience = {INT64_MAX, cancel};
     int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
 
     (void)state;
@@ -648,11 +647,8 @@ static void test_grow_waits(void **state)
     OK(azri_ofd_try(fd, &meta, &err));
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row");
     assert_int_equal(azri_table_grow(w.d[0], &no_time, NULL), AZR_EBUSY);
-    assert_int_equal(azr_cancel_new(&g_cancel), AZR_OK);
-    patience.cancel = g_cancel;
-    azr_cancel_request(g_cancel);
     FAILS(grow(&patience), AZR_ECANCELED, AZR_SUB_NONE, "waiting for a row");
-    azr_cancel_free(g_cancel);
+    azr_cancel_free(cancel);
     assert_int_equal(close(fd), 0);
     fake_fail(ON_LOCK, "try INIT", 0, 3, EAGAIN); /* he is quick */
     OK(grow(&w.patience));
@@ -679,12 +675,7 @@ static void test_grow_fails(void **state)
     assert_int_equal(rows(), 256);
     (void)fake_clear();
     world_open(0, AZRI_DOMAIN_WRITE);
-    for (int n = 0; n < 4; n++) { /* until none is left over */
-        int fd = -1;
-
-        OK(azri_domain_take_fd(w.d[0], &fd, &err));
-        azri_domain_drop_fd(w.d[0], fd);
-    }
+    no_idle_descriptors(w.d[0]);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(grow(&w.patience), AZR_EIO, AZR_SUB_OPEN, "state");
 }

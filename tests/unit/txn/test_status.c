@@ -150,12 +150,7 @@ static void test_status_fails(void **state)
     fake_before(ON_LOCK, "ask SLOT", 0, free_row); /* gone while we looked */
     ask();
     assert_int_equal(told_count, 0);
-    for (int n = 0; n < 4; n++) {
-        int one = -1;
-
-        OK(azri_domain_take_fd(w.d[0], &one, &err));
-        azri_domain_drop_fd(w.d[0], one);
-    }
+    no_idle_descriptors(w.d[0]);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(azri_domain_status(w.d[0], note, NULL, &err), AZR_EIO, AZR_SUB_OPEN,
           "state");

@@ -151,12 +151,7 @@ static void test_begin_fails(void **state)
     azr_set_memory_cap(0);
     fake_fail(ON_GETRANDOM, NULL, 0, 1, ENOSYS);
     FAILS(begin_with(&w.patience), AZR_EIO, AZR_SUB_CALL, "getrandom");
-    for (int n = 0; n < 4; n++) {
-        int fd = -1;
-
-        OK(azri_domain_take_fd(w.d[0], &fd, &err));
-        azri_domain_drop_fd(w.d[0], fd);
-    }
+    no_idle_descriptors(w.d[0]);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(begin_with(&w.patience), AZR_EIO, AZR_SUB_OPEN, "state");
     for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++)
@@ -236,15 +231,6 @@ static void test_who_holds_it(void **state)
     hold(AZRI_LOCK_META, AZRI_LOCK_META, true);
     OK(begin_with(&no_time)); /* nobody listens */
     assert_int_equal(azri_txn_lock_meta(t, true, NULL), AZR_EBUSY);
-}
-
-static azr_cancel *canceled(void)
-{
-    azr_cancel *c = NULL;
-
-    assert_int_equal(azr_cancel_new(&c), AZR_OK);
-    azr_cancel_request(c);
-    return c;
 }
 
 static void test_canceled(void **state)
@@ -424,7 +410,7 @@ static void test_look(void **state)
              3); /* its record is gone: finishing it tells */
     row_use_record(&dead, 0);
     row_put(&dead, 0, AZRI_COMMITTED);
-    assert_int_equal(unlink(below(0, ".azr/tx/3/00778899aabbcc.r")), 0);
+    remove_record(0, 3, ID);
     OK(look(false));
     assert_int_equal(dead_is(), AZRI_FREE);
     put_dead(AZRI_COMMITTED, 3, 3);
@@ -521,7 +507,7 @@ static void test_look_changes(void **state)
     row_make(&dead, 0, 3, ID, 3, 3);
     row_use_record(&dead, 0);
     row_put(&dead, 0, AZRI_COMMITTED);
-    assert_int_equal(unlink(below(0, ".azr/tx/3/00778899aabbcc.r")), 0);
+    remove_record(0, 3, ID);
     fake_before(ON_OPENAT, ".r", 0, clear_dead); /* as its record is read */
     OK(look(false));
     assert_int_equal(fake_clear(), 1);

@@ -134,14 +134,6 @@ static void test_renamed(void **state)
     done();
 }
 
-static void remove_record(void)
-{
-    char name[AZRI_STAGED_NAME_MAX + 8] = ".azr/tx/";
-
-    azri_record_name(name + 8, ROW, ID);
-    assert_int_equal(unlink(below(0, name)), 0);
-}
-
 /* The record goes last: all of it is under its keys. */
 static void test_record_gone(void **state)
 {
@@ -149,11 +141,11 @@ static void test_record_gone(void **state)
     begin_view();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    remove_record();
+    remove_record(0, ROW, ID);
     assert_old(); /* what stands there */
     row_age(&r);
     row_put(&r, 0, AZRI_SEALED);
-    remove_record();
+    remove_record(0, ROW, ID);
     assert_old();
     done();
 }
@@ -183,13 +175,8 @@ static void test_damage(void **state)
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
     r.record[70] ^= 1; /* a record that does not match is another matter */
-    remove_record();
-    {
-        char name[AZRI_STAGED_NAME_MAX + 8] = ".azr/tx/";
-
-        azri_record_name(name + 8, ROW, ID);
-        put_file(below(0, name), r.record, r.record_nbytes);
-    }
+    remove_record(0, ROW, ID);
+    put_file(below(0, record_path(ROW, ID)), r.record, r.record_nbytes);
     FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_RECORD, "checksum");
     done();
 }
@@ -217,7 +204,7 @@ static void test_over(void **state)
     row_use_record(&r, 0); /* nothing that was synced is lost by a restart */
     row_age(&r);
     row_put(&r, 0, AZRI_PREPARED);
-    remove_record();
+    remove_record(0, ROW, ID);
     FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
           "is prepared, but its record is gone");
     done();
@@ -324,23 +311,23 @@ static void test_row_changes(void **state)
     begin_view();
     row_use_record(&r, 0);
     row_put(&r, 0, AZRI_COMMITTED);
-    remove_record();
+    remove_record(0, ROW, ID);
     fake_before(ON_OPENAT, ".r", 0, free_word);
     assert_old();
     assert_int_equal(fake_clear(), 1);
     OK(azri_view_look(v, &err));
     row_put(&r, 0, AZRI_PREPARED);
-    remove_record(); /* and the second look, of one that is new */
+    remove_record(0, ROW, ID); /* and the second look, of one that is new */
     FAILS(azri_view_look(v, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
           "is prepared, but its record is gone");
     row_put(&r, 0, AZRI_FREE);
     OK(azri_view_look(v, &err));
     row_put(&r, 0, AZRI_PREPARED);
-    remove_record();
+    remove_record(0, ROW, ID);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
     row_age(&r); /* a restart lost it: it will be given up */
     row_put(&r, 0, AZRI_PREPARED);
-    remove_record();
+    remove_record(0, ROW, ID);
     assert_old();
     done();
 }
@@ -685,7 +672,7 @@ static azri_domain *read_only(void)
 static void test_read_only(void **state)
 {
     azri_range w_range = {AZRI_LOCK_W, AZRI_LOCK_LAST, true};
-    azr_cancel *cancel = NULL;
+    azr_cancel *cancel = canceled();
     azri_domain *d = read_only();
     int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
 
@@ -718,8 +705,6 @@ static void test_read_only(void **state)
     OK(azri_view_lock_ground(v, &err));
     FAILS(azri_view_lock_chunks(v, &err), AZR_EBUSY, AZR_SUB_NONE, "time-out");
     w.patience.deadline_ns = INT64_MAX;
-    assert_int_equal(azr_cancel_new(&cancel), AZR_OK);
-    azr_cancel_request(cancel);
     w.patience.cancel = cancel;
     aim_at(d);
     fake_fail(ON_LOCK, "try DOC", 0, 1, EAGAIN);
@@ -730,12 +715,7 @@ static void test_read_only(void **state)
     azr_cancel_free(cancel);
     (void)fake_clear();
     aim_at(d);
-    for (int n = 0; n < 4; n++) {
-        int one = -1;
-
-        OK(azri_domain_take_fd(d, &one, &err));
-        azri_domain_drop_fd(d, one);
-    }
+    no_idle_descriptors(d);
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
     FAILS(azri_view_lock_ground(v, &err), AZR_EIO, AZR_SUB_OPEN, "state");
     done();

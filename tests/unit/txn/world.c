@@ -112,9 +112,44 @@ bool is_there(int k, const char *name)
     return lstat(below(k, name), &st) == 0;
 }
 
+void no_idle_descriptors(azri_domain *d)
+{
+    while (d->pool_count > 0) {
+        int fd = -1;
+
+        OK(azri_domain_take_fd(d, &fd, &err));
+        azri_domain_drop_fd(d, fd);
+    }
+}
+
+azr_cancel *canceled(void)
+{
+    azr_cancel *c = NULL;
+
+    assert_int_equal(azr_cancel_new(&c), AZR_OK);
+    azr_cancel_request(c);
+    return c;
+}
+
+/* ----------------------------------------------------------- transactions --- */
+
+azri_span bytes_of(const char *text)
+{
+    return (azri_span){(const uint8_t *)text, strlen(text)};
+}
+
 void coords_from(const void *arg, uint64_t i, uint64_t *out)
 {
     out[0] = *(const uint64_t *)arg + i;
+}
+
+void prepare(azri_txn *t, uint64_t first, uint64_t n)
+{
+    OK(azri_txn_lock_meta(t, false, &err));
+    OK(azri_txn_want_chunks(t, n, coords_from, &first, true, &err));
+    OK(azri_txn_lock_chunks(t, &err));
+    OK(azri_txn_look(t, false, &err));
+    OK(azri_txn_entries(t, n, coords_from, &first, &err));
 }
 
 /* ----------------------------------------------------------------- files --- */
@@ -266,6 +301,21 @@ void row_refer(made_row *r, int other, uint32_t row, const char *path)
 void row_age(made_row *r)
 {
     memset(r->who.boot, 0x5A, sizeof r->who.boot);
+}
+
+const char *record_path(uint32_t row, uint64_t id)
+{
+    static char path[AZRI_STAGED_NAME_MAX + 8];
+    char name[AZRI_STAGED_NAME_MAX];
+
+    azri_record_name(name, row, id);
+    (void)snprintf(path, sizeof path, ".azr/tx/%s", name);
+    return path;
+}
+
+void remove_record(int k, uint32_t row, uint64_t id)
+{
+    assert_int_equal(unlink(below(k, record_path(row, id))), 0);
 }
 
 static void put_record(const made_row *r, int k, azri_what *what)

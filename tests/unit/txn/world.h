@@ -5,12 +5,7 @@
 #ifndef TEST_TXN_WORLD_H
 #define TEST_TXN_WORLD_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-
-#include <cmocka.h>
+#include "unit/checks.h"
 
 #include "fake.h"
 #include "txn/txn_local.h"
@@ -50,18 +45,14 @@ azri_state *state_of(int k);
 /* A path below array k. */
 const char *below(int k, const char *name);
 bool is_there(int k, const char *name);
-/* As a child that may not do everything; 77 is the answer where we are not root. */
+/* No lock descriptor of it stands idle: the next one has to be opened. */
+void no_idle_descriptors(azri_domain *d);
+azr_cancel *canceled(void); /* the caller's, and asked for already */
+azri_span bytes_of(const char *text);
+/* Locks on n chunks from `first` on, the look, entries. */
+void prepare(azri_txn *t, uint64_t first, uint64_t n);
+/* Somebody without rights, whom root can become. */
 #define NOBODY 65534u
-
-#define OK(call)                                                               \
-    do {                                                                       \
-        int rc_;                                                               \
-        err = (azr_error)AZR_ERROR_INIT;                                       \
-        rc_ = (call);                                                          \
-        if (rc_ < 0)                                                           \
-            fail_msg("line %d: %s: %s: %s", __LINE__, #call,                   \
-                     azr_status_name(rc_), err.message);                       \
-    } while (0)
 
 /* The code, its sub-code, and a text that has `part` in it. */
 #define FAILS(call, want, want_sub, part)                                      \
@@ -106,6 +97,9 @@ void row_refer(made_row *r, int other, uint32_t row, const char *path);
 void row_put(const made_row *r, int k, uint32_t state);
 /* Not of this boot. */
 void row_age(made_row *r);
+/* Below the array: where the record of such a row stands; and away with it. */
+const char *record_path(uint32_t row, uint64_t id);
+void remove_record(int k, uint32_t row, uint64_t id);
 uint64_t word_of(int k, uint32_t row);
 /* Chunk i of array k has these bytes; NULL: it is not there. */
 void assert_chunk(int k, uint64_t i, const char *text);
