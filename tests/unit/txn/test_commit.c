@@ -30,8 +30,8 @@ static void end(void)
 
 static int teardown(void **state)
 {
-    assert_int_equal(seteuid(getuid()),
-                     0); /* a test may have failed as nobody */
+    /* a test may have failed as nobody */
+    assert_int_equal(seteuid(getuid()), 0);
     (void)fake_clear();
     azr_set_memory_cap(0);
     end();
