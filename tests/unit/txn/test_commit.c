@@ -465,6 +465,7 @@ static void test_large(void **state)
     begin(3, 1);
     OK(stage(0));
     OK(commit());
+    assert_int_equal(fake_clear(), 1);
     assert_chunk(0, 3, "new");
     fake_fail(ON_CLOSE, ".azr/tx/", 0, 1, EIO);
     begin(3, 1);

@@ -286,6 +286,7 @@ static void test_without_tx(void **state)
     begin_ready(0);
     fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EMFILE);
     OK(ready()); /* asked again, which says why or does */
+    assert_int_equal(fake_clear(), 1);
     begin_ready(0);
     fake_fail(ON_OPENAT, ".azr/tx", 0, 2, EMFILE);
     FAILS(ready(), AZR_EIO, AZR_SUB_OPEN, ".azr/tx");
@@ -321,9 +322,11 @@ static void test_at_once(void **state)
     fake_before(ON_OPENAT, ".azr/state", 0, other_is_first);
     OK(azri_domain_has_state(other, &has, &err));
     assert_true(has);
+    assert_int_equal(fake_clear(), 1);
     begin_ready(0);
     fake_before(ON_OPENAT, ".azr/tx", 0, other_is_first);
     OK(azri_domain_tx(other, &fds[0], &err));
+    assert_int_equal(fake_clear(), 1);
     OK(azri_domain_tx(other, &fds[1], &err));
     assert_int_equal(fds[0], fds[1]);
     close_other();
@@ -513,6 +516,7 @@ static void test_descriptors(void **state)
     assert_int_equal(d->pool_count, AZRI_POOL_FDS);
     fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     OK(azri_domain_take_fd(d, &fds[0], &err)); /* an idle one: not asked */
+    assert_int_equal(fake_clear(), 0);
     azri_domain_give_fd(d, fds[0]);
 }
 

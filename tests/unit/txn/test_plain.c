@@ -73,6 +73,7 @@ static void test_replace(void **state)
     fake_fail(ON_FSTAT, "partial", 0, 1,
               EIO); /* then its rights are as they are */
     OK(replace("three"));
+    assert_int_equal(fake_clear(), 1);
     assert_chunk(0, 3, "three");
     OK(azri_plain_remove(w.d[0], "c/4", &err));
     OK(azri_plain_remove(w.d[0], "c/4", &err));

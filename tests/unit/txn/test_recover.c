@@ -233,6 +233,7 @@ static void test_deleted(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     fake_fail(ON_UNLINKAT, "c/3", 0, 1, ENOTDIR);
     OK(recover());
+    assert_int_equal(fake_clear(), 2);
     assert_int_equal(told.finished, 1);
 }
 
@@ -255,6 +256,7 @@ static void test_directory_goes(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     fake_before(ON_RENAMEAT2, "c/2", 0, remove_chunks);
     OK(recover());
+    assert_int_equal(fake_clear(), 1);
     assert_done();
     make();
     row_put(&r, 0, AZRI_COMMITTED);

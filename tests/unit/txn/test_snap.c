@@ -73,6 +73,7 @@ static void test_snap_fails(void **state)
     fake_fail(ON_FSTAT, ".azr/snap", 0, 1,
               EIO); /* its rights stay as they are */
     OK(snap());
+    assert_int_equal(fake_clear(), 1);
     azri_owned_close(&o);
     fake_fail(ON_OPENAT, "snap", 0, 1, EMFILE);
     FAILS(list(NULL), AZR_EIO, AZR_SUB_OPEN, ".azr/snap");

@@ -150,6 +150,7 @@ static void test_sync(void **state)
     /* whether there is a lane cannot be told: then it is asked to be synced */
     fake_fail(ON_FSTATAT, "tx/5", 0, 1, EIO);
     OK(azri_staged_sync(w.d[0], 5, &err));
+    assert_int_equal(fake_clear(), 1);
     world_open(0, 0);
     fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EMFILE);
     FAILS(azri_staged_sync(w.d[0], 0, &err), AZR_EIO, AZR_SUB_OPEN, ".azr/tx");

@@ -163,17 +163,20 @@ static void test_create_at_once(void **state)
     make_fresh();
     fake_before(ON_LINKAT, "state", 0, make_it);
     make_it();
+    assert_int_equal(fake_clear(), 1);
     assert_made();
     make_fresh();
     fake_fail(ON_LINKAT, "state", 0, 1, EPERM);
     fake_before(ON_RENAMEAT2, "state", 0, make_it);
     make_it();
+    assert_int_equal(fake_clear(), 2);
     assert_made();
     assert_names(1);
     make_fresh(); /* a collector took the name for rubbish */
     fake_fail(ON_LINKAT, "state", 0, 1, EPERM);
     fake_fail(ON_RENAMEAT2, "state", 0, 1, ENOENT);
     make_it();
+    assert_int_equal(fake_clear(), 2);
     assert_names(0);
     azri_domain_close(fresh);
     fresh = NULL;
@@ -278,7 +281,7 @@ static void test_open_fails(void **state)
     OK(open_state());
     fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
     OK(open_state());
-    (void)fake_clear();
+    assert_int_equal(fake_clear(), 6); /* all of them */
     { /* features that are known to be readable: so it is read */
         azri_header *h = (void *)state_of(0)->map;
         uint64_t before = h->reader_compatible;
@@ -457,6 +460,7 @@ static void test_rebuild_size(void **state)
     fake_fail(ON_PREAD, ".azr/state", 1, 1,
               EIO); /* cannot be told: built anew */
     OK(rebuild(NULL));
+    assert_int_equal(fake_clear(), 1);
     assert_rebuilt(AZR_DURABILITY_PROCESS);
 }
 

@@ -547,19 +547,24 @@ static void test_look_above(void **state)
 
 static void test_end(void **state)
 {
+    uint32_t row;
+
     (void)state;
     begin_looking(&w.patience);
     OK(azri_txn_entries(t, 4, odd, NULL, &err));
-    OK(azri_txn_stage(t, 1, (azri_span){(const uint8_t *)"x", 1}, NULL, &err));
+    OK(azri_txn_stage(t, 1, bytes_of("x"), NULL, &err));
     azri_txn_end(t);
     t = NULL;
     assert_clean(0);
     /* tx/ was never opened, and cannot be: nothing was staged either */
     world_open(0, 0);
     begin();
+    row = t->row;
+    assert_int_equal(azri_word_state(word_of(0, row)), AZRI_ACTIVE);
     assert_int_equal(rmdir(below(0, ".azr/tx")), 0);
     azri_txn_end(t);
     t = NULL;
+    assert_int_equal(azri_word_state(word_of(0, row)), AZRI_FREE);
     assert_int_equal(mkdir(below(0, ".azr/tx"), 0755), 0);
 }
 
