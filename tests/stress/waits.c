@@ -14,8 +14,8 @@
 
 #define CHUNK  8
 #define CHUNKS 4
-#define GRACE_MS                                                               \
-    30000 /* of a busy machine; a wait that ignored its end is longer */
+/* On a busy machine; a wait that ignored its end would take twice that. */
+#define GRACE_MS 30000
 
 static char g_path[256];
 static stress_pipe g_there, g_go;
