@@ -187,7 +187,7 @@ int main(int argc, char **argv)
     unsigned found = 0;
 
     stress_parse(&args, argc, argv);
-    stress_deadline(110 * args.scale);
+    stress_deadline(280 * args.scale);
     g_counts = stress_shared(sizeof *g_counts);
     for (g_format = 2; g_format <= 3; g_format++) {
         stress_scratch(g_dir, sizeof g_dir, true);

@@ -507,7 +507,7 @@ int main(int argc, char **argv)
     int64_t begun = stress_now_ns();
 
     stress_parse(&args, argc, argv);
-    stress_deadline(110);
+    stress_deadline(280);
     stress_scratch(dir, sizeof dir, true);
     for (size_t i = 0; i < sizeof places / sizeof places[0]; i++) {
         stopped_writer(&places[i], dir);

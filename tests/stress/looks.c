@@ -214,7 +214,7 @@ int main(int argc, char **argv)
     int status = OTHER, tries = 0;
 
     stress_parse(&args, argc, argv);
-    stress_deadline(100);
+    stress_deadline(280);
     stress_scratch(dir, sizeof dir, true);
     (void)snprintf(g_path, sizeof g_path, "%s/a.zarr", dir);
     stress_create(g_path, 1, (int64_t[]){CHUNKS * CHUNK}, (int64_t[]){CHUNK},

@@ -23,7 +23,7 @@ static const struct {
 } kinds[NEMESIS_KINDS] = {
     [NEMESIS_STOP] = {"stop", 10000}, [NEMESIS_FORK] = {"fork", 100},
     [NEMESIS_FILES] = {"files", 40},  [NEMESIS_MEMORY] = {"memory", 40},
-    [NEMESIS_FULL] = {"full", 200},   [NEMESIS_READER] = {"reader", 3000},
+    [NEMESIS_FULL] = {"full", 200},   [NEMESIS_READER] = {"reader", 1000},
     [NEMESIS_SLOW] = {"slow", 500},   [NEMESIS_EINTR] = {"eintr", 60},
     [NEMESIS_SHORT] = {"short", 40},  [NEMESIS_IO] = {"io", 80},
     [NEMESIS_CLOCK] = {"clock", 80},  [NEMESIS_SPACES] = {"spaces", 3},

@@ -319,7 +319,7 @@ int main(int argc, char **argv)
     uint64_t wrong;
 
     stress_parse(&args, argc, argv);
-    stress_deadline(100 * args.scale);
+    stress_deadline(280 * args.scale);
     g_counts = stress_shared(sizeof *g_counts);
 #ifdef AZRI_SABOTAGE
     g_sabotaged = true;

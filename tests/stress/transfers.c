@@ -278,7 +278,7 @@ int main(int argc, char **argv)
     stress_args args;
 
     stress_parse(&args, argc, argv);
-    stress_deadline(110 * args.scale);
+    stress_deadline(280 * args.scale);
     g_counts = stress_shared(sizeof *g_counts);
     for (int power = 0; power < 2; power++) {
         stress_scratch(g_dir, sizeof g_dir, true);
