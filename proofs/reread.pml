@@ -87,6 +87,9 @@ proctype R(byte me) {
 #if M==70
   bool mv[2];
 #endif
+#ifdef REPLAY
+  atomic { MARK(begin, 0, 0) }
+#endif
   if
   :: a = 0; b = 1
 #if NK>2

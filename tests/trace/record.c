@@ -104,6 +104,7 @@ static bool read_all(azr_array *a)
     azr_error err = AZR_ERROR_INIT;
     int32_t values[LENGTH] = {0};
 
+    steps_start();
     if (azr_array_read(a, &all, values, sizeof values, &err) != AZR_OK)
         return fail("read", &err);
     steps_read(writer_of(values[2]), writer_of(values[5]));
@@ -115,6 +116,7 @@ static bool recover(azr_array *a)
     azr_recovery count = {0};
     azr_error err = AZR_ERROR_INIT;
 
+    steps_start();
     return azri_domain_recover(a->d, &count, &err) == AZR_OK ||
            fail("recover", &err);
 }

@@ -271,6 +271,17 @@ void steps_wait(unsigned calls)
     g_waits = false;
 }
 
+void steps_start(void)
+{
+    picture p;
+
+    if (!enter())
+        return;
+    p = look();
+    emit("begin", 0, 0, &p);
+    leave();
+}
+
 void steps_read(uint8_t first, uint8_t second)
 {
     picture p;

@@ -76,6 +76,8 @@ bool steps_watch(board *b, const char *path);
 void steps_unwatch(void);
 /* This process is `who`; `s`: its own map. Waits until it is let go. */
 void steps_begin(board *b, uint8_t who, const azri_state *s);
+/* A read, or recovery, begins. */
+void steps_start(void);
 /* The result of a read: whose each chunk was. */
 void steps_read(uint8_t first, uint8_t second);
 /* As a call, without one. */
