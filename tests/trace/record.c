@@ -238,6 +238,7 @@ static void draw(board *b)
 {
     unsigned writers = 2 + (steps_below(b, 3) > 0);
 
+    b->stays = steps_below(b, 3) * 4;
     for (uint8_t p = 1; p < TRACE_PROCS; p++) {
         part *t = &b->parts[p];
 
@@ -246,15 +247,36 @@ static void draw(board *b)
             unsigned set = steps_below(b, 4);
 
             t->set = (uint8_t)(p > writers ? 0 : set == 0 ? 3 : set);
-            t->dies = steps_below(b, 2) == 0 ? 1 + steps_below(b, 70) : 0;
+            t->late = steps_below(b, 2) == 0;
+            t->dies = steps_below(b, 2) == 0
+                          ? 1 + steps_below(b, t->late ? 10 : 60)
+                          : 0;
         } else if (p == TRACE_JANITOR) {
             t->set = steps_below(b, 2) == 0;
             t->begins += 60;
-            t->dies = steps_below(b, 3) == 0 ? 1 + steps_below(b, 30) : 0;
+            t->late = true;
+            t->dies = steps_below(b, 3) == 0 ? 1 + steps_below(b, 10) : 0;
         } else {
             t->set = p == TRACE_READER || steps_below(b, 2) == 0;
         }
     }
+}
+
+/* Somebody dies after his commit, while others wait for his chunks and one
+ * recovers: they meet at his row. */
+static void crowd(board *b)
+{
+    part *dead = &b->parts[1], *janitor = &b->parts[TRACE_JANITOR];
+
+    for (uint8_t p = 1; p < TRACE_PROCS; p++)
+        b->parts[p].begins = steps_below(b, 40);
+    dead->begins = 0;
+    dead->set = 3;
+    dead->late = true;
+    dead->dies = 1 + steps_below(b, 6);
+    janitor->set = 1;
+    janitor->begins = 80 + steps_below(b, 60);
+    janitor->dies = 0;
 }
 
 static board *new_board(bool loose, unsigned seed)
@@ -318,6 +340,8 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
     (void)snprintf(path, sizeof path, "%s/array", scene_root(true));
     scene_error()[0] = '\0';
     draw(b);
+    if (seed % 3 == 0)
+        crowd(b);
     ok = make_array(path) &&
          (steps_watch(b, path) || complain("the array cannot be watched"));
     if (ok) {

@@ -18,7 +18,7 @@ static board *g_board;
 static bool g_on;
 static uint8_t g_me;
 static unsigned g_calls;
-static bool g_waits, g_has_row, g_done;
+static bool g_waits, g_late, g_has_row, g_done;
 static int g_finishing = -1;  /* row of a dead owner whose SLOT byte is ours */
 static int g_missed = -1;     /* key of a rename that found nothing */
 static const azri_state *g_state;
@@ -211,8 +211,10 @@ static void wait_for(sem_t *s)
 
 static void hand_on(void)
 {
-    uint8_t next = steps_anyone(g_board);
+    uint8_t next = g_me;
 
+    if (steps_below(g_board, 10) >= g_board->stays)
+        next = steps_anyone(g_board);
     if (next == g_me)
         return;
     (void)sem_post(&g_board->go[next]);
@@ -243,7 +245,8 @@ static bool enter(void)
     else
         hand_on();
     g_board->calls++;
-    if (!g_waits && ++g_calls == g_board->parts[g_me].dies)
+    if (!g_waits && g_late == g_board->parts[g_me].late &&
+        ++g_calls == g_board->parts[g_me].dies)
         die();
     return true;
 }
@@ -414,6 +417,7 @@ static void locked(const struct flock *fl, const picture *before)
     if (row < TRACE_ROWS && before->state[row] != 0) {
         g_finishing = (int)row;
         g_missed = -1;
+        g_late = true;
         emit("F-slot", (unsigned)row, 0, before);
     }
     for (uint64_t k = 0; k < TRACE_KEYS; k++) {
@@ -473,6 +477,7 @@ static void stored(const char *what, uint32_t row, const picture *before)
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(what, words[i].what) == 0) {
+            g_late |= i == 1;
             emit(words[i].label, row, 0, before);
             return;
         }

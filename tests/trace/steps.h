@@ -44,6 +44,7 @@ typedef struct part {
     uint8_t set;     /* writer: bit k: it writes key k; 0: does not take part */
     unsigned begins; /* after so many calls of all */
     unsigned dies;   /* before its call of this number; 0: lives */
+    bool late;       /* … counted from its commit, or the lock of a dead row */
 } part;
 
 /* In memory that all of them share. */
@@ -53,6 +54,7 @@ typedef struct board {
     bool loose;
     sem_t go[TRACE_PROCS], ready, call;
     uint64_t seed;
+    unsigned stays; /* of ten calls so many do not hand on */
     unsigned calls;
     bool there[TRACE_PROCS];
     part parts[TRACE_PROCS];
