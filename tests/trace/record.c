@@ -87,8 +87,7 @@ static bool write_part(azr_array *a, uint8_t who, uint8_t set)
     s.count[0] = set == 3 ? 4 : 2;
     for (int i = 0; i < LENGTH; i++)
         values[i] = OF_TXN + who;
-    return azr_array_write(a, &s, values,
-                           (size_t)s.count[0] * sizeof values[0],
+    return azr_array_write(a, &s, values, (size_t)s.count[0] * sizeof values[0],
                            &err) == AZR_OK ||
            fail("write", &err);
 }
@@ -320,8 +319,9 @@ static bool put_trace(const board *b, const char *dir, unsigned seed)
     f = fopen(name, "we");
     if (!f)
         return complain("%s: %s", name, strerror(errno));
-    (void)fprintf(f, "# seed %u%s: who label argument value | rows | counters "
-                     "| keys\n# sets %u %u %u\n",
+    (void)fprintf(f,
+                  "# seed %u%s: who label argument value | rows | counters "
+                  "| keys\n# sets %u %u %u\n",
                   seed, b->loose ? ", loose" : "", b->parts[1].set,
                   b->parts[2].set, b->parts[3].set);
     for (unsigned i = 0; i < b->count; i++)

@@ -19,8 +19,8 @@ static bool g_on;
 static uint8_t g_me;
 static unsigned g_calls;
 static bool g_waits, g_late, g_has_row, g_done;
-static int g_finishing = -1;  /* row of a dead owner whose SLOT byte is ours */
-static int g_missed = -1;     /* key of a rename that found nothing */
+static int g_finishing = -1; /* row of a dead owner whose SLOT byte is ours */
+static int g_missed = -1;    /* key of a rename that found nothing */
 static const azri_state *g_state;
 
 /* What is watched: inherited by all. */

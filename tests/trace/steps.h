@@ -44,7 +44,7 @@ typedef struct part {
     uint8_t set;     /* writer: bit k: it writes key k; 0: does not take part */
     unsigned begins; /* after so many calls of all */
     unsigned dies;   /* before its call of this number; 0: lives */
-    bool late;       /* … counted from its commit, or the lock of a dead row */
+    bool late; /* … counted from its commit, or the lock of a dead row */
 } part;
 
 /* In memory that all of them share. */
