@@ -18,20 +18,31 @@
 #define VS0 vs=0;
 #endif
 #define SEL ((1<<a)|(1<<b))
+#define BP(j,i) bp[(j)*NR+(i)]
 #define CROW(i) ((rst[i]==COMMITTED && (WSI(rid[i])&SEL)!=0) -> rid[i] : 0)
 #define BROW(q,k) ((q!=0 && IN(WSI(q),k)) -> q : 0)       /* the word of a row, as far as it concerns key k */
+#if NR>2
+#define NAMED(j,k) (BP(j,0)==BROW(p[0],k) && BP(j,1)==BROW(p[1],k) && BP(j,2)==BROW(p[2],k))
+#else
+#define NAMED(j,k) (BP(j,0)==BROW(p[0],k) && BP(j,1)==BROW(p[1],k))
+#endif
 #if M==71
 #define KEEP(j,k) have[j]
 #elif M==72
 #define KEEP(j,k) (have[j] && bc[j]==c1[j])
 #elif M==73
-#define KEEP(j,k) (have[j] && bp[2*j]==BROW(p[0],k) && bp[2*j+1]==BROW(p[1],k))
+#define KEEP(j,k) (have[j] && NAMED(j,k))
 #elif M==70
 #define KEEP(j,k) (have[j] && !mv[j])
 #elif M==76
-#define KEEP(j,k) (have[j] && bc[j]==c1[j] && (BROW(p[0],k)==0 || bp[2*j]==BROW(p[0],k)) && (BROW(p[1],k)==0 || bp[2*j+1]==BROW(p[1],k)))
+#define KEEP(j,k) (have[j] && bc[j]==c1[j] && (BROW(p[0],k)==0 || BP(j,0)==BROW(p[0],k)) && (BROW(p[1],k)==0 || BP(j,1)==BROW(p[1],k)))
 #else
-#define KEEP(j,k) (have[j] && bc[j]==c1[j] && bp[2*j]==BROW(p[0],k) && bp[2*j+1]==BROW(p[1],k))
+#define KEEP(j,k) (have[j] && bc[j]==c1[j] && NAMED(j,k))
+#endif
+#ifdef REPLAY
+#define READ(k,A) d_step { MARK(R2_key, k, key[k]) A }
+#else
+#define READ(k,A) A
 #endif
 inline opn(j,k) {
   if
@@ -47,25 +58,37 @@ inline opn(j,k) {
      }
      if
      :: cand != 0 ->
-        atomic { if :: IN(st[cand], k) -> v[j] = cand :: else -> v[j] = 15 fi; cand = 0 }
-        if :: v[j] == 15 -> v[j] = key[k] :: else fi
-     :: else -> v[j] = key[k]
+        atomic {
+          MARK(R2_staged, k, IN(st[cand], k))
+          if :: IN(st[cand], k) -> v[j] = cand :: else -> v[j] = 15 fi;
+          cand = 0
+        }
+        if :: v[j] == 15 -> READ(k, v[j] = key[k]) :: else fi
+     :: else -> READ(k, v[j] = key[k])
      fi;
 #if M==74
-     bp[2*j] = BROW(CROW(0), k); bp[2*j+1] = BROW(CROW(1), k);
+     BP(j, 0) = BROW(CROW(0), k); BP(j, 1) = BROW(CROW(1), k);
      atomic { bc[j] = cnt[k]; have[j] = 1 }
 #else
-     atomic { have[j] = 1; bc[j] = c1[j]; bp[2*j] = BROW(p[0], k); bp[2*j+1] = BROW(p[1], k) }
+     atomic {
+       have[j] = 1; bc[j] = c1[j]; BP(j, 0) = BROW(p[0], k); BP(j, 1) = BROW(p[1], k);
+#if NR>2
+       BP(j, 2) = BROW(p[2], k);
+#endif
+     }
 #endif
   fi
 }
 
 /* [R3-keep] is KEEP above: what is kept is compared with the look before its own open. */
 proctype R(byte me) {
-  byte a, b, c1[2], p[NR], v[2], bc[2], bp[4], vs, vs2, cand, i, x, q[2], c2[2];
+  byte a, b, c1[2], p[NR], v[2], bc[2], bp[2*NR], vs, vs2, cand, i, x, q[NR], c2[2];
   bool have[2], ok, same, lk;
 #if M==70
   bool mv[2];
+#endif
+#ifdef REPLAY
+  atomic { MARK(begin, 0, 0) }
 #endif
   if
   :: a = 0; b = 1
@@ -83,12 +106,22 @@ again:
   c1[1] = cnt[b];
 #endif
   p[0] = CROW(0); p[1] = CROW(1);
+#if NR>2
+  p[2] = CROW(2);
+#endif
 look:
   opn(0, a); opn(1, b);
   atomic { vs2 = nver; q[0] = CROW(0) }
-  q[1] = CROW(1); c2[0] = cnt[a];
+  q[1] = CROW(1);
+#if NR>2
+  q[2] = CROW(2);
+#endif
+  c2[0] = cnt[a];
   atomic {
     c2[1] = cnt[b]; same = (p[0] == q[0] && p[1] == q[1] && c1[0] == c2[0] && c1[1] == c2[1]);
+#if NR>2
+    same = same && p[2] == q[2];
+#endif
 #if M==70
     mv[0] = (c1[0] != c2[0] || BROW(p[0], a) != BROW(q[0], a) || BROW(p[1], a) != BROW(q[1], a));
     mv[1] = (c1[1] != c2[1] || BROW(p[0], b) != BROW(q[0], b) || BROW(p[1], b) != BROW(q[1], b));
@@ -106,7 +139,7 @@ look:
        od;
        assert(ok)
      }
-     atomic { rel(me); goto fin }
+     atomic { MARK(read, 0, v[0]+4*v[1]) rel(me); goto fin }
 #if M==75
   :: !same ->
      atomic {
@@ -116,6 +149,9 @@ look:
 #else
   :: !same ->
      atomic {
+#if NR>2
+       p[2] = 0; q[2] = 0;
+#endif
        p[0] = 0; p[1] = 0; c1[0] = 0; c1[1] = 0; q[0] = 0; q[1] = 0; c2[0] = 0; c2[1] = 0;
        VS0 vs2 = 0; same = 0; goto again
      }
@@ -135,6 +171,9 @@ fin:
     a = 0; b = 0; p[0] = 0; p[1] = 0; c1[0] = 0; c1[1] = 0; q[0] = 0; q[1] = 0; c2[0] = 0;
     c2[1] = 0; v[0] = 0; v[1] = 0; vs = 0; vs2 = 0; same = 0; ok = 0; lk = 0; bc[0] = 0;
     bc[1] = 0; bp[0] = 0; bp[1] = 0; bp[2] = 0; bp[3] = 0; have[0] = 0; have[1] = 0;
+#if NR>2
+    p[2] = 0; q[2] = 0; bp[4] = 0; bp[5] = 0;
+#endif
 #if M==70
     mv[0] = 0; mv[1] = 0;
 #endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The steps of the protocol, as real processes take them: a table of system calls
+ * (os/sys.h) that writes each of them down, in the order in which they happened.
+ * Calls are made one at a time, by all processes together, so that this order is
+ * the true one, and what stands in `state` and under the keys is known at each.
+ */
+#ifndef TEST_TRACE_STEPS_H
+#define TEST_TRACE_STEPS_H
+
+#include "txn/txn_local.h"
+
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Numbers of the processes, as in proofs/array.inc: writers are 1 to 3, and so are
+ * their transactions; 0 is who made the array. */
+#define TRACE_WRITERS  3
+#define TRACE_READER   4
+#define TRACE_JANITOR  5
+#define TRACE_READER_2 6
+#define TRACE_PROCS    7
+
+#define TRACE_ROWS   3
+#define TRACE_KEYS   2
+#define TRACE_EVENTS 100
+
+/* What is common to all, before a step. */
+typedef struct picture {
+    uint8_t state[TRACE_ROWS]; /* as in the model: FREE, ACTIVE, COMMITTED */
+    uint8_t txn[TRACE_ROWS];
+    uint8_t counter[TRACE_KEYS]; /* bumps since the beginning */
+    uint8_t key[TRACE_KEYS];     /* whose the file is */
+} picture;
+
+typedef struct event {
+    const char *label;
+    uint8_t who, arg, value;
+    picture before;
+} event;
+
+typedef struct part {
+    uint8_t set;     /* writer: bit k: it writes key k; 0: does not take part */
+    unsigned begins; /* after so many calls of all */
+    unsigned dies;   /* before its call of this number; 0: lives */
+    bool late; /* … counted from its commit, or the lock of a dead row */
+} part;
+
+/* In memory that all of them share. */
+typedef struct board {
+    /* From the first call to the end one process runs: it is chosen at each call.
+     * `loose`: they run as the machine likes, and only the calls take turns. */
+    bool loose;
+    sem_t go[TRACE_PROCS], ready, call;
+    uint64_t seed;
+    unsigned stays; /* of ten calls so many do not hand on */
+    unsigned calls;
+    bool there[TRACE_PROCS];
+    part parts[TRACE_PROCS];
+    uint64_t ids[TRACE_WRITERS + 1];
+    uint8_t staged[TRACE_WRITERS + 1];
+    struct {
+        uint64_t ino;
+        uint8_t txn;
+    } files[64];
+    unsigned file_count;
+    char outside[96]; /* why the model has no such run; "": it may have */
+    unsigned count;
+    event events[TRACE_EVENTS];
+} board;
+
+/* A number from the board's seed, below n. */
+unsigned steps_below(board *b, unsigned n);
+/* The array that is watched: descriptors of its directory and `state`, for all
+ * processes that are forked afterwards. False: they cannot be had. */
+bool steps_watch(board *b, const char *path);
+void steps_unwatch(void);
+/* This process is `who`; `s`: its own map. Waits until it is let go. */
+void steps_begin(board *b, uint8_t who, const azri_state *s);
+/* A read, or recovery, begins. */
+void steps_start(void);
+/* The result of a read: whose each chunk was. */
+void steps_read(uint8_t first, uint8_t second);
+/* As a call, without one. */
+void steps_pause(void);
+/* Until all together have made so many calls; nobody dies at it. */
+void steps_wait(unsigned calls);
+void steps_end(void);
+/* One of those who are there; 0: nobody. */
+uint8_t steps_anyone(board *b);
+/* What the last step has left. */
+void steps_last(board *b);
+/* F-slot and F-rest with nothing between: somebody had been faster. */
+void steps_tidy(board *b);
+
+#endif
