@@ -295,7 +295,8 @@ class Array(OfArray):
         value = np.asarray(value, dtype=self._dtype)
 
         def use(plan, shape, h, txn):
-            must = None if txn is not None or plan.exact else shape
+            must = None if txn is not None or plan.exact \
+                or value.ndim == 0 and _is_open(plan) else shape
             try:
                 _write(plan, value, h, txn, ms, progress, must)
             except ValueError:
@@ -630,6 +631,11 @@ class _Indexer:
     def __setitem__(self, selection, value) -> None:
         a = self._array
         a._set(a._maker(self._kind, selection), value, None)
+
+
+def _is_open(plan):
+    """Do its bounds hold for whatever shape the commit finds?"""
+    return isinstance(plan, Box) and plan.is_open and plan.size > 0
 
 
 def _no_fields(fields):
