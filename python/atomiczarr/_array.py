@@ -447,7 +447,8 @@ class Array(OfArray):
 
         def use(plan, shape, h, txn):
             if txn is None and isinstance(plan, Box) and plan.size:
-                return self._update_box(plan, h, fn, ms)
+                return self._update_box(plan, h, fn, ms,
+                                        None if plan.exact else shape)
             if txn is None:
                 return _transaction.run(lambda: self.update(selection, fn),
                                         timeout=timeout)
@@ -456,16 +457,13 @@ class Array(OfArray):
 
         self._planned(make, use, fresh=True)
 
-    def _update_box(self, plan, h, fn, ms):
-        nbytes = plan.size * self.itemsize
-
+    def _update_box(self, plan, h, fn, ms, shape):
+        """`shape`: as in `_write`."""
         def body(memory):
-            if memory.nbytes != nbytes:
-                raise _Moved
             there = np.frombuffer(memory, self._dtype).reshape(plan.shape)
             there[...] = _changed(fn, there.copy(), plan.shape, self._dtype)
 
-        h.update(plan.open_selection(), body, ms)
+        h.update(plan.open_selection(), body, ms, shape)
 
     # ----------------------------------------------------------------- more ---
 

@@ -352,6 +352,9 @@ class Meddler:
     def put(self, *args):
         return self._call("put", args)
 
+    def update(self, *args):
+        self._call("update", args)
+
 
 @pytest.mark.parametrize("when", ["before", "after"])
 def test_a_resize_beside_a_read(line, when, monkeypatch):
@@ -388,6 +391,27 @@ def test_a_resize_beside_a_write(line, monkeypatch):
     with pytest.raises(ValueError):
         line[6:8] = [1, 2]  # as NumPy: nothing is there any more
     assert other[:].tolist() == [7] * 4
+
+
+def test_a_resize_beside_an_update(square, monkeypatch):
+    """Also one to as many elements, in another shape."""
+    other = az.open(square.store, "r+")
+    seen = []
+
+    def add(x):
+        seen.append(x.shape)
+        return x + 1
+
+    x = np.zeros((20, 5), "i4")
+    x[:10] = square[:, :5]
+    monkeypatch.setattr(square, "_h", Meddler(
+        square._h, before=lambda: other.resize(20, 5)))
+    square.update(np.s_[:], add)
+    np.testing.assert_array_equal(other[:], x + 1)
+    monkeypatch.setattr(square, "_h", Meddler(
+        square._h, before=lambda: other.resize(20, 6)))
+    square.update(np.s_[2:4, :5], add)  # its bounds are its own
+    assert seen == [(20, 5), (2, 5)] and square.shape == (20, 6)
 
 
 @pytest.mark.parametrize("write", [
