@@ -484,11 +484,8 @@ int azri_array_update(azr_array *a, const azr_selection *sel,
                       const int64_t *shape, azr_update_fn fn, void *arg,
                       azr_error *err)
 {
-    writer w = {.a = a,
-                .sel = sel,
-                .shape = shape,
-                .update = fn,
-                .update_arg = arg};
+    writer w = {
+        .a = a, .sel = sel, .shape = shape, .update = fn, .update_arg = arg};
 
     if (a->options.sync != AZR_SYNC_FULL)
         return azri_fail(err, AZR_EUNSUPPORTED,
