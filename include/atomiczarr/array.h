@@ -268,6 +268,13 @@ AZR_API AZR_CHECKED int azr_array_update(azr_array *array,
                                          const azr_selection *sel,
                                          azr_update_fn fn, void *arg,
                                          azr_error *err);
+/** The same for an array of that `shape`, as azr_array_write_shape. So `fn`, which is
+ *  told how many bytes there are but not of which shape, knows that as well. */
+AZR_API AZR_CHECKED int azr_array_update_shape(azr_array *array,
+                                               const azr_selection *sel,
+                                               const int64_t *shape,
+                                               azr_update_fn fn, void *arg,
+                                               azr_error *err);
 
 /**
  * Change the shape, as one transaction. Shrinking deletes the chunks outside

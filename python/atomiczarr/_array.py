@@ -295,7 +295,8 @@ class Array(OfArray):
         value = np.asarray(value, dtype=self._dtype)
 
         def use(plan, shape, h, txn):
-            must = None if txn is not None or plan.exact else shape
+            must = None if txn is not None or plan.exact \
+                or value.ndim == 0 and _is_open(plan) else shape
             try:
                 _write(plan, value, h, txn, ms, progress, must)
             except ValueError:
@@ -446,7 +447,8 @@ class Array(OfArray):
 
         def use(plan, shape, h, txn):
             if txn is None and isinstance(plan, Box) and plan.size:
-                return self._update_box(plan, h, fn, ms)
+                return self._update_box(plan, h, fn, ms,
+                                        None if plan.exact else shape)
             if txn is None:
                 return _transaction.run(lambda: self.update(selection, fn),
                                         timeout=timeout)
@@ -455,16 +457,13 @@ class Array(OfArray):
 
         self._planned(make, use, fresh=True)
 
-    def _update_box(self, plan, h, fn, ms):
-        nbytes = plan.size * self.itemsize
-
+    def _update_box(self, plan, h, fn, ms, shape):
+        """`shape`: as in `_write`."""
         def body(memory):
-            if memory.nbytes != nbytes:
-                raise _Moved
             there = np.frombuffer(memory, self._dtype).reshape(plan.shape)
             there[...] = _changed(fn, there.copy(), plan.shape, self._dtype)
 
-        h.update(plan.open_selection(), body, ms)
+        h.update(plan.open_selection(), body, ms, shape)
 
     # ----------------------------------------------------------------- more ---
 
@@ -630,6 +629,11 @@ class _Indexer:
     def __setitem__(self, selection, value) -> None:
         a = self._array
         a._set(a._maker(self._kind, selection), value, None)
+
+
+def _is_open(plan):
+    """Do its bounds hold for whatever shape the commit finds?"""
+    return isinstance(plan, Box) and plan.is_open and plan.size > 0
 
 
 def _no_fields(fields):

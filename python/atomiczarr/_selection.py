@@ -4,7 +4,8 @@
 A plan is made of a shape. It is *exact* if it would be the same for every
 shape that holds it (``z[2:6]``): the library then checks the bounds, and the
 shape that it was made of may be an old one. ``z[:]``, ``z[-1]`` and what is cut
-at the end are not exact.
+at the end are not exact. A box whose `raw` bounds mean the same for every shape
+`is_open`: one value for all of it is written to the bounds of the commit.
 """
 import operator
 
@@ -23,14 +24,16 @@ class Box:
     is the same with them, of length 1.
     """
 
-    __slots__ = ("start", "count", "step", "raw", "shape", "keep", "exact")
+    __slots__ = ("start", "count", "step", "raw", "shape", "keep", "exact",
+                 "is_open")
 
-    def __init__(self, start, count, step, raw, keep, exact):
+    def __init__(self, start, count, step, raw, keep, exact, is_open=False):
         self.start, self.count, self.step = start, count, step
         self.raw = raw
         self.keep = keep
         self.shape = tuple([n for n, k in zip(count, keep) if k])
         self.exact = exact
+        self.is_open = is_open
 
     @property
     def size(self):
@@ -160,27 +163,45 @@ def box(selection, shape):
         raw.append(r)
         exact = exact and same
     raw = tuple(zip(*raw)) if raw else ((), (), ())
-    return Box(tuple(start), tuple(count), tuple(step), raw, keep, exact)
+    return Box(tuple(start), tuple(count), tuple(step), raw, keep, exact, True)
+
+
+def _block(s, n, c, d):
+    """Of blocks along one dimension (start, stop) in elements; the same as it is
+    for every shape; is there such a thing?"""
+    grid = -(-n // c)
+    if isinstance(s, slice):
+        if s.step not in (None, 1):
+            raise IndexError("only slices with step 1 select blocks")
+        (a, k, _), (first, stop, _), _ = _slice(s, grid)
+        said = first * c, stop * c if stop <= NO_STOP // c else NO_STOP
+        same = first >= 0 and stop >= 0
+    elif is_integer(s):
+        a, _, same = _integer(s, grid, d)
+        k, said = 1, (a * c, (a + 1) * c)
+        same = same and said[1] <= n  # one that the end cuts may be gone
+    else:
+        raise IndexError("unsupported selection item for block indexing; "
+                         f"expected integer or slice, got {type(s)!r}")
+    there = a * c, max(a * c, min((a + k) * c, n))
+    return there, said if same else there, same
 
 
 def blocks(selection, shape, chunks):
-    """Of integers and slices that count chunks."""
+    """Of integers and slices that count chunks. What depends on the shape does so
+    in blocks: ``blocks[:]`` and ``blocks[-1]`` are others in an array that has
+    grown, also if its length was a multiple of the chunks'."""
     selection = expand(selection, len(shape))
-    out = []
-    for d, (s, n, c) in enumerate(zip(selection, shape, chunks)):
-        grid = -(-n // c)
-        if isinstance(s, slice):
-            if s.step not in (None, 1):
-                raise IndexError("only slices with step 1 select blocks")
-            (a, k, _), _, _ = _slice(s, grid)
-            out.append(slice(a * c, (a + k) * c))
-        elif is_integer(s):
-            a, _, _ = _integer(s, grid, d)
-            out.append(slice(a * c, (a + 1) * c))
-        else:
-            raise IndexError("unsupported selection item for block indexing; "
-                             f"expected integer or slice, got {type(s)!r}")
-    return box(tuple(out), shape)
+    found = [_block(s, n, c, d)
+             for d, (s, n, c) in enumerate(zip(selection, shape, chunks))]
+    step = (1,) * len(found)
+    raw = (tuple([a for _, (a, _), _ in found]),
+           tuple([b for _, (_, b), _ in found]), step)
+    same = all(s for _, _, s in found)
+    exact = same and all(b <= n for b, n in zip(raw[1], shape))
+    return Box(tuple([a for (a, _), _, _ in found]),
+               tuple([b - a for (a, b), _, _ in found]), step, raw,
+               [True] * len(found), exact, same)
 
 
 def _wrap(index, n, d):
@@ -278,6 +299,8 @@ def grid(selection, shape):
     A Box if each of the lists goes up by one step.
     """
     selection = expand(selection, len(shape))
+    if all(isinstance(s, slice) or is_integer(s) for s in selection):
+        return box(selection, shape)
     found = [_indices(s, n, d)
              for d, (s, n) in enumerate(zip(selection, shape))]
     indices = [_regular(i) for i, _, _ in found]

@@ -33,12 +33,15 @@ _pools = {}  # by process: a forked child has none of its parent's threads
 
 
 def _pool():
+    """Of two loops, on threads of their own, that come first at once, one's stays."""
     pid = os.getpid()
-    if pid not in _pools:
-        _pools.clear()
-        _pools[pid] = concurrent.futures.ThreadPoolExecutor(
-            THREADS, thread_name_prefix="atomiczarr")
-    return _pools[pid]
+    pool = _pools.get(pid)
+    if pool is None:
+        for parent in set(_pools) - {pid}:
+            _pools.pop(parent, None)
+        pool = _pools.setdefault(pid, concurrent.futures.ThreadPoolExecutor(
+            THREADS, thread_name_prefix="atomiczarr"))
+    return pool
 
 
 async def call(fn, *args, **kwargs):

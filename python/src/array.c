@@ -239,6 +239,8 @@ static PyObject *fill(PyObject *o, PyObject *const *args, Py_ssize_t n)
 typedef struct body {
     azp_io io;
     PyObject *fn;
+    bool with_shape;
+    int64_t shape[AZR_MAX_RANK]; /* that the array has to have */
 } body;
 
 /* Without the GIL, on the thread that called: take it for the body. */
@@ -264,20 +266,27 @@ static int op_update(void *handle, void *arg, azr_error *err)
 {
     body *c = arg;
 
+    if (c->with_shape)
+        return azr_array_update_shape(handle, &c->io.sel, c->shape, on_update,
+                                      c, err);
     return azr_array_update(handle, &c->io.sel, on_update, c, err);
 }
 
-/* update(selection, fn, timeout_ms): fn(memoryview) changes the bytes */
+/* update(selection, fn, timeout_ms, shape): fn(memoryview) changes the bytes; the
+ * array must have the shape, unless it is None */
 static PyObject *update(PyObject *o, PyObject *args)
 {
     azp_array *self = (azp_array *)o;
-    PyObject *selection, *timeout;
+    PyObject *selection, *timeout, *shape;
     body c = {.fn = NULL};
+    int rank, rc = -1;
     int64_t ms;
-    int rc = -1;
 
-    if (!PyArg_ParseTuple(args, "OOO", &selection, &c.fn, &timeout) ||
+    if (!PyArg_ParseTuple(args, "OOOO", &selection, &c.fn, &timeout, &shape) ||
         azp_timeout(&ms, timeout, self->pool.options.timeout_ms) < 0)
+        return NULL;
+    c.with_shape = shape != Py_None;
+    if (c.with_shape && azp_numbers(c.shape, shape, &rank) < 0)
         return NULL;
     if (azp_io_selection(&c.io, selection) == 0)
         rc = azp_perform(&self->pool, ms, op_update, &c);

@@ -22,7 +22,7 @@
 /* ---------------------------------------------------------------- errors --- */
 
 /* The callable (code, sub, errno, message) → exception. */
-extern PyObject *azp_error_factory;
+extern _Atomic(PyObject *) azp_error_factory;
 /* Raise it. Always -1. */
 int azp_raise(const azr_error *err);
 

@@ -181,7 +181,7 @@ static PyObject *attribute_set(PyObject *o, PyObject *args)
     return Py_NewRef(Py_None);
 }
 
-/* A pair of the list: its texts, which live as long as it does. 0 or -1. */
+/* A pair: its texts, which live as long as it does. 0 or -1. */
 static int take_change(changes *c, PyObject *pair)
 {
     if (!PyArg_ParseTuple(pair, "sz", &c->names[c->n], &c->values[c->n]))
@@ -197,20 +197,24 @@ static int op_change(void *handle, void *arg, azr_error *err)
     return azr_group_attributes_change(handle, c->n, c->names, c->values, err);
 }
 
-/* attributes_change([(name, json or None), …], timeout_ms): all of them at once */
+/* attributes_change([(name, json or None), …], timeout_ms): all of them at once. Of
+ * the list as it is now, whoever changes it meanwhile. */
 static PyObject *attributes_change(PyObject *o, PyObject *args)
 {
     azp_pool *p = &((group *)o)->pool;
-    PyObject *list, *timeout;
+    PyObject *list, *pairs, *timeout;
     changes c = {.n = 0};
-    Py_ssize_t n = 0;
+    Py_ssize_t n;
     int64_t ms;
     int rc = -1;
 
     if (!PyArg_ParseTuple(args, "OO", &list, &timeout) ||
-        azp_timeout(&ms, timeout, p->options.timeout_ms) < 0 ||
-        (n = PyList_Size(list)) < 0)
+        azp_timeout(&ms, timeout, p->options.timeout_ms) < 0)
         return NULL;
+    pairs = PyList_AsTuple(list);
+    if (!pairs)
+        return NULL;
+    n = PyTuple_Size(pairs);
     c.names = PyMem_Calloc((size_t)n + 1, sizeof *c.names);
     c.values = PyMem_Calloc((size_t)n + 1, sizeof *c.values);
     if (c.names && c.values)
@@ -218,11 +222,12 @@ static PyObject *attributes_change(PyObject *o, PyObject *args)
     else
         PyErr_NoMemory();
     for (Py_ssize_t k = 0; k < n && rc == 0; k++)
-        rc = take_change(&c, PyList_GetItem(list, k));
+        rc = take_change(&c, PyTuple_GetItem(pairs, k));
     if (rc == 0)
         rc = azp_perform(p, ms, op_change, &c);
     PyMem_Free((void *)c.names);
     PyMem_Free((void *)c.values);
+    Py_DECREF(pairs);
     return rc < 0 ? NULL : Py_NewRef(Py_None);
 }
 

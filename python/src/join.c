@@ -204,6 +204,21 @@ static PyObject *box_of(const joiner *j)
                          lows);
 }
 
+static bool is_one_box(joiner *j, PyObject *items)
+{
+    Py_ssize_t n = PyTuple_Size(items);
+
+    for (int d = 0; d < j->rank; d++) {
+        if (j->chunks[d] <= 0)
+            return false;
+    }
+    for (Py_ssize_t k = 0; k < n; k++) {
+        if (!add_chunk(j, PyTuple_GetItem(items, k)))
+            return false;
+    }
+    return n > 0 && fills_hull(j);
+}
+
 /*
  * join(batch, above, lead, separator, chunks) → (start, count, step, lows) of one
  * box, or None: they are not that. Keys stand behind `above` in a path, and begin with
@@ -212,11 +227,10 @@ static PyObject *box_of(const joiner *j)
 PyObject *azp_join(PyObject *m, PyObject *const *args, Py_ssize_t n)
 {
     joiner j = {.begun = false};
-    bool joined = n == 5 && PyList_Check(args[0]);
-    Py_ssize_t count = joined ? PyList_Size(args[0]) : 0;
+    PyObject *items, *joined;
 
     (void)m;
-    if (!joined) {
+    if (n != 5 || !PyList_Check(args[0])) {
         PyErr_SetString(PyExc_TypeError,
                         "need list, above, lead, separator, chunks");
         return NULL;
@@ -232,10 +246,10 @@ PyObject *azp_join(PyObject *m, PyObject *const *args, Py_ssize_t n)
     }
     if (azp_numbers(j.chunks, args[4], &j.rank) < 0)
         return NULL;
-    joined = count > 0;
-    for (int d = 0; d < j.rank; d++)
-        joined = joined && j.chunks[d] > 0;
-    for (Py_ssize_t k = 0; joined && k < count; k++)
-        joined = add_chunk(&j, PyList_GetItem(args[0], k));
-    return joined && fills_hull(&j) ? box_of(&j) : Py_NewRef(Py_None);
+    items = PyList_AsTuple(args[0]);
+    if (!items)
+        return NULL;
+    joined = is_one_box(&j, items) ? box_of(&j) : Py_NewRef(Py_None);
+    Py_DECREF(items);
+    return joined;
 }

@@ -2,15 +2,13 @@
 /* The module atomiczarr._core: its functions, types and numbers. */
 #include "core.h"
 
-PyObject *azp_error_factory;
+_Atomic(PyObject *) azp_error_factory;
 
+/* What was there before stays: another thread may just be calling it. */
 static PyObject *set_error_factory(PyObject *m, PyObject *fn)
 {
-    PyObject *before = azp_error_factory;
-
     (void)m;
-    azp_error_factory = Py_NewRef(fn);
-    Py_XDECREF(before);
+    atomic_store(&azp_error_factory, Py_NewRef(fn));
     return Py_NewRef(Py_None);
 }
 

@@ -19,8 +19,9 @@ int azp_raise(const azr_error *err)
 
     if (PyErr_Occurred())
         return -1;
-    e = PyObject_CallFunction(azp_error_factory, "iiis", err->code, err->sub,
-                              err->sys_errno, err->message);
+    e = PyObject_CallFunction(atomic_load(&azp_error_factory), "iiis",
+                              err->code, err->sub, err->sys_errno,
+                              err->message);
     if (e)
         PyErr_SetObject((PyObject *)Py_TYPE(e), e);
     Py_XDECREF(e);

@@ -123,4 +123,6 @@ void azp_signals_leave(void)
         if (g_ours[i])
             (void)sigaction(g_signals[i], &g_before[i], NULL);
     }
+    /* transactions of this thread, in which others work for it, go by it too */
+    azr_cancel_reset(g_cancel);
 }

@@ -57,7 +57,8 @@ static void dealloc(PyObject *o)
 {
     PyTypeObject *type = Py_TYPE(o);
 
-    azr_snapshot_close(atomic_exchange(&((snapshot *)o)->s, NULL));
+    atomic_store(&((snapshot *)o)->closed, true);
+    remove_if_idle((snapshot *)o);
     PyObject_Free(o);
     Py_DECREF(type);
 }

@@ -3,6 +3,7 @@
 #include "core.h"
 
 #include <string.h>
+#include <time.h>
 
 PyTypeObject *azp_txn_type;
 
@@ -30,6 +31,29 @@ azp_txn *azp_txn_take(PyObject *o)
 void azp_txn_give(azp_txn *t)
 {
     atomic_store(&t->busy, false);
+}
+
+/*
+ * As take, for who ends it: a call that another thread makes for it ends first, since
+ * what that uses goes. There is one if Ctrl-C has ended the wait of the main thread for
+ * zarr's. If all is given up, waits by the main thread's token are ended.
+ */
+static void take_last(azp_txn *t, bool given_up)
+{
+    const struct timespec while_busy = {.tv_nsec = 1000000};
+    azr_cancel *token =
+        given_up && azp_on_main_thread() ? azp_main_cancel() : NULL;
+    bool waited = false;
+
+    while (atomic_exchange(&t->busy, true)) {
+        waited = true;
+        if (token)
+            azr_cancel_request(token);
+        Py_BEGIN_ALLOW_THREADS nanosleep(&while_busy, NULL);
+        Py_END_ALLOW_THREADS
+    }
+    if (waited && token)
+        azr_cancel_reset(token);
 }
 
 static azp_txn *new_txn(azr_txn *txn, bool borrowed)
@@ -120,11 +144,7 @@ static PyObject *rollback(PyObject *o, PyObject *unused)
     azp_txn *t = (azp_txn *)o;
 
     (void)unused;
-    if (atomic_exchange(&t->busy, true)) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "another thread is using this transaction");
-        return NULL;
-    }
+    take_last(t, true);
     finish(t);
     azp_txn_give(t);
     return Py_NewRef(Py_None);
@@ -246,8 +266,11 @@ static int on_run(azr_txn *txn, void *arg, azr_error *err)
         result = PyObject_CallFunctionObjArgs(b->fn, (PyObject *)t, NULL);
     if (result)
         rc = PyObject_IsTrue(result) ? AZR_OK : AZR_ECONFLICT;
-    if (t)
+    if (t) {
+        take_last(t, !result);
         finish(t);
+        azp_txn_give(t);
+    }
     Py_XDECREF(result);
     Py_XDECREF((PyObject *)t);
     PyGILState_Release(gil);

@@ -321,11 +321,13 @@ class Meddler:
 
     def __init__(self, h, before=None, after=None):
         self._h, self._before, self._after = h, before, after
+        self.calls = []
 
     def __getattr__(self, name):
         return getattr(self._h, name)
 
     def _call(self, name, args):
+        self.calls.append(name)
         before, after = self._before, self._after
         self._before = self._after = None
         if before:
@@ -349,6 +351,9 @@ class Meddler:
 
     def put(self, *args):
         return self._call("put", args)
+
+    def update(self, *args):
+        self._call("update", args)
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -388,6 +393,27 @@ def test_a_resize_beside_a_write(line, monkeypatch):
     assert other[:].tolist() == [7] * 4
 
 
+def test_a_resize_beside_an_update(square, monkeypatch):
+    """Also one to as many elements, in another shape."""
+    other = az.open(square.store, "r+")
+    seen = []
+
+    def add(x):
+        seen.append(x.shape)
+        return x + 1
+
+    x = np.zeros((20, 5), "i4")
+    x[:10] = square[:, :5]
+    monkeypatch.setattr(square, "_h", Meddler(
+        square._h, before=lambda: other.resize(20, 5)))
+    square.update(np.s_[:], add)
+    np.testing.assert_array_equal(other[:], x + 1)
+    monkeypatch.setattr(square, "_h", Meddler(
+        square._h, before=lambda: other.resize(20, 6)))
+    square.update(np.s_[2:4, :5], add)  # its bounds are its own
+    assert seen == [(20, 5), (2, 5)] and square.shape == (20, 6)
+
+
 @pytest.mark.parametrize("write", [
     lambda z, v: z.__setitem__(slice(None), v),
     lambda z, v: z.set_basic_selection(slice(None), v),
@@ -400,6 +426,85 @@ def test_a_smaller_array_takes_no_part_of_the_values(line, write, monkeypatch):
     with pytest.raises((ValueError, IndexError)):
         write(line, np.arange(1, 13, dtype="i4"))
     assert other[:].tolist() == [0] * 10
+
+
+# Ways to say all of it. The array's length is a multiple of its chunks', and then
+# it is not.
+ALL = pytest.mark.parametrize("say", [
+    lambda z: (z.get_basic_selection, z.set_basic_selection, slice(None)),
+    lambda z: (z.get_orthogonal_selection, z.set_orthogonal_selection,
+               slice(None)),
+    lambda z: (z.get_block_selection, z.set_block_selection, slice(None)),
+    lambda z: (z.get_block_selection, z.set_block_selection, slice(0, 90))],
+    ids=["basic", "orthogonal", "blocks", "more-blocks"])
+
+
+@ALL
+def test_all_of_an_array_that_grows(line, say, monkeypatch):
+    other = az.open(line.store, "r+")
+    get, put, all_of_it = say(line)
+    for data in ([8, 9], [3], [4] * 5):
+        h = Meddler(line._h, before=lambda: other.append(data))
+        monkeypatch.setattr(line, "_h", h)
+        put(all_of_it, 7)  # one value: to the bounds of the commit, at once
+        assert other[:].tolist() == [7] * other.shape[0]
+        assert h.calls == ["fill"]
+        monkeypatch.setattr(line, "_h", Meddler(
+            line._h, before=lambda: other.append(data)))
+        assert len(get(all_of_it)) == other.shape[0]
+        n = other.shape[0]
+        monkeypatch.setattr(line, "_h", Meddler(
+            line._h, before=lambda: other.append(data)))
+        with pytest.raises(ValueError):
+            put(all_of_it, np.ones(n))
+        assert 1 not in other[:]
+
+
+@ALL
+def test_all_of_an_array_that_shrinks(line, say, monkeypatch):
+    other = az.open(line.store, "r+")
+    get, put, all_of_it = say(line)
+    for n in (10, 8, 3):
+        monkeypatch.setattr(line, "_h", Meddler(
+            line._h, before=lambda: other.resize(n)))
+        put(all_of_it, n)
+        assert other[:].tolist() == [n] * n
+        assert len(get(all_of_it)) == n
+
+
+@pytest.mark.parametrize("last", [-1, slice(-1, None)], ids=["at", "from"])
+def test_the_last_block_is_that_of_the_commit(line, last, monkeypatch):
+    other = az.open(line.store, "r+")
+    line.blocks[last] = 1
+    assert other[:].tolist() == [0] * 8 + [1] * 4
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.append([2] * 4)))
+    line.blocks[last] = 3
+    assert other[:].tolist() == [0] * 8 + [1] * 4 + [3] * 4
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.append([4])))
+    assert line.blocks[last].tolist() == [4]
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(6)))
+    line.blocks[last] = 5
+    assert other[:].tolist() == [0] * 4 + [5] * 2
+
+
+def test_a_block_that_has_gone(line, monkeypatch):
+    """One of a number is what it was, or an error; never another one."""
+    other = az.open(line.store, "r+")
+    other.resize(10)
+    line.blocks[2] = 1
+    assert other[:].tolist() == [0] * 8 + [1] * 2
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(12)))
+    line.blocks[2] = 2
+    assert other[:].tolist() == [0] * 8 + [2] * 4
+    monkeypatch.setattr(line, "_h", Meddler(
+        line._h, before=lambda: other.resize(8)))
+    with pytest.raises(IndexError):
+        line.blocks[2] = 3
+    assert other[:].tolist() == [0] * 8
 
 
 def test_a_shape_from_before_the_call(line, monkeypatch):

@@ -147,9 +147,15 @@ def test_blocks(square):
     np.testing.assert_array_equal(square.blocks[1, 2], x[3:6, 8:10])
     np.testing.assert_array_equal(square.blocks[-1], x[9:])
     np.testing.assert_array_equal(square.blocks[1:3, :1], x[3:9, :4])
-    square.blocks[0, 0] = 7
-    x[:3, :4] = 7
-    np.testing.assert_array_equal(square[...], x)
+    for s, t in [((0, 0), np.s_[:3, :4]), (np.s_[2:, -1], np.s_[6:, 8:]),
+                 (np.s_[-2:-1], np.s_[6:9]), (np.s_[1:99, 2], np.s_[3:, 8:]),
+                 (np.s_[3:1], np.s_[9:3]), (np.s_[9:], np.s_[27:]),
+                 (..., np.s_[:]), (np.s_[2**62:], np.s_[99:])]:
+        for value in (7, np.arange(x[t].size).reshape(x[t].shape)):
+            square.blocks[s] = value
+            x[t] = value
+            np.testing.assert_array_equal(square[...], x)
+            np.testing.assert_array_equal(square.blocks[s], x[t])
     with pytest.raises(IndexError):
         square.blocks[4]
     with pytest.raises(IndexError):

@@ -5,6 +5,7 @@ reported is in test_issues*.py."""
 import multiprocessing
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -255,6 +256,44 @@ def test_a_transaction_that_is_given_up(pair):
             a[:] = 1
             b[:] = 1 / 0
     assert not a[:].any() and not b[:].any()
+
+
+class Rang(Exception):
+    pass
+
+
+def test_a_signal_ends_a_transaction(path):
+    """Whose work other threads are doing: they end before it does."""
+    z = zarr.create_array(path, shape=(1 << 22,), chunks=(1 << 14,), dtype="i4",
+                          compressors=None, fill_value=0)
+    rang = 0
+
+    def ring(*_):
+        raise Rang
+
+    def write(k):
+        z[:] = np.full(z.shape, k, "i4")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    try:
+        for k in range(1, 13):
+            try:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.004 * k)
+                    if k % 2:
+                        az.run(write, k)
+                    else:
+                        with az.transaction():
+                            write(k)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except Rang:
+                rang += 1
+            now = np.unique(z[:]).tolist()
+            assert len(now) == 1 and now[0] <= k
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert rang
 
 
 def test_a_transaction_in_conflict(pair):

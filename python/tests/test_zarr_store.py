@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """AtomicStore as zarr-python's own published tests for stores see it."""
+import asyncio
 import os
 import pathlib
 import pickle
@@ -239,3 +240,22 @@ def test_read_only(tmp_path):
             change()
     with plugin.transaction(store):
         assert z[:].tolist() == [1] * 8
+
+
+def test_documents_that_are_being_written_are_not_seen(tmp_path):
+    """What a dead writer leaves is no key; other names are."""
+    names = ["zarr.json", "other.partial", ".zattrs"]
+    (tmp_path / "zarr.json").write_text('{"zarr_format":3,"node_type":"group"}')
+    for name in ("other.partial", ".zattrs", "zarr.json.partial",
+                 ".zgroup.partial", "zarr.json.renew", ".zmetadata.renew.partial"):
+        (tmp_path / name).write_text("{}")
+    store = plugin.AtomicStore(tmp_path)
+
+    async def look():
+        return ([k async for k in store.list()],
+                [k async for k in store.list_dir("")],
+                [await store.exists(k) for k in ("zarr.json.partial",
+                                                 "other.partial")])
+    found = asyncio.run(look())
+    assert sorted(found[0]) == sorted(found[1]) == sorted(names)
+    assert found[2] == [False, True]

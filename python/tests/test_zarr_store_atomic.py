@@ -529,6 +529,98 @@ def test_what_cannot_be_one_instant_is_refused(store):
         assert dict(zarr.open_group(store).attrs) == {}
 
 
+def files(store):
+    """What everybody sees, byte for byte; and what is hidden, by its name."""
+    found = {}
+    for directory, below, names in os.walk(store.root):
+        if ".azr" in below:
+            below.remove(".azr")
+        for name in names:
+            path = os.path.join(directory, name)
+            with open(path, "rb") as f:
+                found[os.path.relpath(path, store.root)] = f.read()
+        found |= {os.path.relpath(os.path.join(directory, name), store.root):
+                  None for name in below}
+    return found
+
+
+ATTRIBUTES = [
+    (lambda a: a.__setitem__("title", "b"), ["title"]),
+    (lambda a: a.__delitem__("title"), ["title"]),
+    (lambda a: a.put({"title": "a"}), ["kept"]),
+    (lambda a: a.update(title="a", kept=[1], new=1), ["kept", "new"])]
+
+
+@FORMATS
+def test_attributes_of_a_group_are_refused(tmp_path, zarr_format):
+    """By name, with nothing changed, first and last in a transaction; what is
+    set as it is already is no change."""
+    store = AtomicStore(tmp_path / "g")
+    zarr.create_group(store, path="sub", zarr_format=zarr_format,
+                      attributes={"title": "a", "kept": [1, None]})
+    create(store, "sub/z", zarr_format=zarr_format)[:] = 1
+    zarr.consolidate_metadata(store)
+    before = files(store)
+
+    def sub():
+        return zarr.open_group(store, path="sub", mode="r+")
+
+    for change, names in ATTRIBUTES:
+        for first in (True, False):
+            with pytest.raises(az.errors.UnsupportedError) as e:
+                with transaction(store):
+                    if not first:
+                        array(store, "sub/z")[:] = 2
+                        create(store, "sub/new", zarr_format=zarr_format)
+                        array(store, "sub/z").attrs["k"] = 1
+                    change(sub().attrs)
+            assert str(e.value).startswith(f"'{store.root}/sub': attributes of")
+            assert [n for n in ("kept", "new", "title")
+                    if f"'{n}'" in str(e.value)] == names
+            found = files(store)
+            if not first:  # given up, as the page says
+                assert found.pop("sub/new") is None
+                assert os.listdir(f"{store.root}/sub/new") == [".azr"]
+                shutil.rmtree(f"{store.root}/sub/new")
+            assert found == before
+    with transaction(store):
+        array(store, "sub/z")[:] = 3
+        sub().attrs.update(title="a")
+        sub().attrs.put({"title": "a", "kept": [1, None]})
+    assert array(AtomicStore(store.root), "sub/z")[0] == 3
+    assert dict(sub().attrs) == {"title": "a", "kept": [1, None]}
+
+
+def test_what_the_refusals_say_works(store):
+    """A group is made before, and attributes belong to an array."""
+    other = AtomicStore(store.root)
+    zarr.create_group(store, path="x", attributes={"k": 1})
+    before = everything(other)
+    with transaction(store):
+        array(store, "a")[:4] = 5
+        create(store, "x/c")[:] = 6
+        array(store, "b").attrs["title"] = "b"
+        assert everything(other) == before
+    assert everything(other) == {
+        "a": ([5] * 4 + [1] * 8, {}), "b": ([1] * 12, {"title": "b"})}
+    assert array(other, "x/c")[:].tolist() == [6] * 12
+
+
+def test_what_is_caught_leaves_the_rest(store):
+    """Who goes on after a refusal commits what was not refused."""
+    with transaction(store):
+        array(store)[:4] = 5
+        with pytest.raises(az.errors.UnsupportedError, match="new group"):
+            zarr.create_group(store, path="x")
+        with pytest.raises(az.errors.UnsupportedError, match="'title'"):
+            zarr.open_group(store).attrs["title"] = 1
+        array(store, "b")[:4] = 6
+    there = AtomicStore(store.root)
+    assert everything(there) == {"a": ([5] * 4 + [1] * 8, {}),
+                                 "b": ([6] * 4 + [1] * 8, {})}
+    assert not zarr.open_group(there).attrs and "x" not in zarr.open_group(there)
+
+
 # ------------------------- new arrays in a group that is there, and other changes ---
 
 

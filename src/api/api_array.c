@@ -264,7 +264,19 @@ int azr_array_update(azr_array *array, const azr_selection *sel,
     NEED(array);
     NEED(sel);
     NEED(fn);
-    return azri_array_update(array, sel, fn, arg, err);
+    return azri_array_update(array, sel, NULL, fn, arg, err);
+}
+
+int azr_array_update_shape(azr_array *array, const azr_selection *sel,
+                           const int64_t *shape, azr_update_fn fn, void *arg,
+                           azr_error *err)
+{
+    azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
+    NEED(array);
+    NEED(sel);
+    NEED(shape);
+    NEED(fn);
+    return azri_array_update(array, sel, shape, fn, arg, err);
 }
 
 int azr_array_resize(azr_array *array, int rank, const int64_t *shape,

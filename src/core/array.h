@@ -213,7 +213,8 @@ AZR_CHECKED int azri_fill_source(azr_memory *out, azr_array *a,
                                  const azr_selection *sel, const void *value,
                                  size_t value_nbytes, azr_error *err);
 AZR_CHECKED int azri_array_update(azr_array *a, const azr_selection *sel,
-                                  azr_update_fn fn, void *arg, azr_error *err);
+                                  const int64_t *shape, azr_update_fn fn,
+                                  void *arg, azr_error *err);
 /* Stage every piece of a plan into `t`, whose locks are held: entries are made,
  * partly covered chunks merged. Used by append and resize as well. */
 AZR_CHECKED int azri_stage_plan(azr_array *a, azri_txn *t, azri_ground *g,

@@ -255,13 +255,14 @@ static int catch_up(writer *w, bool *moved_out, azr_error *err)
 }
 
 /*
- * Locks and looks. A selection that depends on the shape finds its objects as
- * `append` does: DOC shared, look, document, chunks, look. Any other plans by the
- * document it knows, and once more if that turns out to have moved.
+ * Locks and looks. What depends on the shape (its selection does, or it is for one
+ * shape alone) finds its objects as `append` does: DOC shared, look, document, chunks,
+ * look. Any other plans by the document it knows, and once more if that turns out to
+ * have moved.
  */
 static int lock_and_look(writer *w, azr_error *err)
 {
-    bool needs_shape = azri_selection_needs_shape(w->sel);
+    bool needs_shape = azri_selection_needs_shape(w->sel) || w->shape;
     bool moved = true;
     int rc = azri_txn_lock_meta(w->t, false, err);
 
@@ -479,10 +480,12 @@ int azri_array_write(azr_array *a, const azr_selection *sel,
     return run_writer(&w, err);
 }
 
-int azri_array_update(azr_array *a, const azr_selection *sel, azr_update_fn fn,
-                      void *arg, azr_error *err)
+int azri_array_update(azr_array *a, const azr_selection *sel,
+                      const int64_t *shape, azr_update_fn fn, void *arg,
+                      azr_error *err)
 {
-    writer w = {.a = a, .sel = sel, .update = fn, .update_arg = arg};
+    writer w = {
+        .a = a, .sel = sel, .shape = shape, .update = fn, .update_arg = arg};
 
     if (a->options.sync != AZR_SYNC_FULL)
         return azri_fail(err, AZR_EUNSUPPORTED,

@@ -111,12 +111,13 @@ class StoreTransaction:
         if self._tree is not None:
             self._tree.discard()
 
-    def _two_kinds(self, path):
+    def _two_kinds(self, path, what):
         return unsupported(
-            f"'{self.store._path(path)}': one transaction changes arrays, and "
-            "makes new ones in groups that are there; or creates, replaces or "
-            "removes one node with what is below it. Both, or two such nodes, "
-            "cannot come at one instant; use a transaction for each")
+            f"'{self.store._path(path)}': {what} and other changes cannot be "
+            "one transaction. One changes arrays, and makes new ones in groups "
+            "that are there; another creates, replaces or removes one node with "
+            "all that is below it. Use a transaction for each; a new group may "
+            "be made before, empty, and its arrays in the transaction")
 
     # -------------------------------------------------- what the store asks ---
 
@@ -237,7 +238,7 @@ class StoreTransaction:
 
     def _build(self, path, replacing):
         if self._tree is not None or self.running.core.wrote():
-            raise self._two_kinds(path)
+            raise self._two_kinds(path, _what(replacing))
         self._tree = _Tree(self.store, path, replacing)
 
     # ------------------------------------- new arrays in groups that are there ---
@@ -303,7 +304,7 @@ class StoreTransaction:
         documents = tree.new_array()
         if documents is None or not self._may_join(
                 tree.path, *next(iter(documents.items()))):
-            raise self._two_kinds(tree.path)
+            raise self._two_kinds(tree.path, _what(tree.replacing))
         made = self._make(tree.path, documents)
         for key in _list(tree.store, tree.path):
             path = tree.store._path(key)
@@ -343,8 +344,9 @@ class StoreTransaction:
         self._documents[key] = json.dumps(now).encode()
 
     def _change_group(self, directory, name, document, change):
-        """Groups have no part in the library's transactions: what changes
-        nothing, and consolidation, which follows from the rest, goes."""
+        """Groups have no part in the library's transactions, since they have no
+        rows: what changes nothing, and consolidation, which follows from the rest,
+        goes."""
         if name == ".zmetadata" or document.get("consolidated_metadata"):
             self._consolidate.add(directory)
             if name == ".zmetadata":
@@ -360,10 +362,26 @@ class StoreTransaction:
                 raise _documents.exists(directory)
             return
         new, gone = _documents.differences(change, attributes)
-        if not _documents._same(_documents.merged(now, new, gone), now):
+        names = [k for k in new if k not in now
+                 or not _documents._same(new[k], now[k])]
+        names += [k for k in gone if k in now]
+        if names:
             raise unsupported(
                 f"'{directory}': attributes of a group that is there cannot "
-                "change in a transaction; change them before or after it")
+                f"change in a transaction, and {_some(names)} would. Change "
+                "them before or after it, which is a step of its own; those of "
+                "arrays can be in it")
+
+
+def _what(replacing):
+    return ("replacing or removing what is there" if replacing
+            else "a new group, or what is made in one,")
+
+
+def _some(names):
+    """So many that a line holds them."""
+    shown = ", ".join([repr(name[:40]) for name in names[:5]])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
 
 class _Tree:

@@ -209,7 +209,9 @@ class AtomicStore(LocalStore):
 
 def _hidden(name):
     """Is it the library's own, beside nodes?"""
-    return name.startswith(".azr") or name.endswith(".renew")
+    of = name.removesuffix(".partial")
+    return name.startswith(".azr") or of.endswith(".renew") \
+        or of != name and of in _documents.NAMES
 
 
 @contextmanager

@@ -352,6 +352,61 @@ static void test_shape_of_a_write(void **state)
     end_scene(&s);
 }
 
+/* One who grows the array while somebody updates a part of it. */
+typedef struct meddler {
+    const char *path;
+    int calls, rc;
+} meddler;
+
+static int grow_meanwhile(void *values, size_t nbytes, void *arg)
+{
+    const int64_t longer = LENGTH + 4;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_array *other = NULL;
+    int32_t *v = values;
+    meddler *m = arg;
+
+    o.flags = AZR_OPEN_WRITE;
+    o.timeout_ms = 0;
+    OK(azr_array_open(&other, m->path, &o, &err));
+    m->rc = azr_array_resize(other, 1, &longer, NULL);
+    azr_array_close(other);
+    for (size_t i = 0; i < nbytes / sizeof *v; i++)
+        v[i]++;
+    m->calls++;
+    return 0;
+}
+
+/* Who names a shape has it until his write is done, whatever he selects. */
+static void test_shape_of_an_update(void **state)
+{
+    azr_selection all = AZR_BOX(1, {0}, {AZR_TO_END});
+    azr_selection some = AZR_BOX(1, {0}, {4});
+    const int64_t before = LENGTH, now = LENGTH + 4;
+    meddler m = {.calls = 0};
+    scene s;
+
+    (void)state;
+    begin_scene(&s, 3);
+    m.path = s.path;
+    OK(azr_array_update_shape(s.a, &some, &before, grow_meanwhile, &m, &err));
+    assert_int_equal(m.rc, AZR_EBUSY);
+    OK(azr_array_update(s.a, &some, grow_meanwhile, &m, &err));
+    assert_int_equal(m.rc, AZR_OK);
+    assert_int_equal(get(s.a, 3), 2);
+    FAILS(azr_array_update_shape(s.a, &some, &before, grow_meanwhile, &m, &err),
+          AZR_EINVAL);
+    FAILS(azr_array_update_shape(s.a, &all, &before, grow_meanwhile, &m, &err),
+          AZR_EINVAL);
+    FAILS(azr_array_update_shape(s.a, &all, NULL, grow_meanwhile, &m, &err),
+          AZR_EINVAL);
+    assert_int_equal(m.calls, 2);
+    OK(azr_array_update_shape(s.a, &all, &now, grow_meanwhile, &m, &err));
+    assert_int_equal(get(s.a, 3), 3);
+    assert_int_equal(get(s.a, LENGTH + 3), 1);
+    end_scene(&s);
+}
+
 /* --------------------------------------------------------------- waiting --- */
 
 /* Is there a change since? */
@@ -503,6 +558,7 @@ int main(void)
         cmocka_unit_test(test_progress),
         cmocka_unit_test(test_shape_of_a_read),
         cmocka_unit_test(test_shape_of_a_write),
+        cmocka_unit_test(test_shape_of_an_update),
         cmocka_unit_test(test_what_counts),
         cmocka_unit_test(test_removed_by_others),
         cmocka_unit_test(test_wakes),
