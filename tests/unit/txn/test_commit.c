@@ -489,6 +489,26 @@ static void test_large(void **state)
     assert_goes_on();
 }
 
+static void test_counted(void **state)
+{
+    uint64_t commits = COUNTED(commits), chunks = COUNTED(chunks_written),
+             gone = COUNTED(chunks_deleted), nbytes = COUNTED(bytes_written);
+
+    (void)state;
+    put_chunk(0, 4, "old");
+    begin(3, 2);
+    OK(stage(0));
+    OK(azri_txn_stage_deleted(t, 1, NULL, &err));
+    assert_int_equal(COUNTED(commits) - commits, 0);
+    OK(commit());
+    assert_int_equal(COUNTED(commits) - commits, 1);
+    assert_int_equal(COUNTED(chunks_written) - chunks, 1);
+    assert_int_equal(COUNTED(chunks_deleted) - gone, 1);
+    assert_int_equal(COUNTED(bytes_written) - nbytes, strlen(new));
+    assert_chunk(0, 3, "new");
+    assert_chunk(0, 4, NULL);
+}
+
 /* More objects than a rename keeps open. */
 static void test_many(void **state)
 {
@@ -796,7 +816,7 @@ int main(void)
         T(test_keep),          T(test_large),           T(test_many),
         TP(test_syncs_before), TP(test_sync_of_commit), TP(test_syncs_after),
         T(test_records),       TP(test_records_power),  T(test_documents),
-        T(test_publish),       TP(test_publish_power),
+        T(test_publish),       TP(test_publish_power),  T(test_counted),
     };
 
     (void)umask(022);

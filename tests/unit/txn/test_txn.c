@@ -478,6 +478,7 @@ static void clear_dead(void)
 static void test_look_waits(void **state)
 {
     azri_patience p = {INT64_MAX, NULL};
+    uint64_t waits = COUNTED(row_waits);
 
     (void)state;
     begin_looking(&w.patience);
@@ -487,6 +488,7 @@ static void test_look_waits(void **state)
     fake_before(ON_FUTEX_WAIT, NULL, 1, finish_dead);
     OK(look(false));
     assert_int_equal(fake_clear(), 1);
+    assert_int_equal(COUNTED(row_waits) - waits, 1); /* slept twice */
     put_dead(AZRI_COMMITTED, 3, 3);
     hold(AZRI_LOCK_SLOT + 3, AZRI_LOCK_SLOT + 3, true);
     begin_looking(&no_time);

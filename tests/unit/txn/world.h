@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "base/stats.h"
 #include "fake.h"
 #include "txn/txn_local.h"
 
@@ -81,6 +82,9 @@ bool is_there(int k, const char *name);
         assert_int_equal((call), (want));                                      \
         assert_int_equal(err.code, AZR_OK);                                    \
     } while (0)
+
+/* What azr_stats_get tells. */
+#define COUNTED(name) atomic_load(&azri_stats.name)
 
 /* ---- rows, by hand ---- */
 
