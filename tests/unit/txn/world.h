@@ -32,6 +32,7 @@ typedef struct world {
     azri_grid grid;
     azri_patience patience;
     int durability;
+    unsigned descriptors; /* of this process, before */
 } world;
 
 extern world w;
