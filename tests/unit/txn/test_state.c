@@ -65,6 +65,8 @@ static void test_offset_saturates(void **state)
 
     (void)state;
     assert_true(azri_w_offset(s, &far) == azri_w_offset(s, &end));
+    assert_true(azri_w_offset(s, &far) ==
+                AZRI_LOCK_W + (UINT64_C(1) << AZRI_W_BITS) - 1);
     end--;
     assert_true(azri_w_offset(s, &far) == azri_w_offset(s, &end) + 1);
 }

@@ -512,6 +512,35 @@ static void test_look_waits(void **state)
     assert_int_equal(dead_is(), AZRI_FREE);
 }
 
+static unsigned woken;
+
+static int count_wake(_Atomic uint32_t *word, int count)
+{
+    assert_ptr_equal(word, azri_word_futex(state_of(0), 3));
+    assert_int_equal(count, INT32_MAX);
+    woken++;
+    return 0;
+}
+
+/* Who sleeps on a row is woken; if nobody does, that is not asked for. */
+static void test_row_wake(void **state)
+{
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+
+    (void)state;
+    mine.futex_wake = count_wake;
+    azri_sys = &mine;
+    woken = 0;
+    azri_row_wake(state_of(0), 3);
+    assert_int_equal(woken, 0);
+    atomic_store(&azri_state_changing(state_of(0))->waiting, 1);
+    azri_row_wake(state_of(0), 3);
+    assert_int_equal(woken, 1);
+    atomic_store(&azri_state_changing(state_of(0))->waiting, 0);
+    azri_sys = before;
+}
+
 static void test_look_changes(void **state)
 {
     (void)state;
@@ -598,6 +627,7 @@ int main(void)
         T(test_locks_fail),     T(test_table),        T(test_look),
         T(test_look_at_active), T(test_look_waits),   T(test_look_changes),
         T(test_look_above),     T(test_end),          T(test_counters),
+        T(test_row_wake),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
