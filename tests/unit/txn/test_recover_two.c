@@ -475,6 +475,25 @@ static void test_finished_in_between(void **state)
     assert_int_equal(home_is(), AZRI_FREE);
 }
 
+static void free_home(void)
+{
+    atomic_store(azri_state_word(state_of(0), HOME), azri_word(ID, AZRI_FREE));
+}
+
+/* Somebody else has got the lock of ours, and is at it. */
+static void test_held_in_between(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    fake_before(ON_LOCK, "try SLOT", 1, free_home);
+    fake_fail(ON_LOCK, "try SLOT", 2, 1, EAGAIN);
+    OK(recover(1));
+    assert_int_equal(fake_clear(), 2);
+    assert_int_equal(told.finished, 0);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_chunk(1, 6, "old");
+}
+
 /* The next transaction has taken the row. */
 static void take_ours(void)
 {
@@ -486,11 +505,6 @@ static void take_home(void)
 {
     atomic_store(azri_state_word(state_of(0), HOME),
                  azri_word(ID + 1, AZRI_ACTIVE));
-}
-
-static void free_home(void)
-{
-    atomic_store(azri_state_word(state_of(0), HOME), azri_word(ID, AZRI_FREE));
 }
 
 static void test_taken_in_between(void **state)
@@ -697,6 +711,7 @@ int main(void)
         T(test_linked),
         T(test_left_above),
         T(test_finished_in_between),
+        T(test_held_in_between),
         T(test_taken_in_between),
         T(test_told_before),
         T(test_home_says_less),

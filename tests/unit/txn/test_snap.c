@@ -102,7 +102,10 @@ static void test_list(void **state)
     assert_int_equal(told.objects, 2);
     assert_int_equal(told.nbytes, 11);
     assert_int_equal(told.kept_nbytes, 5);
+    assert_int_equal(told.struct_size, sizeof told);
     assert_int_equal(told.pid, 7);
+    assert_int_equal(told.uid, 8);
+    assert_int_equal(told.start_time_ns, 9);
     assert_string_equal(told.host, "h");
     fake_fail(ON_FSTATAT, "0", 0, 1,
               EIO); /* what cannot be asked is left out */
