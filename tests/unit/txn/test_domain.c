@@ -223,6 +223,18 @@ static void test_first_error_stays(void **state)
     close_other();
 }
 
+/* One byte, and nobody's. */
+static void look_at_probe(void)
+{
+    azri_range all = {AZRI_LOCK_PROBE, 2 * AZRI_LOCK_PROBE - 1, true}, theirs;
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+
+    assert_true(azri_ofd_conflict(fd, &all, &theirs));
+    assert_true(theirs.first >= AZRI_LOCK_PROBE);
+    assert_int_equal(theirs.last, theirs.first);
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_try_out(void **state)
 {
     (void)state;
@@ -237,6 +249,10 @@ static void test_try_out(void **state)
         fake_fail(ON_LOCK, "try PROBE", k, 1, ENOLCK);
         FAILS(ready(), AZR_EIO, AZR_SUB_LOCK, "lock");
     }
+    begin_ready(0);
+    fake_before(ON_LOCK, "unlock PROBE", 0, look_at_probe);
+    OK(ready());
+    assert_int_equal(fake_clear(), 1);
     begin_ready(0); /* somebody else tries the same byte */
     fake_fail(ON_LOCK, "try PROBE", 0, 1, EAGAIN);
     OK(ready());
