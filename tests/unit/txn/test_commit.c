@@ -530,6 +530,17 @@ static void test_counted(void **state)
     assert_chunk(0, 4, NULL);
 }
 
+/* That a directory is new has to be remembered: it is synced with the commit. */
+static void test_made_no_memory(void **state)
+{
+    (void)state;
+    begin(3, 1);
+    azr_set_memory_cap(azri_heap_nbytes() + 1);
+    FAILS(stage(0), AZR_ENOMEM, AZR_SUB_NONE, "memory");
+    azr_set_memory_cap(0);
+    assert_goes_on();
+}
+
 /* More objects than a rename keeps open. */
 static void test_many(void **state)
 {
@@ -838,7 +849,7 @@ int main(void)
         TP(test_syncs_before),  TP(test_sync_of_commit), TP(test_syncs_after),
         T(test_records),        TP(test_records_power),  T(test_documents),
         T(test_publish),        TP(test_publish_power),  T(test_counted),
-        T(test_unsynced_since),
+        T(test_made_no_memory), T(test_unsynced_since),
     };
 
     (void)umask(022);

@@ -542,6 +542,48 @@ static void test_row_wake(void **state)
     azri_sys = before;
 }
 
+static int count_slot_wake(_Atomic uint32_t *word, int count)
+{
+    assert_ptr_equal(word, &azri_state_row(state_of(0), 3)->wait.wake);
+    assert_int_equal(count, 1);
+    woken++;
+    return 1;
+}
+
+/* Whoever waits for one of our locks is woken when we let go of them. */
+static void test_end_wakes(void **state)
+{
+    const azri_range wanted[] = {{AZRI_LOCK_META, AZRI_LOCK_META, true},
+                                 {AZRI_LOCK_DOC, AZRI_LOCK_DOC, true},
+                                 {offset_of(3), offset_of(3), true},
+                                 {offset_of(7), offset_of(7), true}};
+    azri_wait_slot *slot = &azri_state_row(state_of(0), 3)->wait;
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+
+    (void)state;
+    mine.futex_wake = count_slot_wake;
+    for (size_t i = 0; i < 4; i++) {
+        begin();
+        OK(azri_txn_lock_meta(t, false, &err));
+        OK(azri_txn_lock_doc(t, false, &err));
+        OK(azri_txn_want_chunks(t, 4, odd, NULL, true, &err));
+        OK(azri_txn_lock_chunks(t, &err));
+        atomic_store(&slot->first, wanted[i].first);
+        atomic_store(&slot->last, wanted[i].last | AZRI_WAIT_EXCLUSIVE);
+        atomic_store(&slot->ticket, (uint64_t)azri_now_ns());
+        atomic_store(&azri_state_changing(state_of(0))->waiting, 1);
+        woken = 0;
+        azri_sys = &mine;
+        azri_txn_end(t);
+        azri_sys = before;
+        t = NULL;
+        assert_int_equal(woken, 1);
+        atomic_store(&slot->last, 0);
+        atomic_store(&azri_state_changing(state_of(0))->waiting, 0);
+    }
+}
+
 static void test_look_changes(void **state)
 {
     (void)state;
@@ -628,7 +670,7 @@ int main(void)
         T(test_locks_fail),     T(test_table),        T(test_look),
         T(test_look_at_active), T(test_look_waits),   T(test_look_changes),
         T(test_look_above),     T(test_end),          T(test_counters),
-        T(test_row_wake),
+        T(test_row_wake),       T(test_end_wakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
