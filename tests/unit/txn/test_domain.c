@@ -396,6 +396,17 @@ static void test_damaged(void **state)
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(ready(), AZR_EIO, AZR_SUB_CALL, "getrandom");
     OK(ready());
+    for (unsigned k = 0; k < 6; k++) { /* opened, made (anew), opened */
+        if (k % 2 == 0)
+            put_file(below(0, ".azr/state"), "short", 5);
+        else
+            assert_int_equal(unlink(below(0, ".azr/state")), 0);
+        begin_ready(0);
+        fake_fail(ON_OPENAT, "state", k / 2, 1, EMFILE);
+        FAILS(ready(), AZR_EIO, AZR_SUB_OPEN, "state");
+        assert_int_equal(fake_clear(), 1);
+        OK(ready());
+    }
     close_other();
 }
 

@@ -635,6 +635,18 @@ static void test_power(void **state)
     assert_chunk(1, 6, "old");
 }
 
+/* A sync that failed is not asked again: the second answer would be a lie. */
+static void test_sync_fails_once(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    fake_fail(ON_FDATASYNC, "a/.azr/state", 0, 1, EIO);
+    FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(fake_clear(), 1);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_chunk(1, 6, "old");
+}
+
 /* Of two others the first one is not there: the second one is not told either. */
 static void test_three(void **state)
 {
@@ -716,6 +728,7 @@ int main(void)
         T(test_told_before),
         T(test_home_says_less),
         TP(test_power),
+        TP(test_sync_fails_once),
         T(test_three),
         T(test_home_is_damaged),
         T(test_look),
