@@ -550,14 +550,14 @@ static int count_slot_wake(_Atomic uint32_t *word, int count)
     return 1;
 }
 
-/* Whoever waits for one of our locks is woken when we let go of them. */
+/* What we hold is told, and who waits for one of it is woken when we let go. */
 static void test_end_wakes(void **state)
 {
     const azri_range wanted[] = {{AZRI_LOCK_META, AZRI_LOCK_META, true},
                                  {AZRI_LOCK_DOC, AZRI_LOCK_DOC, true},
                                  {offset_of(3), offset_of(3), true},
                                  {offset_of(7), offset_of(7), true}};
-    azri_wait_slot *slot = &azri_state_row(state_of(0), 3)->wait;
+    azri_wait_slot *slot = &azri_state_row(state_of(0), 3)->wait, *own;
     const struct azri_sys *before = azri_sys;
     struct azri_sys mine = *before;
 
@@ -569,6 +569,12 @@ static void test_end_wakes(void **state)
         OK(azri_txn_lock_doc(t, false, &err));
         OK(azri_txn_want_chunks(t, 4, odd, NULL, true, &err));
         OK(azri_txn_lock_chunks(t, &err));
+        own = &azri_state_row(state_of(0), t->row)->wait;
+        assert_int_equal(atomic_load(&own->holds_flags),
+                         AZRI_HOLDS_META | AZRI_HOLDS_DOC);
+        assert_int_equal(atomic_load(&own->holds_first), offset_of(1));
+        assert_int_equal(atomic_load(&own->holds_last),
+                         offset_of(7) | AZRI_WAIT_EXCLUSIVE);
         atomic_store(&slot->first, wanted[i].first);
         atomic_store(&slot->last, wanted[i].last | AZRI_WAIT_EXCLUSIVE);
         atomic_store(&slot->ticket, (uint64_t)azri_now_ns());
