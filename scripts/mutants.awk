@@ -9,7 +9,8 @@ function row(name, room,  k, n, all, text) {
     for (k = 1; k <= kinds; k++)
         text = text " | " n_kind[room, kind[k]] + 0
     n = all - n_kind[room, "equivalent"]
-    print text " | " percent(n_killed[room], all) " | " percent(n_killed[room], n) " |"
+    print text " | " percent(n_first[room], all) " | " percent(n_killed[room], all) \
+        " | " percent(n_killed[room], n) " |"
 }
 BEGIN {
     FS = "\t"
@@ -30,8 +31,10 @@ $1 == "# run" { runs++; seeds = seeds (seeds ? ", " : "") $4; minutes += $5; all
 FNR == 1 { next }
 {
     key = $3 FS $5 FS $6 FS $8 FS $9
-    if (!(key in outcome))
+    if (!(key in outcome)) {
         order[++n] = key
+        first[key] = $10
+    }
     outcome[key] = $10
     where[key] = $3 ":" $4 ": " $5 ": " $9
 }
@@ -43,7 +46,12 @@ END {
         o = outcome[key]
         if (o == "no build" || o == "same code" || o == "code of another" || o == "gone") {
             none++
-        } else if (o != "survived") {
+            continue
+        }
+        if (first[key] != "survived") {
+            n_first[room]++; n_first["all"]++
+        }
+        if (o != "survived") {
             n_killed[room]++; n_killed["all"]++
             sub(/-.*/, "", o)
             by[o]++
@@ -63,8 +71,8 @@ END {
     printf "Tried so far: %d of the %d that there are, in %d minutes (%d runs, seeds %s); ", \
         n, all, minutes, runs, seeds
     printf "%d of them are none: they do not compile, or not to other code.\n\n", none
-    print "| in | mutants | killed | survived | equivalent | only speed | only a message | elsewhere | open | killed of all | of those not equivalent |"
-    print "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
+    print "| in | mutants | killed | survived | equivalent | only speed | only a message | elsewhere | open | killed at first | killed now | of those not equivalent |"
+    print "|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|"
     row("`src/txn`", "txn")
     row("`src/sync`", "sync")
     row("**all**", "all")
