@@ -64,6 +64,12 @@ static void odd(const void *arg, uint64_t i, uint64_t *out)
     out[0] = 2 * i + 1;
 }
 
+static void backwards(const void *arg, uint64_t i, uint64_t *out)
+{
+    (void)arg;
+    out[0] = 7 - 2 * i;
+}
+
 static void want_odd(bool exclusive)
 {
     OK(azri_txn_lock_meta(t, false, &err));
@@ -280,6 +286,19 @@ static void none_is_held(void)
     for (uint64_t c = 1; c < 9; c++)
         assert_false(is_held(c));
     let_go();
+}
+
+/* In whatever order they are asked for. */
+static void test_order(void **state)
+{
+    (void)state;
+    begin();
+    OK(azri_txn_lock_meta(t, false, &err));
+    OK(azri_txn_want_chunks(t, 4, backwards, NULL, true, &err));
+    OK(azri_txn_lock_chunks(t, &err));
+    assert_int_equal(t->chunks.n, 4);
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(t->chunks.list[i].first, offset_of(2 * i + 1));
 }
 
 static void test_several_ranges(void **state)
@@ -671,12 +690,12 @@ static void test_counters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_rows),           T(test_row_is_taken), T(test_begin_fails),
-        T(test_who_holds_it),   T(test_canceled),     T(test_several_ranges),
-        T(test_locks_fail),     T(test_table),        T(test_look),
-        T(test_look_at_active), T(test_look_waits),   T(test_look_changes),
-        T(test_look_above),     T(test_end),          T(test_counters),
-        T(test_row_wake),       T(test_end_wakes),
+        T(test_rows),         T(test_row_is_taken),   T(test_begin_fails),
+        T(test_who_holds_it), T(test_canceled),       T(test_several_ranges),
+        T(test_order),        T(test_locks_fail),     T(test_table),
+        T(test_look),         T(test_look_at_active), T(test_look_waits),
+        T(test_look_changes), T(test_look_above),     T(test_end),
+        T(test_counters),     T(test_row_wake),       T(test_end_wakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
