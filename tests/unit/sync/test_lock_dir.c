@@ -2,6 +2,7 @@
 /* Locks of directories. Nobody sleeps: the pauses are faked. */
 #include "unit/checks.h"
 
+#include "base/stats.h"
 #include "os/sys.h"
 #include "sync/lock_dir.h"
 
@@ -122,6 +123,8 @@ static void test_copy_of_description(void **state)
 /* Looks again soon, and ever more seldom: 0.2 ms to some 20 ms. */
 static void test_waits(void **state)
 {
+    uint64_t lock_calls = atomic_load(&azri_stats.lock_calls),
+             lock_waits = atomic_load(&azri_stats.lock_waits);
     int lock = -1;
 
     (void)state;
@@ -129,6 +132,8 @@ static void test_waits(void **state)
     let_go_at = 12;
     assert_int_equal(azri_dir_lock(&lock, dir, name, &patience, &err), AZR_OK);
     assert_int_equal(pause_count, 12);
+    assert_int_equal(atomic_load(&azri_stats.lock_calls) - lock_calls, 13);
+    assert_int_equal(atomic_load(&azri_stats.lock_waits) - lock_waits, 12);
     assert_int_equal(pauses[0], 200000);
     for (unsigned i = 1; i < 12; i++)
         assert_int_equal(pauses[i], i < 7 ? pauses[i - 1] * 2 : 25600000);

@@ -2,6 +2,7 @@
 /* Range locks of open file descriptions, of two of one file. */
 #include "unit/checks.h"
 
+#include "base/stats.h"
 #include "os/sys.h"
 #include "sync/lock_ofd.h"
 
@@ -70,11 +71,13 @@ static void test_try(void **state)
 {
     static const int interrupted[] = {EINTR, EINTR, 0}, refused[] = {EACCES},
                      fails[] = {ENOLCK};
+    uint64_t before = atomic_load(&azri_stats.lock_calls);
 
     (void)state;
     plan(interrupted);
     assert_int_equal(azri_ofd_try(a, &range, &err), AZR_OK);
     assert_int_equal(calls, 3);
+    assert_int_equal(atomic_load(&azri_stats.lock_calls) - before, 1);
     plan(NULL);
     assert_int_equal(azri_ofd_try(b, &shared, &err), AZR_EBUSY);
     assert_int_equal(err.code, 0);

@@ -101,6 +101,8 @@ static void test_shared_and_exclusive(void **state)
 static void test_thread_waits(void **state)
 {
     static const azri_range r = {5, 5, true};
+    uint64_t before = atomic_load(&azri_stats.lock_waits),
+             before_ns = atomic_load(&azri_stats.lock_wait_ns);
     rival v;
 
     (void)state;
@@ -109,6 +111,9 @@ static void test_thread_waits(void **state)
     assert_int_equal(atomic_load(&v.rc), 1);
     azri_lock_table_release(table, &err, 0, 9);
     assert_int_equal(result(&v), AZR_OK);
+    assert_int_equal(atomic_load(&azri_stats.lock_waits) - before, 1);
+    assert_in_range(atomic_load(&azri_stats.lock_wait_ns) - before_ns, 1,
+                    UINT64_C(60000000000));
     azri_lock_table_release(table, &v, 0, 9);
     assert_int_equal(ask(&err, &r, 1), AZR_OK);
 }

@@ -22,6 +22,7 @@ static char root[64];
 static struct azri_sys fake;
 static azr_error err;
 static azri_owned o;
+static unsigned g_descriptors; /* of this process, before the test */
 
 /* The next calls that fail, and what somebody does before they are made. */
 static int g_error;
@@ -102,9 +103,22 @@ static ssize_t fake_getrandom(void *buf, size_t n)
     return fails() ? -1 : azri_sys_posix.getrandom(buf, n);
 }
 
+static unsigned count_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    assert_int_equal(closedir(d), 0);
+    return n;
+}
+
 static int begin(void **state)
 {
     (void)state;
+    g_descriptors = count_descriptors();
     (void)snprintf(root, sizeof root, "owned-XXXXXX");
     if (!mkdtemp(root))
         return -1;
@@ -126,7 +140,10 @@ static int end(void **state)
     azri_sys = &azri_sys_posix;
     azri_owned_close(&o);
     (void)snprintf(command, sizeof command, "rm -rf '%s'", root);
-    return close(above) == 0 && system(command) == 0 ? 0 : -1;
+    return close(above) == 0 && count_descriptors() == g_descriptors &&
+                   system(command) == 0
+               ? 0
+               : -1;
 }
 
 static int make(void)

@@ -3,6 +3,7 @@
  * too, and what the others do, they do when a waiter goes to sleep. */
 #include "unit/checks.h"
 
+#include "base/stats.h"
 #include "os/sys.h"
 #include "sync/waitq.h"
 
@@ -191,12 +192,17 @@ static bool let_go(unsigned n)
 
 static void test_waits(void **state)
 {
+    uint64_t before = atomic_load(&azri_stats.lock_waits),
+             before_ns = atomic_load(&azri_stats.lock_wait_ns);
     azri_range r = X(3, 3);
 
     (void)state;
     assert_int_equal(azri_ofd_try(theirs, &r, NULL), AZR_OK);
     on_wait = let_go;
     assert_int_equal(lock_it(r), AZR_OK);
+    assert_int_equal(atomic_load(&azri_stats.lock_waits) - before, 1);
+    assert_in_range(atomic_load(&azri_stats.lock_wait_ns) - before_ns, 1,
+                    10 * SECOND);
     assert_true(is_ours(r));
     assert_int_equal(waits, 3);
     for (unsigned i = 0; i < waits; i++)

@@ -477,6 +477,58 @@ static void test_large(void **state)
     assert_goes_on();
 }
 
+/* Since when this boot has something that is not on disk for sure: the first one. */
+static void test_unsynced_since(void **state)
+{
+    azri_changing *c = azri_state_changing(state_of(0));
+    uint64_t boot[2], since;
+
+    (void)state;
+    azri_boot_id((uint8_t *)boot);
+    begin(3, 1);
+    OK(stage(0));
+    OK(commit());
+    assert_int_equal(atomic_load(&c->boot[0]), boot[0]);
+    assert_int_equal(atomic_load(&c->boot[1]), boot[1]);
+    since = atomic_load(&c->boot_time);
+    assert_in_range((uint64_t)azri_wall_ns() - since, 0, UINT64_C(60000000000));
+    begin(4, 1);
+    OK(stage(0));
+    OK(commit());
+    assert_int_equal(atomic_load(&c->boot_time), since);
+}
+
+static void test_counted(void **state)
+{
+    uint64_t commits = COUNTED(commits), chunks = COUNTED(chunks_written),
+             gone = COUNTED(chunks_deleted), nbytes = COUNTED(bytes_written);
+
+    (void)state;
+    put_chunk(0, 4, "old");
+    begin(3, 2);
+    OK(stage(0));
+    OK(azri_txn_stage_deleted(t, 1, NULL, &err));
+    assert_int_equal(COUNTED(commits) - commits, 0);
+    OK(commit());
+    assert_int_equal(COUNTED(commits) - commits, 1);
+    assert_int_equal(COUNTED(chunks_written) - chunks, 1);
+    assert_int_equal(COUNTED(chunks_deleted) - gone, 1);
+    assert_int_equal(COUNTED(bytes_written) - nbytes, strlen(new));
+    assert_chunk(0, 3, "new");
+    assert_chunk(0, 4, NULL);
+}
+
+/* That a directory is new has to be remembered: it is synced with the commit. */
+static void test_made_no_memory(void **state)
+{
+    (void)state;
+    begin(3, 1);
+    azr_set_memory_cap(azri_heap_nbytes() + 1);
+    FAILS(stage(0), AZR_ENOMEM, AZR_SUB_NONE, "memory");
+    azr_set_memory_cap(0);
+    assert_goes_on();
+}
+
 /* More objects than a rename keeps open. */
 static void test_many(void **state)
 {
@@ -778,13 +830,14 @@ static void test_publish_power(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_entries),       T(test_strange_targets), T(test_parent_goes),
-        T(test_modes),         T(test_without_tx),      T(test_far),
-        T(test_sticky),        T(test_foreign),         T(test_linked),
-        T(test_keep),          T(test_large),           T(test_many),
-        TP(test_syncs_before), TP(test_sync_of_commit), TP(test_syncs_after),
-        T(test_records),       TP(test_records_power),  T(test_documents),
-        T(test_publish),       TP(test_publish_power),
+        T(test_entries),        T(test_strange_targets), T(test_parent_goes),
+        T(test_modes),          T(test_without_tx),      T(test_far),
+        T(test_sticky),         T(test_foreign),         T(test_linked),
+        T(test_keep),           T(test_large),           T(test_many),
+        TP(test_syncs_before),  TP(test_sync_of_commit), TP(test_syncs_after),
+        T(test_records),        TP(test_records_power),  T(test_documents),
+        T(test_publish),        TP(test_publish_power),  T(test_counted),
+        T(test_made_no_memory), T(test_unsynced_since),
     };
 
     (void)umask(022);

@@ -118,6 +118,16 @@ static void test_two(void **state)
     end();
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
     OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    OK(azri_txn_lock_meta(t, false, &err));
+    prepare(u, 6, 1); /* that one fails */
+    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    put_chunk(1, 6, "foreign");
+    u->staged[0].seen = (azri_seen){.read = true, .absent = true};
+    FAILS(commit_two(), AZR_ECONFLICT, AZR_SUB_FOREIGN, "c/6");
+    assert_chunk(1, 6, "foreign");
+    end();
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
     OK(commit_two());
 }
 

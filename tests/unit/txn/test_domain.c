@@ -222,6 +222,18 @@ static void test_first_error_stays(void **state)
     close_other();
 }
 
+/* One byte, and nobody's. */
+static void look_at_probe(void)
+{
+    azri_range all = {AZRI_LOCK_PROBE, 2 * AZRI_LOCK_PROBE - 1, true}, theirs;
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+
+    assert_true(azri_ofd_conflict(fd, &all, &theirs));
+    assert_true(theirs.first >= AZRI_LOCK_PROBE);
+    assert_int_equal(theirs.last, theirs.first);
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_try_out(void **state)
 {
     (void)state;
@@ -236,6 +248,10 @@ static void test_try_out(void **state)
         fake_fail(ON_LOCK, "try PROBE", k, 1, ENOLCK);
         FAILS(ready(), AZR_EIO, AZR_SUB_LOCK, "lock");
     }
+    begin_ready(0);
+    fake_before(ON_LOCK, "unlock PROBE", 0, look_at_probe);
+    OK(ready());
+    assert_int_equal(fake_clear(), 1);
     begin_ready(0); /* somebody else tries the same byte */
     fake_fail(ON_LOCK, "try PROBE", 0, 1, EAGAIN);
     OK(ready());
@@ -382,6 +398,17 @@ static void test_damaged(void **state)
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(ready(), AZR_EIO, AZR_SUB_CALL, "getrandom");
     OK(ready());
+    for (unsigned k = 0; k < 6; k++) { /* opened, made (anew), opened */
+        if (k % 2 == 0)
+            put_file(below(0, ".azr/state"), "short", 5);
+        else
+            assert_int_equal(unlink(below(0, ".azr/state")), 0);
+        begin_ready(0);
+        fake_fail(ON_OPENAT, "state", k / 2, 1, EMFILE);
+        FAILS(ready(), AZR_EIO, AZR_SUB_OPEN, "state");
+        assert_int_equal(fake_clear(), 1);
+        OK(ready());
+    }
     close_other();
 }
 

@@ -58,10 +58,13 @@ static void test_lock(void **state)
 static void test_replace(void **state)
 {
     static uint8_t large[2 << 20];
+    uint64_t chunks = COUNTED(chunks_written), nbytes = COUNTED(bytes_written);
     struct stat st;
 
     (void)state;
     OK(replace("one")); /* its directory is made */
+    assert_int_equal(COUNTED(chunks_written) - chunks, 1);
+    assert_int_equal(COUNTED(bytes_written) - nbytes, 3);
     assert_chunk(0, 3, "one");
     OK(replace("two"));
     assert_chunk(0, 3, "two");

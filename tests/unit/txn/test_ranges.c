@@ -92,12 +92,30 @@ static void test_bounded(void **state)
     assert_range(r.n - 1, UINT64_C(1) << 40, UINT64_C(1) << 40, false);
 }
 
+/* One too many: the two that are nearest become one. */
+static void test_nearest(void **state)
+{
+    uint64_t at = 5;
+
+    (void)state;
+    for (size_t i = 0; i <= AZRI_MAX_RANGES; i++) {
+        azri_ranges_add(&r, at, true);
+        at += i == 3 ? 7 : 10;
+    }
+    azri_ranges_settle(&r);
+    assert_int_equal(r.n, AZRI_MAX_RANGES);
+    assert_range(2, 25, 25, true);
+    assert_range(3, 35, 42, true);
+    assert_range(4, 52, 52, true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_neighbours, begin),
         cmocka_unit_test_setup(test_overlap, begin),
         cmocka_unit_test_setup(test_bounded, begin),
+        cmocka_unit_test_setup(test_nearest, begin),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

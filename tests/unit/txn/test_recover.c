@@ -76,11 +76,15 @@ static const char *lost(uint64_t n)
 
 static void test_states(void **state)
 {
+    uint64_t rows = COUNTED(recovered_rows), rubbish = COUNTED(rubbish_removed);
+
     (void)state;
     make();
     row_put(&r, 0, AZRI_FREE); /* rubbish, that no row names */
     OK(recover());
     assert_int_equal(told.rubbish, 3);
+    assert_int_equal(COUNTED(recovered_rows) - rows, 0);
+    assert_int_equal(COUNTED(rubbish_removed) - rubbish, 3);
     assert_clean(0);
     make();
     row_put(&r, 0, AZRI_ACTIVE);
@@ -90,6 +94,8 @@ static void test_states(void **state)
     assert_int_equal(told.rubbish, 1);
     assert_int_equal(unlink(below(0, ".azr/tx/2/nobody's")), 0);
     assert_undone();
+    assert_int_equal(COUNTED(recovered_rows) - rows, 1);
+    assert_int_equal(COUNTED(rubbish_removed) - rubbish, 4);
     make(); /* tx/ cannot be opened as its row is cleared: rubbish, later */
     row_put(&r, 0, AZRI_ACTIVE);
     world_without_tx(0);

@@ -466,6 +466,25 @@ static void test_finished_in_between(void **state)
     assert_int_equal(home_is(), AZRI_FREE);
 }
 
+static void free_home(void)
+{
+    atomic_store(azri_state_word(state_of(0), HOME), azri_word(ID, AZRI_FREE));
+}
+
+/* Somebody else has got the lock of ours, and is at it. */
+static void test_held_in_between(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    fake_before(ON_LOCK, "try SLOT", 1, free_home);
+    fake_fail(ON_LOCK, "try SLOT", 2, 1, EAGAIN);
+    OK(recover(1));
+    assert_int_equal(fake_clear(), 2);
+    assert_int_equal(told.finished, 0);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_chunk(1, 6, "old");
+}
+
 /* The next transaction has taken the row. */
 static void take_ours(void)
 {
@@ -477,11 +496,6 @@ static void take_home(void)
 {
     atomic_store(azri_state_word(state_of(0), HOME),
                  azri_word(ID + 1, AZRI_ACTIVE));
-}
-
-static void free_home(void)
-{
-    atomic_store(azri_state_word(state_of(0), HOME), azri_word(ID, AZRI_FREE));
 }
 
 static void test_taken_in_between(void **state)
@@ -612,6 +626,18 @@ static void test_power(void **state)
     assert_chunk(1, 6, "old");
 }
 
+/* A sync that failed is not asked again: the second answer would be a lie. */
+static void test_sync_fails_once(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_COMMITTED, false);
+    fake_fail(ON_FDATASYNC, "a/.azr/state", 0, 1, EIO);
+    FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(fake_clear(), 1);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_chunk(1, 6, "old");
+}
+
 /* Of two others the first one is not there: the second one is not told either. */
 static void test_three(void **state)
 {
@@ -683,10 +709,12 @@ int main(void)
         T(test_linked),
         T(test_left_above),
         T(test_finished_in_between),
+        T(test_held_in_between),
         T(test_taken_in_between),
         T(test_told_before),
         T(test_home_says_less),
         TP(test_power),
+        TP(test_sync_fails_once),
         T(test_three),
         T(test_home_is_damaged),
         T(test_look),

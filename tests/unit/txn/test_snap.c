@@ -103,7 +103,10 @@ static void test_list(void **state)
     assert_int_equal(told.objects, 2);
     assert_int_equal(told.nbytes, 11);
     assert_int_equal(told.kept_nbytes, 5);
+    assert_int_equal(told.struct_size, sizeof told);
     assert_int_equal(told.pid, 7);
+    assert_int_equal(told.uid, 8);
+    assert_int_equal(told.start_time_ns, 9);
     assert_string_equal(told.host, "h");
     fake_fail(ON_FSTATAT, "0", 0, 1,
               EIO); /* what cannot be asked is left out */
@@ -137,6 +140,7 @@ static void test_list(void **state)
 static void test_collect(void **state)
 {
     azr_recovery count = {0};
+    uint64_t removed = COUNTED(rubbish_removed);
 
     (void)state;
     azri_snaps_collect(w.d[0], &count); /* there is none */
@@ -144,8 +148,14 @@ static void test_collect(void **state)
     put_dir(".azr/snap/" ID);
     azri_snaps_collect(w.d[0], &count);
     assert_int_equal(count.rubbish, 1);
+    assert_int_equal(COUNTED(rubbish_removed) - removed, 1);
     assert_false(is_there(0, ".azr/snap/" ID));
     assert_true(is_there(0, ".azr/snap"));
+    put_dir(".azr/snap/" ID);
+    OK(snap()); /* the next one finds it too */
+    assert_int_equal(COUNTED(rubbish_removed) - removed, 2);
+    assert_false(is_there(0, ".azr/snap/" ID));
+    azri_owned_close(&o);
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)

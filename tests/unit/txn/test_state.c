@@ -37,6 +37,11 @@ static void test_bits(void **state)
 
     (void)state;
     assert_int_equal(bits_in_all(&h), 0);
+    grid.keying.rank = 2;
+    grid.cells[0] = grid.cells[1] = 1;
+    h = header_of(&grid);
+    assert_int_equal(h.bits[0], AZRI_W_BITS / 2);
+    assert_int_equal(h.bits[1], AZRI_W_BITS / 2);
     grid.keying.rank = 3;
     grid.cells[0] = 1;
     grid.cells[1] = 7;
@@ -51,6 +56,9 @@ static void test_bits(void **state)
     assert_int_equal(bits_in_all(&h), AZRI_W_BITS);
     assert_int_equal(h.bits[0], 3);
     assert_true(h.bits[1] < 60);
+    grid.cells[0] = 1;
+    h = header_of(&grid);
+    assert_int_equal(h.bits[0], 1);
     h.crc ^= 1;
     assert_false(azri_state_header_valid(&h));
     h.magic[0] = 'B';
@@ -65,6 +73,8 @@ static void test_offset_saturates(void **state)
 
     (void)state;
     assert_true(azri_w_offset(s, &far) == azri_w_offset(s, &end));
+    assert_true(azri_w_offset(s, &far) ==
+                AZRI_LOCK_W + (UINT64_C(1) << AZRI_W_BITS) - 1);
     end--;
     assert_true(azri_w_offset(s, &far) == azri_w_offset(s, &end) + 1);
 }
@@ -302,6 +312,44 @@ static void test_open_fails(void **state)
     (void)fake_clear();
     azr_set_memory_cap(1);
     FAILS(open_state(), AZR_ENOMEM, AZR_SUB_NONE, "memory");
+}
+
+/* A header whose checksum is right, and that says something else. */
+static void test_headers(void **state)
+{
+#define FIELD(f) offsetof(azri_header, f), sizeof(((azri_header *)NULL)->f)
+    static const struct {
+        size_t at, nbytes;
+        uint64_t value;
+        int code, sub;
+        const char *text;
+    } wrong[] = {
+        {FIELD(byte_order), 1, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "00000001"},
+        {FIELD(layout), 99, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "layout 99"},
+        {FIELD(incompatible), 2, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT,
+         "unknown features 2"},
+        {FIELD(counters), 7, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "counters 7"},
+        {FIELD(words), 7, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "state words 7"},
+        {FIELD(row_nbytes), 7, AZR_EUNSUPPORTED, AZR_SUB_LAYOUT, "row size 7"},
+        {FIELD(entry_nbytes), 7, AZR_ECORRUPT, AZR_SUB_STATE,
+         "entries of 7 bytes"},
+        {FIELD(rank), 200, AZR_ECORRUPT, AZR_SUB_STATE, "rank 200"},
+        {offsetof(azri_header, bits), 1, 61, AZR_ECORRUPT, AZR_SUB_STATE,
+         "lock offsets need"},
+        {offsetof(azri_header, bits), 1, 0, AZR_ECORRUPT, AZR_SUB_STATE,
+         "lock offsets need"},
+    };
+    azri_header *h = (void *)state_of(0)->map, before = *h;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        memcpy((uint8_t *)h + wrong[i].at, &wrong[i].value, wrong[i].nbytes);
+        h->crc = azri_crc32c(0, h, offsetof(azri_header, crc));
+        FAILS(open_state(), wrong[i].code, wrong[i].sub, wrong[i].text);
+        *h = before;
+    }
+    OK(open_state());
+#undef FIELD
 }
 
 /* ----------------------------------------------------------- without a map --- */
@@ -690,15 +738,16 @@ static void test_grow_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_bits),           T(test_offset_saturates),
-        T(test_create),         T(test_create_at_once),
-        T(test_create_fails),   T(test_create_unsynced),
-        T(test_open_fails),     T(test_copied),
-        T(test_copied_fails),   T(test_rebuild),
-        TP(test_rebuild_power), T(test_rebuild_size),
-        T(test_rebuild_fails),  T(test_refit),
-        T(test_grow),           TP(test_grow_power),
-        T(test_grow_waits),     T(test_grow_fails),
+        T(test_bits),         T(test_offset_saturates),
+        T(test_create),       T(test_create_at_once),
+        T(test_create_fails), T(test_create_unsynced),
+        T(test_open_fails),   T(test_headers),
+        T(test_copied),       T(test_copied_fails),
+        T(test_rebuild),      TP(test_rebuild_power),
+        T(test_rebuild_size), T(test_rebuild_fails),
+        T(test_refit),        T(test_grow),
+        TP(test_grow_power),  T(test_grow_waits),
+        T(test_grow_fails),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

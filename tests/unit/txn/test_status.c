@@ -84,6 +84,43 @@ static void test_rows(void **state)
     assert_int_equal(told_count, 1);
 }
 
+/* Whose row it is. */
+static void test_who(void **state)
+{
+    azri_txn *t = NULL;
+    made_row r;
+
+    (void)state;
+    row_make(&r, 0, 7, ID, 2, 3);
+    r.who.uid = 4711;
+    r.who.start_ns = 12345;
+    row_put(&r, 0, AZRI_SEALED);
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    ask();
+    assert_int_equal(told_count, 2);
+    assert_int_equal(told[0].struct_size, sizeof told[0]);
+    assert_int_equal(told[0].row, t->row);
+    assert_int_equal(told[0].id, t->id);
+    assert_int_equal(told[0].state, AZRI_ACTIVE);
+    assert_int_equal(told[0].alive, 1);
+    assert_int_equal(told[0].pid, getpid());
+    assert_int_equal(told[0].uid, geteuid());
+    assert_int_equal(told[0].staged, 0);
+    assert_int_equal(told[1].row, 7);
+    assert_int_equal(told[1].id, ID);
+    assert_int_equal(told[1].state, AZRI_SEALED);
+    assert_int_equal(told[1].alive, 0);
+    assert_int_equal(told[1].pid, 999999);
+    assert_int_equal(told[1].uid, 4711);
+    assert_int_equal(told[1].start_time_ns, 12345);
+    assert_string_equal(told[1].host, "elsewhere");
+    azri_txn_end(t);
+    memset(r.who.host, 'x', sizeof r.who.host); /* without an end */
+    row_put(&r, 0, AZRI_SEALED);
+    ask();
+    assert_int_equal(strlen(told[0].host), sizeof r.who.host - 1);
+}
+
 /* The row that most likely stands in the way. */
 static void test_waits(void **state)
 {
@@ -91,7 +128,11 @@ static void test_waits(void **state)
     for (uint32_t i = 1; i < 4; i++)
         put_row(i, AZRI_ACTIVE);
     waits_for(1, AZRI_LOCK_META, AZRI_LOCK_META, true);
+    atomic_store(&slot(1)->since_ns, 777);
     ask();
+    assert_int_equal(told[0].waits_since_ns, 777);
+    assert_int_equal(told[1].waits_since_ns, 0);
+    assert_string_equal(told[1].waits_for, "");
     assert_string_equal(told[0].waits_for, "META");
     assert_int_equal(told[0].waits_row, -1);
     holds(3, AZRI_HOLDS_META, 0, 0);
@@ -200,10 +241,8 @@ static void test_durability(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_rows),
-        T(test_waits),
-        T(test_status_fails),
-        T(test_durability),
+        T(test_rows),         T(test_who),        T(test_waits),
+        T(test_status_fails), T(test_durability),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,6 +64,12 @@ static void odd(const void *arg, uint64_t i, uint64_t *out)
     out[0] = 2 * i + 1;
 }
 
+static void backwards(const void *arg, uint64_t i, uint64_t *out)
+{
+    (void)arg;
+    out[0] = 7 - 2 * i;
+}
+
 static void want_odd(bool exclusive)
 {
     OK(azri_txn_lock_meta(t, false, &err));
@@ -268,6 +274,19 @@ static void none_is_held(void)
     let_go();
 }
 
+/* In whatever order they are asked for. */
+static void test_order(void **state)
+{
+    (void)state;
+    begin();
+    OK(azri_txn_lock_meta(t, false, &err));
+    OK(azri_txn_want_chunks(t, 4, backwards, NULL, true, &err));
+    OK(azri_txn_lock_chunks(t, &err));
+    assert_int_equal(t->chunks.n, 4);
+    for (uint64_t i = 0; i < 4; i++)
+        assert_int_equal(t->chunks.list[i].first, offset_of(2 * i + 1));
+}
+
 static void test_several_ranges(void **state)
 {
     (void)state;
@@ -327,6 +346,7 @@ static void test_locks_fail(void **state)
     begin();
     OK(azri_txn_lock_meta(t, false, &err));
     azri_txn_want_all(t, true);
+    assert_int_equal(t->chunks.n, 1);
     OK(azri_txn_lock_chunks(t, &err));
     assert_true(is_held(9));
     /* locks that cannot be let go: their description is closed */
@@ -468,6 +488,7 @@ static void clear_dead(void)
 static void test_look_waits(void **state)
 {
     azri_patience p = {INT64_MAX, NULL};
+    uint64_t waits = COUNTED(row_waits);
 
     (void)state;
     begin_looking(&w.patience);
@@ -477,6 +498,7 @@ static void test_look_waits(void **state)
     fake_before(ON_FUTEX_WAIT, NULL, 1, finish_dead);
     OK(look(false));
     assert_int_equal(fake_clear(), 1);
+    assert_int_equal(COUNTED(row_waits) - waits, 1); /* slept twice */
     put_dead(AZRI_COMMITTED, 3, 3);
     hold(AZRI_LOCK_SLOT + 3, AZRI_LOCK_SLOT + 3, true);
     begin_looking(&no_time);
@@ -498,6 +520,83 @@ static void test_look_waits(void **state)
     fake_fail(ON_LOCK, "try SLOT", 0, 1, EAGAIN);
     OK(look(false));
     assert_int_equal(dead_is(), AZRI_FREE);
+}
+
+static unsigned woken;
+
+static int count_wake(_Atomic uint32_t *word, int count)
+{
+    assert_ptr_equal(word, azri_word_futex(state_of(0), 3));
+    assert_int_equal(count, INT32_MAX);
+    woken++;
+    return 0;
+}
+
+/* Who sleeps on a row is woken; if nobody does, that is not asked for. */
+static void test_row_wake(void **state)
+{
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+
+    (void)state;
+    mine.futex_wake = count_wake;
+    azri_sys = &mine;
+    woken = 0;
+    azri_row_wake(state_of(0), 3);
+    assert_int_equal(woken, 0);
+    atomic_store(&azri_state_changing(state_of(0))->waiting, 1);
+    azri_row_wake(state_of(0), 3);
+    assert_int_equal(woken, 1);
+    atomic_store(&azri_state_changing(state_of(0))->waiting, 0);
+    azri_sys = before;
+}
+
+static int count_slot_wake(_Atomic uint32_t *word, int count)
+{
+    assert_ptr_equal(word, &azri_state_row(state_of(0), 3)->wait.wake);
+    assert_int_equal(count, 1);
+    woken++;
+    return 1;
+}
+
+/* What we hold is told, and who waits for one of it is woken when we let go. */
+static void test_end_wakes(void **state)
+{
+    const azri_range wanted[] = {{AZRI_LOCK_META, AZRI_LOCK_META, true},
+                                 {AZRI_LOCK_DOC, AZRI_LOCK_DOC, true},
+                                 {offset_of(3), offset_of(3), true},
+                                 {offset_of(7), offset_of(7), true}};
+    azri_wait_slot *slot = &azri_state_row(state_of(0), 3)->wait, *own;
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+
+    (void)state;
+    mine.futex_wake = count_slot_wake;
+    for (size_t i = 0; i < 4; i++) {
+        begin();
+        OK(azri_txn_lock_meta(t, false, &err));
+        OK(azri_txn_lock_doc(t, false, &err));
+        OK(azri_txn_want_chunks(t, 4, odd, NULL, true, &err));
+        OK(azri_txn_lock_chunks(t, &err));
+        own = &azri_state_row(state_of(0), t->row)->wait;
+        assert_int_equal(atomic_load(&own->holds_flags),
+                         AZRI_HOLDS_META | AZRI_HOLDS_DOC);
+        assert_int_equal(atomic_load(&own->holds_first), offset_of(1));
+        assert_int_equal(atomic_load(&own->holds_last),
+                         offset_of(7) | AZRI_WAIT_EXCLUSIVE);
+        atomic_store(&slot->first, wanted[i].first);
+        atomic_store(&slot->last, wanted[i].last | AZRI_WAIT_EXCLUSIVE);
+        atomic_store(&slot->ticket, (uint64_t)azri_now_ns());
+        atomic_store(&azri_state_changing(state_of(0))->waiting, 1);
+        woken = 0;
+        azri_sys = &mine;
+        azri_txn_end(t);
+        azri_sys = before;
+        t = NULL;
+        assert_int_equal(woken, 1);
+        atomic_store(&slot->last, 0);
+        atomic_store(&azri_state_changing(state_of(0))->waiting, 0);
+    }
 }
 
 static void test_look_changes(void **state)
@@ -587,11 +686,12 @@ static void test_counters(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_rows),           T(test_row_is_taken), T(test_begin_fails),
-        T(test_who_holds_it),   T(test_canceled),     T(test_several_ranges),
-        T(test_locks_fail),     T(test_table),        T(test_look),
-        T(test_look_at_active), T(test_look_waits),   T(test_look_changes),
-        T(test_look_above),     T(test_end),          T(test_counters),
+        T(test_rows),         T(test_row_is_taken),   T(test_begin_fails),
+        T(test_who_holds_it), T(test_canceled),       T(test_several_ranges),
+        T(test_order),        T(test_locks_fail),     T(test_table),
+        T(test_look),         T(test_look_at_active), T(test_look_waits),
+        T(test_look_changes), T(test_look_above),     T(test_end),
+        T(test_counters),     T(test_row_wake),       T(test_end_wakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

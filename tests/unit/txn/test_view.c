@@ -103,6 +103,21 @@ static void test_states(void **state)
     done();
 }
 
+/* What azr_stats_get tells of it: the chunks whose row is not finished. */
+static void test_counted(void **state)
+{
+    uint64_t before = COUNTED(reads_through);
+
+    (void)state;
+    begin_view();
+    assert_old();
+    assert_int_equal(COUNTED(reads_through) - before, 0);
+    row_put(&r, 0, AZRI_COMMITTED);
+    assert_new();
+    assert_int_equal(COUNTED(reads_through) - before, 3);
+    done();
+}
+
 static void test_deleted(void **state)
 {
     azri_entry e;
@@ -576,11 +591,12 @@ static void assert_locked_look(const char *a)
  * may still be finished. */
 static void test_locked(void **state)
 {
-    uint64_t two = 2;
+    uint64_t two = 2, reads = COUNTED(locked_reads);
 
     (void)state;
     begin_view();
     lock_all();
+    assert_int_equal(COUNTED(locked_reads) - reads, 1);
     assert_locked_look("old");
     azri_sys->bump64("counter",
                      azri_state_counter(state_of(0), azri_stripe(&two, 1)));
@@ -857,6 +873,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_states),
+        T(test_counted),
         T(test_deleted),
         T(test_renamed),
         T(test_record_gone),

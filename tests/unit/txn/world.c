@@ -4,17 +4,31 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
+#include <dirent.h>
 #include <inttypes.h>
 
 world w;
 azr_error err;
 const azri_patience no_time = {0, NULL};
 
+static unsigned count_descriptors(void)
+{
+    DIR *d = opendir("/proc/self/fd");
+    unsigned n = 0;
+
+    assert_non_null(d);
+    while (readdir(d))
+        n++;
+    assert_int_equal(closedir(d), 0);
+    return n;
+}
+
 static int begin(int arrays, int durability)
 {
     char dir[] = "world-XXXXXX";
 
     memset(&w, 0, sizeof w);
+    w.descriptors = count_descriptors();
     if (!mkdtemp(dir))
         return -1;
     memcpy(w.dir, dir, sizeof dir);
@@ -66,6 +80,7 @@ int world_end(void **state)
 {
     char command[192];
     uint64_t left;
+    unsigned opened;
 
     (void)state;
     (void)fake_clear();
@@ -73,12 +88,16 @@ int world_end(void **state)
     azri_domain_close(w.d[0]);
     azri_domain_close(w.d[1]);
     left = azri_heap_nbytes();
+    opened = count_descriptors();
     fake_remove();
     (void)snprintf(command, sizeof command, "chmod -R u+rwx '%s'; rm -rf '%s'",
                    w.dir, w.dir);
     if (left != 0)
         print_error("%" PRIu64 " bytes left\n", left);
-    return left == 0 && system(command) == 0 ? 0 : -1;
+    if (opened != w.descriptors)
+        print_error("%u descriptors, %u before\n", opened, w.descriptors);
+    return left == 0 && opened == w.descriptors && system(command) == 0 ? 0
+                                                                        : -1;
 }
 
 void world_open(int k, unsigned flags)

@@ -7,6 +7,7 @@
 
 #include "unit/checks.h"
 
+#include "base/stats.h"
 #include "fake.h"
 #include "txn/txn_local.h"
 
@@ -26,6 +27,7 @@ typedef struct world {
     azri_grid grid;
     azri_patience patience;
     int durability;
+    unsigned descriptors; /* of this process, before */
 } world;
 
 extern world w;
@@ -72,6 +74,9 @@ void prepare(azri_txn *t, uint64_t first, uint64_t n);
         assert_int_equal((call), (want));                                      \
         assert_int_equal(err.code, AZR_OK);                                    \
     } while (0)
+
+/* What azr_stats_get tells. */
+#define COUNTED(name) atomic_load(&azri_stats.name)
 
 /* ---- rows, by hand ---- */
 
