@@ -244,9 +244,9 @@ def test_read_only(tmp_path):
 
 def test_documents_that_are_being_written_are_not_seen(tmp_path):
     """What a dead writer leaves is no key; other names are."""
-    names = ["zarr.json", "other.partial", ".zattrs"]
+    names = ["zarr.json", "other.partial", ".zattrs", ".renew"]
     (tmp_path / "zarr.json").write_text('{"zarr_format":3,"node_type":"group"}')
-    for name in ("other.partial", ".zattrs", "zarr.json.partial",
+    for name in ("other.partial", ".zattrs", ".renew", "zarr.json.partial",
                  ".zgroup.partial", "zarr.json.renew", ".zmetadata.renew.partial"):
         (tmp_path / name).write_text("{}")
     store = plugin.AtomicStore(tmp_path)

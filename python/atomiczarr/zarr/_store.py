@@ -209,9 +209,8 @@ class AtomicStore(LocalStore):
 
 def _hidden(name):
     """Is it the library's own, beside nodes?"""
-    of = name.removesuffix(".partial")
-    return name.startswith(".azr") or of.endswith(".renew") \
-        or of != name and of in _documents.NAMES
+    of = name.removesuffix(".partial").removesuffix(".renew")
+    return name.startswith(".azr") or of != name and of in _documents.NAMES
 
 
 @contextmanager
