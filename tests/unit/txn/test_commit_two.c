@@ -120,7 +120,7 @@ static void test_two(void **state)
     OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
     OK(azri_txn_lock_meta(t, false, &err));
     prepare(u, 6, 1); /* that one fails */
-    OK(azri_txn_stage(u, 0, bytes(new), NULL, &err));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
     put_chunk(1, 6, "foreign");
     u->staged[0].seen = (azri_seen){.read = true, .absent = true};
     FAILS(commit_two(), AZR_ECONFLICT, AZR_SUB_FOREIGN, "c/6");
