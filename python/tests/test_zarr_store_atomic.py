@@ -259,8 +259,15 @@ def test_appends_of_processes(tmp_path, zarr_format):
 
 
 def test_appends_of_processes_without(tmp_path):
-    codes, found = appended(tmp_path, LocalStore)
-    assert len(found) < 24
+    """Some are lost; or a chunk that two have written is of neither."""
+    create(LocalStore(tmp_path), shape=(0,))
+    together(4, append_some, LocalStore, tmp_path, 6)
+    z = array(LocalStore(tmp_path))
+    try:
+        found = z[:]
+    except RuntimeError:  # numcodecs: no zstd frame
+        return
+    assert len(found) < 72
 
 
 # ------------------------------------------------------ creation, replacing ---
@@ -1081,7 +1088,7 @@ def test_to_zarr_of_processes_without(tmp_path):
                               consolidated=False)
             if any(codes) or not consistent(ds) or ds.sizes["time"] != 30:
                 return
-        except ValueError:  # variables of several lengths
+        except (ValueError, RuntimeError):  # several lengths; no zstd frame
             return
     pytest.fail("zarr alone lost nothing: does this test see anything?")
 
