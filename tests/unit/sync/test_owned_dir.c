@@ -103,18 +103,6 @@ static ssize_t fake_getrandom(void *buf, size_t n)
     return fails() ? -1 : azri_sys_posix.getrandom(buf, n);
 }
 
-static unsigned count_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    assert_int_equal(closedir(d), 0);
-    return n;
-}
-
 static int begin(void **state)
 {
     (void)state;

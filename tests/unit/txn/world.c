@@ -4,24 +4,11 @@
 #include "base/alloc.h"
 #include "base/hash.h"
 
-#include <dirent.h>
 #include <inttypes.h>
 
 world w;
 azr_error err;
 const azri_patience no_time = {0, NULL};
-
-static unsigned count_descriptors(void)
-{
-    DIR *d = opendir("/proc/self/fd");
-    unsigned n = 0;
-
-    assert_non_null(d);
-    while (readdir(d))
-        n++;
-    assert_int_equal(closedir(d), 0);
-    return n;
-}
 
 static int begin(int arrays, int durability)
 {
