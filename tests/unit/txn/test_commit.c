@@ -84,6 +84,8 @@ static void test_entries(void **state)
     FAILS(azri_txn_entries(t, UINT32_MAX - 1, coords_from, &first, &err),
           AZR_EINVAL, AZR_SUB_NONE, "4294967294 objects in one transaction");
     azr_set_memory_cap(azri_heap_nbytes() + 100);
+    FAILS(azri_txn_entries(t, UINT32_MAX - 2, coords_from, &first, &err),
+          AZR_ENOMEM, AZR_SUB_NONE, "memory"); /* as many as there may be */
     FAILS(azri_txn_entries(t, 10, coords_from, &first, &err), AZR_ENOMEM,
           AZR_SUB_NONE, "memory");
     azr_set_memory_cap(0);
@@ -363,6 +365,14 @@ static void test_foreign(void **state)
     OK(stage_seen(0, &seen));
     assert_int_equal(unlink(below(0, "c/3")), 0);
     expect_foreign();
+    put_chunk(0, 3, "old"); /* what is deleted was read as well */
+    begin(3, 1);
+    seen = see("c/3");
+    OK(azri_txn_stage_deleted(t, 0, &seen, &err));
+    put_chunk(0, 3, "other");
+    expect_foreign();
+    assert_chunk(0, 3, "other");
+    assert_int_equal(unlink(below(0, "c/3")), 0);
     begin(3, 1);
     OK(stage_seen(0, &none));
     put_chunk(0, 3, "came");
@@ -676,6 +686,24 @@ static void test_records(void **state)
     assert_goes_on();
 }
 
+/* Who finishes it may be another one of the group. */
+static void test_mode_of_record(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    (void)umask(077);
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    prepare(t, 0, 11);
+    stage_all(11);
+    fake_fail(ON_RENAMEAT2, "c/0", 0, 1, EIO);
+    OK(commit());
+    (void)umask(022);
+    assert_int_equal(stat(below(0, record_path(t->row, t->id)), &st), 0);
+    assert_int_equal(st.st_mode & 07777, w.d[0]->dir_mode & 0666);
+    assert_goes_on();
+}
+
 static void test_records_power(void **state)
 {
     (void)state;
@@ -837,7 +865,7 @@ int main(void)
         TP(test_syncs_before),  TP(test_sync_of_commit), TP(test_syncs_after),
         T(test_records),        TP(test_records_power),  T(test_documents),
         T(test_publish),        TP(test_publish_power),  T(test_counted),
-        T(test_made_no_memory), T(test_unsynced_since),
+        T(test_made_no_memory), T(test_unsynced_since),  T(test_mode_of_record),
     };
 
     (void)umask(022);

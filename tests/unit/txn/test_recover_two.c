@@ -638,6 +638,54 @@ static void test_sync_fails_once(void **state)
     assert_chunk(1, 6, "old");
 }
 
+static void fail_sync_of(const char *part)
+{
+    (void)fake_clear();
+    fake_fail(ON_FDATASYNC, part, 0, 1, EIO);
+}
+
+/* Nothing is built on a word that may not outlive a power loss. */
+static void test_syncs_fail(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), AZRI_COMMITTED); /* not told */
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_false(atomic_load(&w.d[0]->poisoned));
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    fail_sync_of("a/.azr/state"); /* that it was told */
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), TOLD);
+    assert_true(atomic_load(&w.d[0]->poisoned));
+    assert_chunk(0, 5, "old");
+    assert_chunk(1, 6, "old");
+    make(AZRI_ACTIVE, AZRI_PREPARED, false); /* that ours is nobody's any more */
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_true(atomic_load(&w.d[1]->poisoned));
+    assert_int_equal(ours_is(), AZRI_FREE);
+    (void)fake_clear();
+    assert_both("old");
+}
+
+/* `process` asks for none. */
+static void test_no_sync(void **state)
+{
+    (void)state;
+    for (uint32_t h = AZRI_ACTIVE; h <= AZRI_COMMITTED; h += 3) {
+        for (int first = 0; first < 2; first++) {
+            make(h, AZRI_PREPARED, true);
+            fake_fail(ON_FDATASYNC, NULL, 0, 1, EIO);
+            fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
+            OK(recover(first));
+            assert_int_equal(fake_clear(), 0);
+            assert_both(h == AZRI_COMMITTED ? "new" : "old");
+        }
+    }
+}
+
 /* Of two others the first one is not there: the second one is not told either. */
 static void test_three(void **state)
 {
@@ -715,6 +763,8 @@ int main(void)
         T(test_home_says_less),
         TP(test_power),
         TP(test_sync_fails_once),
+        TP(test_syncs_fail),
+        T(test_no_sync),
         T(test_three),
         T(test_home_is_damaged),
         T(test_look),

@@ -627,6 +627,11 @@ static void test_locked(void **state)
     OK(azri_view_look(v, &err));
     row_put(&r, 0, AZRI_FREE);
     OK(azri_view_check(v, &err));
+    row_age(&r); /* of another boot, it may be given up: which is not ours */
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    row_put(&r, 0, AZRI_FREE);
+    OK(azri_view_check(v, &err));
     row_make(&r, 0, ROW, ID, 7, 8);
     row_put(&r, 0, AZRI_COMMITTED); /* of others */
     OK(azri_view_look(v, &err));
@@ -684,7 +689,46 @@ static azri_domain *read_only(void)
     return d;
 }
 
-/* Without a row to wait in: by trying, ever more seldom. */
+static int64_t naps[16];
+static unsigned nap_count;
+
+static int note_nap(_Atomic uint32_t *word, uint32_t value,
+                    const struct timespec *timeout)
+{
+    assert_int_equal(atomic_load(word), value);
+    assert_in_range(nap_count, 0, 15);
+    naps[nap_count++] =
+        timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
+    errno = ETIMEDOUT;
+    return -1;
+}
+
+/* Ever more seldom, from 50 µs to 2 ms. */
+static void test_naps(void **state)
+{
+    static const int64_t want[] = {50000,   100000,  200000,
+                                   400000,  800000,  1600000,
+                                   2000000, 2000000, 2000000};
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+    azri_domain *d = read_only();
+
+    (void)state;
+    mine.futex_wait = note_nap;
+    aim_at(d);
+    fake_fail(ON_LOCK, "try META", 0, 9, EAGAIN);
+    nap_count = 0;
+    azri_sys = &mine;
+    OK(azri_view_lock_ground(v, &err));
+    azri_sys = before;
+    assert_int_equal(nap_count, 9);
+    for (unsigned i = 0; i < 9; i++)
+        assert_int_equal(naps[i], want[i]);
+    done();
+    azri_domain_close(d);
+}
+
+/* Without a row to wait in: by trying. */
 static void test_read_only(void **state)
 {
     azri_range w_range = {AZRI_LOCK_W, AZRI_LOCK_LAST, true};
@@ -889,6 +933,7 @@ int main(void)
         T(test_locked),
         T(test_lock_fails),
         T(test_read_only),
+        T(test_naps),
         T(test_no_memory),
         T2(test_home),
         T2(test_home_under_lock),
