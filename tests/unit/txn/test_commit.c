@@ -642,6 +642,28 @@ static void test_syncs_after(void **state)
     assert_goes_on();
 }
 
+static void begin_document(void);
+
+/* The directory of a document too; not one that never was there. */
+static void test_directories_synced(void **state)
+{
+    (void)state;
+    begin(3, 1);
+    OK(azri_txn_stage_deleted(t, 0, NULL, &err));
+    OK(commit());
+    assert_false(is_there(0, "c"));
+    assert_false(atomic_load(&w.d[0]->poisoned));
+    begin_document();
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{}"), false, NULL,
+                               &err));
+    fake_fail(ON_FSYNC, "/a", 1, 1, EIO); /* after tx/: the array's own */
+    OK(commit());
+    assert_int_equal(fake_clear(), 1);
+    assert_true(is_there(0, "zarr.json"));
+    assert_poisoned();
+    assert_goes_on();
+}
+
 /* ------------------------------------------------------------------ records --- */
 
 static void stage_all(uint64_t n)
@@ -866,6 +888,7 @@ int main(void)
         T(test_records),        TP(test_records_power),  T(test_documents),
         T(test_publish),        TP(test_publish_power),  T(test_counted),
         T(test_made_no_memory), T(test_unsynced_since),  T(test_mode_of_record),
+        TP(test_directories_synced),
     };
 
     (void)umask(022);

@@ -421,6 +421,7 @@ static void move_b(const char *to)
 static void expect_path(const char *there, const char *back)
 {
     azri_ref_head h;
+    size_t at;
 
     begin_two();
     OK(commit_two());
@@ -431,6 +432,10 @@ static void expect_path(const char *there, const char *back)
     memcpy(&h, u->refs.data, sizeof h);
     assert_int_equal(h.path_nbytes, strlen(back));
     assert_memory_equal(u->refs.data + sizeof h, back, strlen(back));
+    /* known from now on */
+    at = state_of(1)->ino % AZRI_BESIDE;
+    assert_string_equal(w.d[0]->beside[at].path, there);
+    assert_true(w.d[0]->beside[at].ino == state_of(1)->ino);
     end();
 }
 
@@ -487,13 +492,26 @@ static void test_long_path(void **state)
 static void test_where(void **state)
 {
     int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char name[201];
+    char name[201], deep[64];
     int top;
 
     (void)state;
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     expect_path("../b", "../a");
+    { /* what is known is gone by, as long as it leads there */
+        size_t at = state_of(1)->ino % AZRI_BESIDE;
+
+        azri_free(w.d[0]->beside[at].path);
+        w.d[0]->beside[at].path = azri_strdup(".././b");
+    }
+    expect_path(".././b", "../a");
+    (void)snprintf(deep, sizeof deep, "%s/p", w.dir);
+    assert_int_equal(mkdir(deep, 0755), 0);
+    (void)snprintf(deep, sizeof deep, "%s/p/q", w.dir);
+    assert_int_equal(mkdir(deep, 0755), 0);
+    move_b("p/q/b");
+    expect_path("../p/q/b", "../../../a");
     move_b("ab");
     expect_path("../ab", "../a");
     move_b("a/in");

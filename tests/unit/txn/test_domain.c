@@ -567,6 +567,11 @@ static void test_descriptors(void **state)
     }
     assert_int_equal(d->lent_count, 0);
     assert_int_equal(d->pool_count, AZRI_POOL_FDS);
+    azri_domain_hold(d);
+    assert_int_equal(pthread_mutex_trylock(&d->mutex), EBUSY);
+    azri_domain_release(d);
+    assert_int_equal(pthread_mutex_trylock(&d->mutex), 0);
+    assert_int_equal(pthread_mutex_unlock(&d->mutex), 0);
     fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     OK(azri_domain_take_fd(d, &fds[0], &err)); /* an idle one: not asked */
     assert_int_equal(fake_clear(), 0);

@@ -414,6 +414,7 @@ static void test_directory_goes(void **state)
     make();
     row_put(&r, 0, AZRI_COMMITTED);
     fake_before(ON_RENAMEAT2, "c/2", 0, remove_chunks);
+    fake_fail(ON_FSYNC, NULL, 0, 1, EIO); /* of which `process` asks for none */
     OK(recover());
     assert_int_equal(fake_clear(), 1);
     assert_done();

@@ -614,6 +614,45 @@ static void test_what(void **state)
     assert_what(AZRI_WHAT_METADATA, 2);
 }
 
+static uint64_t version(void)
+{
+    uint64_t sum = 0;
+
+    OK(azri_domain_version(w.d[0], &sum, &err));
+    return sum;
+}
+
+static uint64_t g_version;
+
+static void has_moved(void)
+{
+    assert_true(version() == g_version + 2);
+}
+
+/* Each object moves one counter by one, before any of them is renamed. */
+static void test_bumps(void **state)
+{
+    uint64_t four = 4, chunk, meta;
+
+    (void)state;
+    begin();
+    prepare(t, 3, 2);
+    OK(stage(0));
+    OK(azri_txn_stage_deleted(t, 1, NULL, &err));
+    g_version = version();
+    chunk = azri_txn_counter(t, azri_stripe(&four, 1));
+    meta = azri_txn_meta_counter(t);
+    fake_before(ON_RENAMEAT2, "c/3", 0, has_moved);
+    OK(commit());
+    assert_int_equal(fake_clear(), 1);
+    assert_true(version() == g_version + 2);
+    assert_true(azri_txn_counter(t, azri_stripe(&four, 1)) == chunk + 1);
+    assert_true(azri_txn_meta_counter(t) == meta);
+    commit_document(false); /* and a chunk */
+    assert_true(version() == g_version + 4);
+    assert_true(azri_txn_meta_counter(t) == meta + 1);
+}
+
 static void document_is_there(void)
 {
     assert_true(is_there(0, "zarr.json"));
@@ -854,6 +893,7 @@ int main(void)
         T(test_sleeps_on_row),
         T(test_look_at_copy),
         T(test_what),
+        T(test_bumps),
         T(test_order_of_renames),
         T(test_publish),
         T(test_entry),
