@@ -182,10 +182,29 @@ static void test_nobody_there(void **state)
     assert_ptr_equal(azri_waitq_slot(&q, 1), &slots[1]);
 }
 
+static uint64_t g_alive[2];
+
+/* What status tells of it, and the others look at. */
+static void assert_enlisted(unsigned n)
+{
+    uint64_t alive = atomic_load(&slots[0].alive_ns);
+
+    assert_int_equal(atomic_load(&slots[0].first), 3);
+    assert_true(atomic_load(&slots[0].last) == (3 | AZRI_WAIT_EXCLUSIVE));
+    assert_in_range(now() - atomic_load(&slots[0].ticket), 1, SECOND);
+    assert_in_range(now() - atomic_load(&slots[0].since_ns), 1, SECOND);
+    assert_in_range(now() - alive, 1, SECOND / 100);
+    assert_int_equal(atomic_load(&waiting), 1);
+    g_alive[n] = alive;
+}
+
 static bool let_go(unsigned n)
 {
-    if (n < 2)
+    if (n < 2) {
+        assert_enlisted(n);
         return false;
+    }
+    assert_true(g_alive[1] >= g_alive[0] + 50000000);
     assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
     return true;
 }

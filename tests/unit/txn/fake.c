@@ -140,8 +140,8 @@ BY_FD(int, fstat, ON_FSTAT, (int fd, struct stat *st), (fd, st))
 BY_FD(int, fsync, ON_FSYNC, (int fd), (fd))
 BY_FD(int, fdatasync, ON_FDATASYNC, (int fd), (fd))
 BY_FD(int, syncfs, ON_SYNCFS, (int fd), (fd))
-BY_FD(int, fallocate, ON_FALLOCATE,
-      (int fd, int mode, off_t off, off_t nbytes), (fd, mode, off, nbytes))
+BY_FD(int, fallocate, ON_FALLOCATE, (int fd, int mode, off_t off, off_t nbytes),
+      (fd, mode, off, nbytes))
 BY_FD(int, flock, ON_FLOCK, (int fd, int operation), (fd, operation))
 
 static int fake_fstatfs(int fd, struct statfs *st)

@@ -492,7 +492,7 @@ static void test_long_path(void **state)
 static void test_where(void **state)
 {
     int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char name[201], deep[64];
+    char name[201], deep[128];
     int top;
 
     (void)state;
@@ -543,10 +543,10 @@ static void test_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T2(test_two),        T2(test_two_paths_do_not_fit),
-        T2P(test_two_power), T2(test_two_applied_later),
-        T2(test_paths),      T2(test_where),
-        T2(test_two_fit),    T2(test_two_words),
+        T2(test_two),         T2(test_two_paths_do_not_fit),
+        T2P(test_two_power),  T2(test_two_applied_later),
+        T2(test_paths),       T2(test_where),
+        T2(test_two_fit),     T2(test_two_words),
         T2P(test_taken_back), T2(test_long_path),
     };
 

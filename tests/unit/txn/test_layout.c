@@ -317,7 +317,8 @@ static void test_copied(void **state)
     OK(azri_view_look(v, &err));
     after = azri_view_meta_counter(v);
     assert_true(after == before + 1);
-    for (uint32_t row = 0; row < 8; row += 7) { /* the first one, the last one */
+    for (uint32_t row = 0; row < 8;
+         row += 7) { /* the first one, the last one */
         row_make(&r, 0, row, 77 + row, 3, 3);
         row_put(&r, 0, AZRI_COMMITTED);
         FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);

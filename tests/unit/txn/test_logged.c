@@ -42,8 +42,9 @@ static int upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
     (void)arg;
     (void)d;
     (void)owner;
-    return upkeep_says == AZR_EBUSY ? AZR_EBUSY
-                                    : azri_fail(e, upkeep_says, "no room above");
+    return upkeep_says == AZR_EBUSY
+               ? AZR_EBUSY
+               : azri_fail(e, upkeep_says, "no room above");
 }
 
 /* A commit that stands, and is not done yet. */
@@ -96,8 +97,9 @@ static void test_above(void **state)
     OK(azri_txn_commit(t, &err));
     end();
     assert_logged("warning: '");
-    assert_logged("consolidated metadata above is not renewed yet: no room above; "
-                  "the next participant goes on");
+    assert_logged(
+        "consolidated metadata above is not renewed yet: no room above; "
+        "the next participant goes on");
     recover(0);
     assert_logged("warning: '");
     assert_logged("consolidated metadata above is not renewed: no room above");
@@ -134,8 +136,9 @@ static void test_dead(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     remove_record(0, ROW, ID);
     recover(0);
-    assert_logged("was cut short by a restart: its record is gone; what is left "
-                  "of it stands in .azr/lost");
+    assert_logged(
+        "was cut short by a restart: its record is gone; what is left "
+        "of it stands in .azr/lost");
 }
 
 /* After a restart a home gets on without an array that is not there. */

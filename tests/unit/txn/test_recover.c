@@ -739,12 +739,9 @@ int main(void)
         T(test_restart),        T(test_record_gone),
         T(test_no_locks),       TP(test_over),
         T(test_above),          T(test_rubbish),
-        T(test_rubbish_fails),
-        T(test_rubbish_of_one),
-        T(test_ends_of_table),
-        TP(test_unseal),
-        T(test_no_sync),
-        T(test_wakes),
+        T(test_rubbish_fails),  T(test_rubbish_of_one),
+        T(test_ends_of_table),  TP(test_unseal),
+        T(test_no_sync),        T(test_wakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

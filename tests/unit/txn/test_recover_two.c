@@ -661,7 +661,8 @@ static void test_syncs_fail(void **state)
     assert_true(atomic_load(&w.d[0]->poisoned));
     assert_chunk(0, 5, "old");
     assert_chunk(1, 6, "old");
-    make(AZRI_ACTIVE, AZRI_PREPARED, false); /* that ours is nobody's any more */
+    make(AZRI_ACTIVE, AZRI_PREPARED,
+         false); /* that ours is nobody's any more */
     fail_sync_of("b/.azr/state");
     FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_true(atomic_load(&w.d[1]->poisoned));

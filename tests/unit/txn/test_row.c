@@ -91,7 +91,8 @@ static void test_signed(void **state)
     char host[64] = "";
 
     (void)state;
-    atomic_store(&azri_state_row(state_of(0), 0)->wait.ticket, 5); /* another's */
+    atomic_store(&azri_state_row(state_of(0), 0)->wait.ticket,
+                 5); /* another's */
     begin();
     assert_int_equal(t->row, 0);
     assert_int_equal(atomic_load(&row()->wait.ticket), 0);
@@ -532,8 +533,7 @@ static void assert_what(uint32_t flags, uint32_t count)
     assert_int_equal(x->count, count);
     assert_int_equal(x->home_row, 0);
     assert_int_equal(x->record_nbytes, 0);
-    assert_int_equal(x->entries_nbytes,
-                     count * azri_entry_nbytes(state_of(0)));
+    assert_int_equal(x->entries_nbytes, count * azri_entry_nbytes(state_of(0)));
     for (size_t i = x->entries_nbytes; i < sizeof x->entries; i++)
         assert_int_equal(x->entries[i], 0);
     assert_int_equal(x->crc, azri_crc32c(0, x, offsetof(azri_what, crc)));
@@ -829,9 +829,10 @@ static void test_no_call_too_many(void **state)
     (void)state;
     begin();
     prepare(t, 3, 2);
-    fake_fail(ON_FSTAT, ".azr/tx/", 1, 1, EIO); /* the second one is as the first */
-    fake_fail(ON_FACCESSAT, NULL, 1, 1, EIO);   /* in the same directory */
-    fake_fail(ON_UNLINKAT, NULL, 0, 1, EIO);    /* there is no record */
+    fake_fail(ON_FSTAT, ".azr/tx/", 1, 1,
+              EIO); /* the second one is as the first */
+    fake_fail(ON_FACCESSAT, NULL, 1, 1, EIO); /* in the same directory */
+    fake_fail(ON_UNLINKAT, NULL, 0, 1, EIO);  /* there is no record */
     OK(stage(0));
     OK(stage(1));
     OK(commit());

@@ -706,9 +706,8 @@ static int note_nap(_Atomic uint32_t *word, uint32_t value,
 /* Ever more seldom, from 50 µs to 2 ms. */
 static void test_naps(void **state)
 {
-    static const int64_t want[] = {50000,   100000,  200000,
-                                   400000,  800000,  1600000,
-                                   2000000, 2000000, 2000000};
+    static const int64_t want[] = {50000,   100000,  200000,  400000, 800000,
+                                   1600000, 2000000, 2000000, 2000000};
     const struct azri_sys *before = azri_sys;
     struct azri_sys mine = *before;
     azri_domain *d = read_only();

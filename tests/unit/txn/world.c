@@ -171,8 +171,7 @@ int world_end(void **state)
         print_error("%u descriptors, %u before\n", opened, w.descriptors);
     if (!even)
         print_error("a mutex was unlocked that was not locked\n");
-    return left == 0 && opened == w.descriptors && even &&
-                   system(command) == 0
+    return left == 0 && opened == w.descriptors && even && system(command) == 0
                ? 0
                : -1;
 }
