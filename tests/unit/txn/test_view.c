@@ -654,6 +654,11 @@ static void test_locked(void **state)
     OK(azri_view_look(v, &err));
     azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
     OK(azri_view_check(v, &err));
+    /* aimed anew it is not trusted any more */
+    OK(azri_view_aim(v, &w.grid.keying, 3, coords_from, &two, &err));
+    OK(azri_view_look(v, &err));
+    azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
+    FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
     done();
 }
 
@@ -687,6 +692,53 @@ static azri_domain *read_only(void)
     (void)fake_clear();
     assert_false(azri_domain_state(d)->writable);
     return d;
+}
+
+/* Held by somebody, who lets others read. */
+static void assert_shared(uint64_t first, uint64_t last, bool held)
+{
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+
+    for (uint64_t at = first;; at = last) {
+        azri_range r = {at, at, true};
+
+        assert_int_equal(azri_ofd_busy(fd, &r), held);
+        r.exclusive = false;
+        assert_false(azri_ofd_busy(fd, &r));
+        if (at == last)
+            break;
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+static uint64_t offset_of(uint64_t chunk)
+{
+    return azri_w_offset(state_of(0), &chunk);
+}
+
+static void test_what_is_locked(void **state)
+{
+    azri_domain *d[2] = {w.d[0], read_only()};
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        aim_at(d[k]);
+        OK(azri_view_lock_ground(v, &err));
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_DOC, true);
+        assert_shared(offset_of(2), offset_of(4), false);
+        OK(azri_view_lock_chunks(v, &err));
+        assert_shared(offset_of(2), offset_of(4), true);
+        assert_shared(offset_of(1), offset_of(1), false);
+        assert_shared(offset_of(5), AZRI_LOCK_LAST, false);
+        OK(azri_view_aim_all(v, &w.grid.keying, &err));
+        assert_shared(offset_of(2), offset_of(4), false);
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_DOC, true);
+        OK(azri_view_lock_chunks(v, &err));
+        assert_shared(AZRI_LOCK_W, AZRI_LOCK_LAST, true);
+        done();
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_LAST, false);
+    }
+    azri_domain_close(d[1]);
 }
 
 static int64_t naps[16];
@@ -933,6 +985,7 @@ int main(void)
         T(test_lock_fails),
         T(test_read_only),
         T(test_naps),
+        T(test_what_is_locked),
         T(test_no_memory),
         T2(test_home),
         T2(test_home_under_lock),
