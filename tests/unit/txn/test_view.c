@@ -700,11 +700,11 @@ static void assert_shared(uint64_t first, uint64_t last, bool held)
     int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
 
     for (uint64_t at = first;; at = last) {
-        azri_range r = {at, at, true};
+        azri_range there = {at, at, true};
 
-        assert_int_equal(azri_ofd_busy(fd, &r), held);
-        r.exclusive = false;
-        assert_false(azri_ofd_busy(fd, &r));
+        assert_int_equal(azri_ofd_busy(fd, &there), held);
+        there.exclusive = false;
+        assert_false(azri_ofd_busy(fd, &there));
         if (at == last)
             break;
     }
