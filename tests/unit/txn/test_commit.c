@@ -477,6 +477,9 @@ static void test_large(void **state)
     OK(commit());
     assert_int_equal(fake_clear(), 1);
     assert_chunk(0, 3, "new");
+    fake_fail(ON_OPENAT, ".0", 0, 1, ENOSPC);
+    begin(3, 1);
+    FAILS(stage(0), AZR_EIO, AZR_SUB_OPEN, ".0");
     fake_fail(ON_CLOSE, ".azr/tx/", 0, 1, EIO);
     begin(3, 1);
     FAILS(stage(0), AZR_EIO, AZR_SUB_WRITE, "close");

@@ -192,9 +192,13 @@ static void at_commit(void)
     assert_int_equal(is(t), AZRI_ACTIVE);
 }
 
+static azri_txn *third; /* of b too */
+
 static void at_told(void)
 {
     assert_int_equal(is(u), AZRI_COMMITTED);
+    assert_int_equal(is(third), AZRI_COMMITTED);
+
     assert_int_equal(is(t), AZRI_COMMITTED);
 }
 
@@ -208,28 +212,42 @@ static void at_first_clear(void)
 static void at_last_clear(void)
 {
     assert_int_equal(is(u), AZRI_FREE);
+    assert_int_equal(is(third), AZRI_FREE);
+
     assert_chunk(0, 3, "new");
 }
 
 /* Which word says what, and when; and how the rows know each other. */
 static void test_two_words(void **state)
 {
-    azri_txn *x = NULL;
+    azri_txn *x = NULL, *parts[3];
     const azri_what *what;
     azri_ref_head h;
 
     (void)state;
     OK(azri_txn_begin(&x, w.d[0], &w.patience, &err)); /* so that rows differ */
     begin_two();
+    third = NULL;
+    OK(azri_txn_join(&third, w.d[1], t, &w.patience, &err));
+    prepare(third, 7, 1);
+    OK(azri_txn_stage(third, 0, bytes_of(new), NULL, &err));
+    parts[0] = t;
+    parts[1] = u;
+    parts[2] = third;
+
     assert_true(t->row != u->row);
     fake_before(ON_STORE, "row.committed", 0, at_commit);
     fake_before(ON_STORE, "home.told", 0, at_told);
     fake_before(ON_STORE, "row.clear", 0, at_first_clear);
-    fake_before(ON_STORE, "row.clear", 1, at_last_clear);
+    fake_before(ON_STORE, "row.clear", 2, at_last_clear);
+
     fake_fail(ON_FDATASYNC, NULL, 0, 1, EIO); /* `process` asks for none */
     fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
-    OK(commit_two());
+    OK(azri_txn_commit_all(parts, 3, &err));
     assert_int_equal(fake_clear(), 4);
+    assert_chunk(1, 7, "new");
+    assert_int_equal(t->others, 2);
+
     what = &azri_state_row(state_of(0), t->row)->what;
     assert_int_equal(what->flags, AZRI_WHAT_HOME);
     what = &azri_state_row(state_of(1), u->row)->what;
@@ -242,6 +260,7 @@ static void test_two_words(void **state)
     memcpy(&h, u->refs.data, sizeof h);
     assert_int_equal(h.row, t->row);
     assert_memory_equal(h.array_id, state_of(0)->header.array_id, 16);
+    azri_txn_end(third);
     azri_txn_end(x);
 }
 
@@ -275,6 +294,9 @@ static void test_two_power(void **state)
         end();
         if (fake_clear() == 0) /* there are no more */
             break;
+        assert_true(atomic_load(&w.d[0]->poisoned) !=
+                    atomic_load(&w.d[1]->poisoned));
+
         for (int i = 0; i < 2; i++)
             world_open(i, AZRI_DOMAIN_WRITE);
         for (int i = 0; i < 2; i++)
@@ -330,6 +352,9 @@ static void test_two_applied_later(void **state)
         begin_two();
         fake_fail(ON_RENAMEAT2, k ? "c/4" : "c/3", 0, 1, EIO);
         OK(commit_two());
+        assert_int_equal(is(t), AZRI_COMMITTED | AZRI_TOLD); /* it stays */
+        assert_int_equal(is(u), k ? AZRI_COMMITTED : AZRI_FREE);
+
         end();
         (void)fake_clear();
         OK(azri_domain_recover(w.d[1 - k], &told, &err));

@@ -716,6 +716,71 @@ static int no_upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
     return AZR_OK;
 }
 
+static azri_domain *open_by(int way)
+{
+    azri_domain *d = NULL;
+
+    if (way == 0)
+        OK(azri_domain_open(&d, w.path[0], 0, &err));
+    else if (way == 1)
+        OK(azri_domain_open_dir(&d, azri_domain_dir(w.d[0]), "x", 0, &err));
+    else if (way == 2)
+        OK(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err));
+    else
+        OK(azri_domain_create(&d, w.path[0], 0, AZR_DURABILITY_PROCESS, &err));
+    return d;
+}
+
+/* However it was opened, the fork handler knows it. */
+static void test_list_of_domains(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        azri_domain *d = open_by(way), *e = open_by(way);
+
+        assert_ptr_equal(*d->link, d);
+        assert_ptr_equal(*e->link, e);
+        assert_ptr_equal(e->next, d);
+        azri_domain_close(way % 2 ? d : e);
+        d = way % 2 ? e : d;
+        assert_ptr_equal(*d->link, d);
+        assert_ptr_equal(d->next, w.d[0]);
+        assert_ptr_equal(w.d[0]->link, &d->next);
+        azri_domain_close(d);
+        assert_ptr_equal(*w.d[0]->link, w.d[0]);
+    }
+}
+
+static void *open_and_close(void *arg)
+{
+    for (int i = 0; i < 3000; i++) {
+        azri_domain *d = NULL;
+
+        if (azri_domain_open(&d, "/", AZRI_DOMAIN_PLAIN, NULL) < 0)
+            return arg;
+        azri_domain_close(d);
+    }
+    return NULL;
+}
+
+/* Threads that open and close do not lose each other's. */
+static void test_at_the_same_time(void **state)
+{
+    pthread_t threads[2];
+    void *failed = NULL;
+
+    (void)state;
+    for (int k = 0; k < 2; k++)
+        assert_int_equal(pthread_create(&threads[k], NULL, open_and_close, &w),
+                         0);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(pthread_join(threads[k], &failed), 0);
+        assert_null(failed);
+    }
+    assert_null(w.d[0]->next);
+    assert_ptr_equal(*w.d[0]->link, w.d[0]);
+}
+
 /* What it takes over from the array beside which it was opened. */
 static void test_beside(void **state)
 {
@@ -822,7 +887,10 @@ int main(void)
         T(test_idle_without_room),
         T2(test_fork),
         T(test_list_of_txns),
+        T(test_list_of_domains),
+        T(test_at_the_same_time),
         T2(test_beside),
+
         T(test_rights),
         T(test_descriptor_of_reader),
     };

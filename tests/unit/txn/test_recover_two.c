@@ -436,6 +436,7 @@ static void test_left_above(void **state)
     OK(recover(0));
     assert_int_equal(home_is(), AZRI_FREE);
     assert_int_equal(ours_is(), AZRI_ACTIVE);
+    assert_chunk(1, 6, "old"); /* what else there is to do is done */
 }
 
 /* ------------------------------------------------- what moves in between ----- */
@@ -661,8 +662,22 @@ static void test_syncs_fail(void **state)
     assert_true(atomic_load(&w.d[0]->poisoned));
     assert_chunk(0, 5, "old");
     assert_chunk(1, 6, "old");
-    make(AZRI_ACTIVE, AZRI_PREPARED,
-         false); /* that ours is nobody's any more */
+    make(TOLD, AZRI_COMMITTED, false); /* the same, of who died meanwhile */
+    fail_sync_of("a/.azr/state");
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), TOLD);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
+        make(AZRI_SEALED, s, false); /* that it is committed, after all */
+
+        fail_sync_of("a/.azr/state");
+        FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+        assert_int_equal(home_is(), AZRI_SEALED);
+        assert_int_equal(ours_is(), s);
+        assert_chunk(1, 6, "old");
+    }
+    /* that ours is nobody's any more */
+    make(AZRI_ACTIVE, AZRI_PREPARED, false);
     fail_sync_of("b/.azr/state");
     FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_true(atomic_load(&w.d[1]->poisoned));

@@ -93,15 +93,18 @@ static void test_signed(void **state)
     (void)state;
     atomic_store(&azri_state_row(state_of(0), 0)->wait.ticket,
                  5); /* another's */
+    w.d[0]->uid = 4711;
     begin();
     assert_int_equal(t->row, 0);
     assert_int_equal(atomic_load(&row()->wait.ticket), 0);
+
     who = &row()->who;
     azri_boot_id(boot);
     azri_host_name(host);
     assert_true(who->id == t->id);
     assert_int_equal(who->pid, getpid());
-    assert_int_equal(who->uid, geteuid());
+    assert_int_equal(who->uid, 4711);
+
     assert_memory_equal(who->boot, boot, sizeof boot);
     assert_string_equal(who->host, host);
     assert_int_equal(who->zero, 0);
@@ -186,6 +189,10 @@ static void test_claim(void **state)
     u = NULL;
     OK(azri_txn_begin(&u, w.d[0], &w.patience, &err));
     assert_int_equal(u->row, 2); /* though 1 is free */
+    end();
+    fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
+    begin(); /* its descriptor stands idle */
+    assert_int_equal(fake_clear(), 0);
 }
 
 static void take_row_0(void)

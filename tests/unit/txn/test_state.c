@@ -663,7 +663,10 @@ static void test_grow(void **state)
     while (rows() < AZRI_WORDS)
         OK(grow(&w.patience));
     fake_no_sleep = true;
+    fake_fail(ON_FUTEX_WAIT, NULL, 0, 1, ETIMEDOUT);
     OK(grow(&w.patience)); /* there cannot be more: a little later, perhaps */
+    assert_int_equal(fake_clear(), 1);
+
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row of .azr/state");
     err = (azr_error){.code = AZR_EINVAL, .message = "before"};
     assert_int_equal(grow(&no_time), AZR_EBUSY);
