@@ -445,10 +445,11 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         azri_row_give_up(d, i, id, count, &why);
         return AZR_OK;
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
-    if (rc < 0)
+        if (rc < 0) {
+        azri_error_pass(err, &why);
         return rc;
+    }
+
     if (carries(h, home->row, id)) {
         azri_slot_release(fd, i);
         rc = azri_domain_take_fd(h, &home_fd, err);

@@ -452,6 +452,7 @@ static void test_older_than_elder(void **state)
 static bool alive_for_ever(unsigned n)
 {
     atomic_store(&slots[1].alive_ns, now());
+    atomic_store(&slots[2].alive_ns, now());
     if (n == 9) /* half a second: it was not free so far */
         assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
     return false;
@@ -474,6 +475,16 @@ static void test_elder_that_does_not_move(void **state)
     assert_int_equal(azri_ofd_unlock(ours, 0, 99, NULL), AZR_OK);
     assert_int_equal(lock_it(r), AZR_OK);
     assert_int_equal(waits, before);
+    /* nor are both when there is another one */
+    put_waiter(2, X(3, 3), SECOND);
+    atomic_store(&slots[0].ticket, 0);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&slots[1].alive_ns, now());
+        assert_int_equal(azri_ofd_unlock(ours, 0, 99, NULL), AZR_OK);
+        assert_int_equal(lock_it(r), AZR_OK);
+        assert_int_equal(waits > before, i == 0);
+        before = waits;
+    }
 }
 
 /* ------------------------------------------------------------------- wake --- */

@@ -140,6 +140,7 @@ static void test_two(void **state)
 /* Ten entries, and a path that has no room beside them. */
 static void test_two_paths_do_not_fit(void **state)
 {
+    azr_recovery told = {0};
     azri_txn *parts[2];
 
     (void)state;
@@ -156,6 +157,27 @@ static void test_two_paths_do_not_fit(void **state)
     fake_fail(ON_PWRITE, ".r", 2, 1, ENOSPC);
     FAILS(azri_txn_commit_all(parts, 2, &err), AZR_EIO, AZR_SUB_WRITE, ".r");
     end();
+    assert_clean(0);
+    assert_clean(1);
+    (void)fake_clear();
+    /* what stands in the record is what recovery needs */
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    prepare(t, 0, CELLS);
+    prepare(u, 4, 1);
+    for (uint64_t i = 0; i < CELLS; i++)
+        OK(stage(i));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
+    parts[0] = t;
+    parts[1] = u;
+    fake_fail(ON_RENAMEAT2, "c/4", 0, 1, EIO);
+
+    OK(azri_txn_commit_all(parts, 2, &err));
+    end();
+    OK(azri_domain_recover(w.d[0], &told, &err));
+    assert_int_equal(told.finished, 2);
+    assert_chunk(0, 9, "new");
+    assert_chunk(1, 4, "new");
     assert_clean(0);
     assert_clean(1);
 }

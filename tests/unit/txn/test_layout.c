@@ -332,6 +332,56 @@ static void test_copied(void **state)
     azri_domain_close(d);
 }
 
+/* ---------------------------------------------------------------------- random */
+
+static ssize_t in_order(void *buf, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ((uint8_t *)buf)[i] = (uint8_t)(i + 1);
+    return (ssize_t)n;
+}
+
+/* Id and counters are what the kernel says, and nothing else. */
+static void assert_from_kernel(const azri_domain *d)
+{
+    const azri_state *s = atomic_load(&d->state);
+    uint8_t bytes[24];
+    uint64_t seed;
+
+    (void)in_order(bytes, sizeof bytes);
+    memcpy(&seed, bytes + 16, sizeof seed);
+    assert_memory_equal(s->header.array_id, bytes, 16);
+    assert_true(atomic_load(&azri_state_changing(s)->meta) ==
+                azri_splitmix64(seed));
+    assert_true(atomic_load(azri_state_counter(s, 0)) ==
+                azri_splitmix64(seed + 1));
+    assert_true(atomic_load(azri_state_counter(s, 1023)) ==
+                azri_splitmix64(seed + 1024));
+}
+
+static void test_random(void **state)
+{
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+    azri_domain *d = NULL;
+    char path[128];
+
+    (void)state;
+    mine.getrandom = in_order;
+    (void)snprintf(path, sizeof path, "%s/n", w.dir);
+    OK(azri_domain_create(&d, path, AZRI_DOMAIN_WRITE, w.durability, &err));
+    azri_sys = &mine;
+    OK(azri_state_create(d, &w.grid, w.durability, &err));
+    state_of(0)->map[0] ^= 1;
+    OK(azri_state_rebuild(w.d[0], &w.grid, w.durability, NULL, &err));
+    azri_sys = before;
+    OK(azri_domain_ready(d, &w.grid, w.durability, &w.patience, &err));
+    assert_from_kernel(d);
+    azri_domain_close(d);
+    world_open(0, AZRI_DOMAIN_WRITE);
+    assert_from_kernel(w.d[0]);
+}
+
 /* ------------------------------------------------------------------------ room */
 
 /* No page of it is a hole: on a full disk that would be a SIGBUS. */
@@ -477,6 +527,8 @@ int main(void)
         T(test_unmapped),      T(test_copied),
         T(test_grown),         T(test_version),
         T(test_unfinished),    T(test_anew),
+        T(test_random),
+
     };
 
     (void)umask(022);

@@ -361,8 +361,15 @@ static void test_objects(void **state)
     FAILS(recover(), AZR_EIO, AZR_SUB_OPEN, ".1");
     OK(recover());
     assert_done();
+    make(); /* tx/ cannot be opened */
+    row_put(&r, 0, AZRI_COMMITTED);
+    world_without_tx(0);
+    fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EACCES);
+    FAILS(recover(), AZR_EPERM, AZR_SUB_OPEN, ".azr/tx");
+    assert_stays(AZRI_COMMITTED);
     make(); /* renamed before */
     row_put(&r, 0, AZRI_COMMITTED);
+
     assert_int_equal(rename(below(0, staged(0)), below(0, "c/2")), 0);
     OK(recover());
     assert_done();

@@ -268,7 +268,18 @@ static void test_missing(void **state)
     back(0);
     OK(recover(0));
     assert_both("new");
+    /* nor does a PREPARED one after a restart */
+    make(AZRI_FREE, AZRI_PREPARED, false);
+    row_age(&ours);
+    row_put(&ours, 1, AZRI_PREPARED);
+    away(0);
+    OK(recover(1));
+    assert_int_equal(told.lost, 1);
+    assert_int_equal(ours_is(), AZRI_FREE);
+    assert_chunk(1, 6, "old");
+    back(0);
     /* an ACTIVE home lets go of what it can reach */
+
     make(AZRI_ACTIVE, AZRI_PREPARED, false);
     away(1);
     OK(recover(0));

@@ -248,6 +248,14 @@ static void assert_holds(uint32_t flags, uint64_t first, uint64_t last)
         assert_true(atomic_load(&slot->holds_first) == first);
 }
 
+/* What is no lock byte nobody ever locks. */
+static void assert_nothing_else(void)
+{
+    azri_range below_it = {0, AZRI_LOCK_BASE - 1, true};
+
+    assert_false(azri_ofd_busy(beside, &below_it));
+}
+
 static void test_holds(void **state)
 {
     const uint32_t both = AZRI_HOLDS_META | AZRI_HOLDS_DOC;
@@ -258,6 +266,8 @@ static void test_holds(void **state)
     begin();
     OK(azri_txn_lock_meta(t, true, &err));
     assert_holds(AZRI_HOLDS_META | AZRI_HOLDS_META_EXCLUSIVE, 0, 0);
+    assert_nothing_else();
+
     begin();
     OK(azri_txn_lock_meta(t, false, &err));
     OK(azri_txn_lock_doc(t, true, &err));
@@ -270,7 +280,9 @@ static void test_holds(void **state)
     OK(azri_txn_lock_chunks(t, &err));
     assert_holds(both, offset_of(3), offset_of(4));
     assert_true(is_busy(offset_of(4), true));
+    assert_nothing_else();
     OK(azri_txn_unlock_chunks(t, &err));
+
     assert_holds(both, 0, 0);
     assert_int_equal(t->chunks.n, 0);
     assert_false(t->has_chunks || is_busy(offset_of(4), true));
