@@ -449,6 +449,26 @@ static void test_older_than_elder(void **state)
     assert_true(atomic_load(&slots[0].ticket) <= now() - 9 * SECOND);
 }
 
+static bool let_go_at_once(unsigned n)
+{
+    (void)n;
+    assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
+    return false;
+}
+
+/* Who has waited for longer, but not for 0.2 s, is overtaken: he is on his way. */
+static void test_not_yet_an_elder(void **state)
+{
+    azri_range r = X(3, 3);
+
+    (void)state;
+    assert_int_equal(azri_ofd_try(theirs, &r, NULL), AZR_OK);
+    on_wait = let_go_at_once;
+    put_waiter(1, X(3, 3), SECOND / 10);
+    assert_int_equal(lock_it(r), AZR_OK);
+    assert_int_equal(waits, 1);
+}
+
 static bool alive_for_ever(unsigned n)
 {
     atomic_store(&slots[1].alive_ns, now());
@@ -611,7 +631,9 @@ int main(void)
         T(test_no_elder),
         T(test_elder_ahead),
         T(test_older_than_elder),
+        T(test_not_yet_an_elder),
         T(test_elder_that_does_not_move),
+
         T(test_wake_order),
         T(test_wake_nobody),
         T(test_wake_awake),

@@ -315,6 +315,11 @@ static void test_sticky(void **state)
     OK(azri_txn_stage_deleted(t, 0, NULL, &err));
     become(0);
     assert_int_equal(chown(below(0, "c"), 0, (gid_t)-1), 0);
+    become(NOBODY);
+    err = (azr_error)AZR_ERROR_INIT;
+    assert_int_equal(stage(0), AZR_EPERM);
+    become(0);
+
     assert_int_equal(chown(below(0, "c/3"), NOBODY, (gid_t)-1), 0);
     become(NOBODY); /* whose file it is */
     OK(azri_txn_stage_deleted(t, 0, NULL, &err));
@@ -759,7 +764,7 @@ static int upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
 {
     (void)arg;
     (void)d;
-    (void)owner;
+    assert_true(owner);
     return upkeep_says < 0 ? azri_fail(e, upkeep_says, "above") : AZR_OK;
 }
 

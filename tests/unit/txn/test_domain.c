@@ -133,7 +133,14 @@ static void test_create_fails(void **state)
     FAILS(azri_domain_create(&d, slashes, 0, power, &err), AZR_EIO,
           AZR_SUB_SYNC, w.dir);
     (void)fake_clear();
+    (void)snprintf(slashes, sizeof slashes, "%s/zz-name///", w.dir);
+    fake_fail(ON_FSYNC, "zz-name", 0, 1, EIO); /* not in itself */
+    OK(azri_domain_create(&d, slashes, 0, power, &err));
+    assert_int_equal(fake_clear(), 0);
+    azri_domain_close(d);
+    d = NULL;
     assert_int_equal(chdir(w.dir), 0);
+
     OK(azri_domain_create(&d, "n", 0, power, &err));
     assert_int_equal(fstat(azri_domain_dir(d), &st), 0);
     assert_int_equal(st.st_mode & 07777, 0755);
@@ -424,6 +431,11 @@ static void test_damaged(void **state)
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(ready(), AZR_EIO, AZR_SUB_CALL, "getrandom");
     OK(ready());
+    assert_int_equal(unlink(below(0, ".azr/state")), 0);
+    begin_ready(0); /* made, and removed under us */
+    fake_fail(ON_OPENAT, ".azr/state", 1, 1, ENOENT);
+    FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE, "by another program");
+    OK(ready());
     for (unsigned k = 0; k < 6; k++) { /* opened, made (anew), opened */
         if (k % 2 == 0)
             put_file(below(0, ".azr/state"), "short", 5);
@@ -478,7 +490,7 @@ static void test_check(void **state)
 /* Without a `state`: nothing to check, nothing to tell. */
 static void test_stateless(void **state)
 {
-    uint8_t id[16] = {1}, zeros[16] = {0};
+    uint8_t id[17] = {[0] = 1, [16] = 7}, zeros[16] = {0};
     uint64_t version = 7;
     bool has = true;
     azri_domain *d = NULL;
@@ -496,6 +508,7 @@ static void test_stateless(void **state)
     assert_false(azri_domain_has_rows(d));
     azri_domain_array_id(d, id);
     assert_memory_equal(id, zeros, 16);
+    assert_int_equal(id[16], 7);
     OK(azri_domain_gone(d, &err));
     OK(azri_domain_status(d, NULL, NULL, &err));
     azri_domain_close(d);

@@ -372,6 +372,8 @@ static void test_references_in_row(void **state)
     FAILS(azri_intent_ref(&ref, &in, 2, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
           "other array 2 is not a relative path");
     azri_intent_dispose(&in);
+    FAILS(azri_intent_ref(&ref, &in, 0, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
+          "other array 0 is not a relative path");
 }
 
 /* Reference 0 of these bytes. */
