@@ -203,6 +203,8 @@ static void take_row_0(void)
 /* What we got of a row that is not ours after all is given back. */
 static void test_claim_in_vain(void **state)
 {
+    made_row dead;
+
     (void)state;
     fake_before(ON_LOCK, "try SLOT", 0, take_row_0);
     begin();
@@ -210,12 +212,20 @@ static void test_claim_in_vain(void **state)
     assert_false(is_busy(AZRI_LOCK_SLOT, false));
     assert_true(is_busy(AZRI_LOCK_SLOT + 1, false));
     end();
-    /* of the dead: finished, and ours */
+    /* of the dead: given up, which is nobody's error, and ours */
+    row_make(&dead, 0, 1, 77, 2, 2);
+    row_age(&dead);
+    put_file(below(0, ".azr/tx/1/0000000000004d.0"), "longer", 6);
+
     for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++)
         atomic_store(azri_state_word(state_of(0), i),
                      azri_word(i + 1, AZRI_ACTIVE));
+    row_put(&dead, 0, AZRI_COMMITTED);
     begin();
+    assert_int_equal(err.code, AZR_OK);
+    assert_true(is_there(0, ".azr/lost/0000000000004d.0"));
     assert_int_equal(t->row, 1);
+
     assert_true(is_busy(AZRI_LOCK_SLOT + 1, false));
     for (uint32_t i = 2; i < AZRI_ROWS_AT_FIRST; i++)
         assert_false(is_busy(AZRI_LOCK_SLOT + i, false));
@@ -885,6 +895,8 @@ static void test_reserves(void **state)
     atomic_store(&w.d[0]->medium, 0);
     fake_fail(ON_FSTATFS, NULL, 0, 1, EIO); /* not known: as on a disk */
     expect_room(2 << 20, 2);
+    assert_int_equal(atomic_load(&w.d[0]->medium), 0);
+
     fake_magic = 0xEF53;
     expect_room(1 << 20, 1);
     expect_room((1 << 20) - 1, 0);

@@ -265,6 +265,12 @@ static void test_second_look(void **state)
     far.what.flags = AZRI_WHAT_METADATA; /* that is everybody's */
     row_put(&far, 0, AZRI_COMMITTED);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    for (uint64_t c = 2; c < 5; c++) { /* each of ours alone */
+        look_at_none();
+        row_make(&far, 0, ROW, ID, c, c);
+        row_put(&far, 0, AZRI_COMMITTED);
+        FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    }
     look_at_none();
     azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
