@@ -445,7 +445,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         azri_row_give_up(d, i, id, count, &why);
         return AZR_OK;
     }
-        if (rc < 0) {
+    if (rc < 0) {
         azri_error_pass(err, &why);
         return rc;
     }
