@@ -177,6 +177,23 @@ def test_other_ways_to_select(tmp_path, seen, get, as_one):
     assert seen == [(as_one, threading.current_thread())]
 
 
+def test_one_call_within_another(tmp_path, seen):
+    """The values of a write are read from another array when it has begun."""
+    ours, theirs = both(tmp_path)
+    other = create(tmp_path / "other.zarr")
+    del seen[:]
+
+    class Late:
+        shape, dtype, ndim, size = SHAPE, np.dtype("i4"), 2, 110
+
+        def __array__(self, dtype=None, copy=None):
+            return ours[...]
+
+    other[...] = Late()
+    same(other[...], theirs[...])
+    assert [t for _, t in seen] == [threading.current_thread()] * 3
+
+
 def test_the_box_of_a_plan():
     """By hand: start, count, step of what zarr says of each dimension."""
     class Dim:

@@ -167,6 +167,7 @@ def _wanted(node):
 
 def _done_here(coroutine):
     """(True, its result), or (False, None): it needs the loop, and did nothing."""
+    before = _thread.call
     _thread.call = call = _Call()
     try:
         coroutine.send(None)
@@ -177,8 +178,9 @@ def _done_here(coroutine):
             raise
         return False, None  # the loop tells it again, or can do it
     finally:
-        _thread.call = None
-    coroutine.close()
+        _thread.call = before
+    coroutine.close()  # it waits for something else; ours never does
+    assert not call.begun
     return False, None
 
 
@@ -218,6 +220,9 @@ def _sync(original):
     return sync
 
 
+# A zarr that has them no more is slower, and else the same.
 for _name in ("_get_selection", "_set_selection"):
-    _wrapped(_name)
-array.sync = _sync(array.sync)
+    if hasattr(AsyncArray, _name) and hasattr(array, "sync"):
+        _wrapped(_name)
+if hasattr(array, "sync"):
+    array.sync = _sync(array.sync)
