@@ -28,10 +28,15 @@ static struct {
 } g_failed[16]; /* files whose sync has failed */
 static unsigned g_failed_count;
 
+/* The first call of backtrace loads a library: in the parent, not in each child. */
 inject_seen *inject_told(void)
 {
-    if (!g_seen)
+    void *frame;
+
+    if (!g_seen) {
         g_seen = scene_shared(sizeof *g_seen);
+        (void)backtrace(&frame, 1);
+    }
     return g_seen;
 }
 
@@ -410,9 +415,7 @@ struct azri_sys inject_sys = {
 void inject_install(void)
 {
     static const azr_allocator own = {own_alloc, own_resize, own_release, NULL};
-    void *frame;
 
-    (void)backtrace(&frame, 1); /* it loads what it needs now */
     (void)inject_told();
     g_maps = 0;
     if (azr_set_allocator(&own) != AZR_OK) {
