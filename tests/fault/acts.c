@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "core/array.h"
 #include "fault/acts.h"
+#include "core/array.h"
 #include "fault/acts_nodes.h"
 #include "txn/txn_local.h"
 

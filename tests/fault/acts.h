@@ -45,13 +45,13 @@ typedef struct act {
     const char *name;
     unsigned parts;
     bool power;
-    bool changes;   /* else the old picture is the new one */
-    bool unsteady;  /* its calls are not the same each time */
-    bool by_steps;  /* where it fails, a part of it may have happened */
-    act_fn prepare; /* before anything fails; NULL: nothing */
-    act_fn run;     /* with the fault */
-    act_fn finish;  /* after it, or NULL */
-    int format;     /* 0: 3 */
+    bool changes;       /* else the old picture is the new one */
+    bool unsteady;      /* its calls are not the same each time */
+    bool by_steps;      /* where it fails, a part of it may have happened */
+    act_fn prepare;     /* before anything fails; NULL: nothing */
+    act_fn run;         /* with the fault */
+    act_fn finish;      /* after it, or NULL */
+    int format;         /* 0: 3 */
     const char *codecs; /* of a; NULL: zstd */
 } act;
 
@@ -67,6 +67,8 @@ bool world_see(char out[WORLD_TEXT], const char *root, bool strict);
 /* Recover, verify and collect: then nothing is left that has no place. `lost`:
  * but for .azr/lost. */
 bool world_is_clean(const char *root, const act *a, bool lost);
+/* What an error says was kept elsewhere is there, and comes back. */
+bool world_take_back(const char *message);
 void actor_begin(actor *x, const char *root, const act *a);
 void actor_close(actor *x);
 /* Does the handle still work? AZR_OK if there is none. */

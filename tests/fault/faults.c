@@ -217,6 +217,8 @@ static bool be_next(void *arg)
     bool was_old;
 
     inject_install(); /* act "wait" listens to it */
+    if (!world_take_back(g_told->err.message))
+        return false;
     if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
         return false;
     if (g_told->rc == AZR_EUNKNOWN &&

@@ -379,7 +379,7 @@ static int make_group(const actor *x, azr_error *err)
     "{\"zarr_format\":3,\"node_type\":\"array\",\"shape\":[10],"               \
     "\"data_type\":\"string\",\"chunk_grid\":{\"name\":\"regular\","           \
     "\"configuration\":{\"chunk_shape\":[4]}},\"chunk_key_encoding\":"         \
-    "{\"name\":\"default\"},\"fill_value\":-1,\"codecs\":[{\"name\":"            \
+    "{\"name\":\"default\"},\"fill_value\":-1,\"codecs\":[{\"name\":"          \
     "\"bytes\",\"configuration\":{\"endian\":\"little\"}}],"                   \
     "\"attributes\":{\"units\":\"K\"}}"
 
@@ -406,11 +406,7 @@ int make_opaque(actor *x, const char *name, azr_error *err)
     return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
 }
 
-typedef enum death {
-    OF_A,
-    OF_BOTH,
-    OF_BELOW
-} death;
+typedef enum death { OF_A, OF_BOTH, OF_BELOW } death;
 
 typedef struct dying {
     const char *root;
@@ -888,6 +884,25 @@ static bool collect_all(const char *root)
 
     place(path, root, "g");
     return collect_in(root) && collect_in(path);
+}
+
+/* azr_replace, which could not put back what it was to bring. Its owner can. */
+bool world_take_back(const char *message)
+{
+    static const char part[] = "' could not be put back, it stands at '";
+    const char *at = strstr(message, part), *end;
+    char from[256] = "", stands[256] = "";
+
+    if (!at)
+        return true;
+    end = strchr(at + sizeof part - 1, '\'');
+    (void)snprintf(from, sizeof from, "%.*s", (int)(at - message - 1),
+                   message + 1);
+    if (end)
+        (void)snprintf(stands, sizeof stands, "%.*s",
+                       (int)(end - at - (ptrdiff_t)sizeof part + 1),
+                       at + sizeof part - 1);
+    return rename(stands, from) == 0 || complain("'%s' is lost", stands);
 }
 
 bool world_is_clean(const char *root, const act *a, bool lost)
