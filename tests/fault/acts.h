@@ -85,6 +85,7 @@ int with_a(actor *x, azr_error *err);
 int with_both(actor *x, azr_error *err);
 int with_g(actor *x, azr_error *err);
 int with_o(actor *x, azr_error *err);
+int with_x(actor *x, azr_error *err); /* g/x is its a */
 void place(char out[256], const char *root, const char *name);
 int beside_holds(actor *x, azr_error *err);
 int beside_waits(actor *x, azr_error *err);

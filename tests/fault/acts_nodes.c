@@ -293,11 +293,6 @@ int do_list(actor *x, azr_error *err)
     return azr_group_list(x->g, count_node, &n, err);
 }
 
-int with_x(actor *x, azr_error *err)
-{
-    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
-}
-
 int do_create_below(actor *x, azr_error *err)
 {
     return make_array(&x->a, x, "g/n", 0, err);

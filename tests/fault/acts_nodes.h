@@ -36,7 +36,6 @@ int do_consolidate(actor *x, azr_error *err);
 int do_check_consolidated(actor *x, azr_error *err);
 int do_walk(actor *x, azr_error *err);
 int do_list(actor *x, azr_error *err);
-int with_x(actor *x, azr_error *err);
 int do_create_below(actor *x, azr_error *err);
 int do_create_again(actor *x, azr_error *err);
 int do_recover_below(actor *x, azr_error *err);

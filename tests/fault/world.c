@@ -116,6 +116,11 @@ int with_g(actor *x, azr_error *err)
     return open_group(&x->g, x, "g", AZR_OPEN_WRITE, err);
 }
 
+int with_x(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
+}
+
 int with_o(actor *x, azr_error *err)
 {
     x->opaque = true;
@@ -414,11 +419,6 @@ typedef struct dying {
     death of;
 } dying;
 
-static int open_below(actor *x, azr_error *err)
-{
-    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
-}
-
 static int write_both(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {2}, {4});
@@ -434,7 +434,7 @@ static int write_both(actor *x, azr_error *err)
 
 static bool be_dying(void *arg)
 {
-    static const act_fn opens[] = {with_a, with_both, open_below};
+    static const act_fn opens[] = {with_a, with_both, with_x};
     const dying *d = arg;
     inject_plan plan = INJECT_NONE;
     azr_error err = AZR_ERROR_INIT;
