@@ -135,18 +135,18 @@ int do_replace_below(actor *x, azr_error *err)
 int do_node_at(actor *x, azr_error *err)
 {
     const char *key = x->format == 2 ? ".zarray" : "zarr.json";
-    int kind = 0, format = 0, rc;
+    int what = 0, format = 0, rc;
     char path[256], *text = NULL;
 
     place(path, x->root, "g");
-    rc = azr_node_at(&kind, &format, path, err);
-    if (rc == AZR_OK && (kind != AZR_NODE_GROUP || format != x->format))
-        (void)complain("g: kind %d of format %d", kind, format);
+    rc = azr_node_at(&what, &format, path, err);
+    if (rc == AZR_OK && (what != AZR_NODE_GROUP || format != x->format))
+        (void)complain("g: kind %d of format %d", what, format);
     place(path, x->root, "a");
     if (rc == AZR_OK)
-        rc = azr_node_at(&kind, &format, path, err);
-    if (rc == AZR_OK && (kind != AZR_NODE_ARRAY || format != x->format))
-        (void)complain("a: kind %d of format %d", kind, format);
+        rc = azr_node_at(&what, &format, path, err);
+    if (rc == AZR_OK && (what != AZR_NODE_ARRAY || format != x->format))
+        (void)complain("a: kind %d of format %d", what, format);
     if (rc == AZR_OK)
         rc = azr_node_document(&text, path, key, err);
     azr_free(text);

@@ -201,7 +201,7 @@ static void test_status_fails(void **state)
 
 static int set(int durability)
 {
-    return azri_domain_set_durability(w.d[0], durability, &err);
+    return azri_domain_set_durability(w.d[0], durability, &w.patience, &err);
 }
 
 static void test_durability(void **state)
@@ -215,6 +215,11 @@ static void test_durability(void **state)
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err)); /* somebody is at work */
     FAILS(set(AZR_DURABILITY_POWER), AZR_EBUSY, AZR_SUB_NONE,
           "while a transaction is open: pid ");
+    OK(azri_txn_lock_meta(t, false,
+                          &err)); /* not longer than its caller waits */
+    FAILS(azri_domain_set_durability(w.d[0], AZR_DURABILITY_POWER, &no_time,
+                                     &err),
+          AZR_EBUSY, AZR_SUB_LOCK, "META");
     azri_txn_end(t);
     fake_fail(ON_SYNCFS, NULL, 0, 1, EIO);
     FAILS(set(AZR_DURABILITY_POWER), AZR_EIO, AZR_SUB_SYNC, "syncfs");
