@@ -71,6 +71,8 @@ bool world_is_clean(const char *root, const act *a, bool lost);
 bool world_take_back(const char *message);
 void actor_begin(actor *x, const char *root, const act *a);
 void actor_close(actor *x);
+/* Has its array a row that is in use? */
+bool actor_has_rows(const actor *x);
 /* Does the handle still work? AZR_OK if there is none. */
 int actor_tries(actor *x, azr_error *err);
 

@@ -212,6 +212,19 @@ int actor_tries(actor *x, azr_error *err)
                      : azr_array_update(x->a, &s, change_nothing, NULL, err);
 }
 
+static int note_row(const azr_row_info *row, void *arg)
+{
+    *(bool *)arg = row->state != AZR_ROW_FREE;
+    return *(bool *)arg;
+}
+
+bool actor_has_rows(const actor *x)
+{
+    bool any = false;
+
+    return azr_array_status(x->a, note_row, &any, NULL) == AZR_OK && any;
+}
+
 /* ------------------------------------------------------- somebody beside --- */
 
 /* Two processes, a pipe each way; a process that is gone reads as its byte. */
