@@ -12,7 +12,8 @@
  * comes, does it again if it did not happen, and finds nothing left behind.
  *
  *   fault-faults [--every N|--part K/N] [--seed N] [--twice|--memory] [--sites]
- *                [--survey] [--at POINT] [--seconds N] [--ledger FILE] [ACT…]
+ *                [--survey] [--at POINT] [--call NAME] [--seconds N]
+ *                [--ledger FILE] [ACT…]
  *
  * One of N of all trials, chosen by the seed; the N parts of one seed have every
  * trial once (scripts/faults adds up their ledgers). --sites: of calls and
@@ -64,6 +65,7 @@ static bool g_survey, g_sites;
 static unsigned g_every = 1; /* of so many trials one is made … */
 static unsigned g_part = 1;  /* … this one */
 static long g_only = -1;     /* this point alone */
+static const char *g_call;   /* calls of this name alone; NULL: all */
 static uint64_t g_seed = 1;
 static int64_t g_until = INT64_MAX; /* no trial begins after that */
 static unsigned long g_trials, g_complaints;
@@ -413,6 +415,8 @@ static bool fail_calls(trial *t, const uint8_t *calls, const uint64_t *sites,
         call c = (call)calls[p];
         const int *errors = call_errors(c);
 
+        if (g_call && strcmp(g_call, call_name(c)) != 0)
+            continue;
         for (unsigned e = 0; errors[e] != 0; e++) {
             for (int ever = 0; ever < 2; ever++) {
                 inject_plan plan = INJECT_NONE;
@@ -552,7 +556,7 @@ static bool sweep(trial *t, const work *w)
     ledger_points(t->index, calls, points);
     if (w->calls && !fail_calls(t, calls, sites, points))
         return false;
-    if (w->memory && g_round == 0 &&
+    if (w->memory && !g_call && g_round == 0 &&
         !fail_allocations(t, false, alloc_sites, n))
         return false;
     if (w->twice && !fail_twice(t, calls, points))
@@ -663,6 +667,8 @@ static int parse(int argc, char **argv, work *w, const char **file)
             (void)sscanf(value, "%u/%u", &g_part, &g_every);
         else if (strcmp(name, "--at") == 0)
             g_only = strtol(value, NULL, 10);
+        else if (strcmp(name, "--call") == 0)
+            g_call = value;
         else if (strcmp(name, "--seconds") == 0)
             g_until = azri_now_ns() + strtol(value, NULL, 10) * 1000000000;
         else if (strcmp(name, "--seed") == 0)
@@ -709,7 +715,7 @@ int main(int argc, char **argv)
     (void)printf("seed %llu, part %u of %u: %lu trials, %lu complaints\n",
                  (unsigned long long)g_seed, g_part, g_every, g_trials,
                  g_complaints);
-    is_whole = at >= argc && !g_sites && g_only < 0 && !is_late();
+    is_whole = at >= argc && !g_sites && g_only < 0 && !g_call && !is_late();
     ledger_head("seed", "%llu", (unsigned long long)g_seed);
     ledger_head("parts", "%u of %u", g_part, g_every);
     ledger_head("acts", "%s", is_whole ? "all" : "some");

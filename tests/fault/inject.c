@@ -296,12 +296,20 @@ static void inject_put(const char *what, void *dst, const void *src, size_t n)
 
 /* --------------------------------------------------------------- readdir --- */
 
+/* Its name in the object files depends on the size of off_t. */
 struct dirent *__real_readdir(DIR *d);
 struct dirent *__wrap_readdir(DIR *d);
+struct dirent *__real_readdir64(DIR *d);
+struct dirent *__wrap_readdir64(DIR *d);
 
 struct dirent *__wrap_readdir(DIR *d)
 {
     return fails(C_READDIR) ? NULL : __real_readdir(d);
+}
+
+struct dirent *__wrap_readdir64(DIR *d)
+{
+    return fails(C_READDIR) ? NULL : __real_readdir64(d);
 }
 
 /* ---------------------------------------------------------------- memory --- */
