@@ -22,13 +22,14 @@ int azri_slot_try(int fd, uint32_t i, azr_error *err)
     return azri_ofd_try(fd, &r, err);
 }
 
-void azri_slot_release(const azri_state *s, int fd, uint32_t i)
+bool azri_slot_release(const azri_state *s, int fd, uint32_t i)
 {
     azri_range r = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, true};
     azri_waitq q = azri_state_waitq(s);
+    bool unlocked = azri_ofd_unlock(fd, r.first, r.last, NULL) == AZR_OK;
 
-    azri_ignore(azri_ofd_unlock(fd, r.first, r.last, NULL));
     azri_waitq_wake(&q, NULL, &r, 1);
+    return unlocked;
 }
 
 /* ---------------------------------------------------------- staged files --- */
@@ -502,6 +503,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     uint32_t rows = azri_state_rows(s);
+    bool unlocked = true;
     int fd = -1;
     int rc = azri_domain_take_fd(d, &fd, err);
 
@@ -520,7 +522,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         }
         if (rc == AZR_OK)
             rc = finish_or_count(d, fd, i, out, err);
-        azri_slot_release(s, fd, i);
+        unlocked &= azri_slot_release(s, fd, i);
     }
     if (rc == AZR_OK)
         rc = azri_collect_rubbish(d, out, err);
@@ -528,6 +530,6 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         rc = azri_list(d->dir, ".azr", remove_unborn_state, d, err);
     if (rc == AZR_OK)
         azri_snaps_collect(d, out);
-    azri_domain_give_fd(d, fd);
+    azri_domain_put_fd(d, fd, unlocked);
     return rc;
 }

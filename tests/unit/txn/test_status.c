@@ -201,12 +201,14 @@ static void test_status_fails(void **state)
 
 static int set(int durability)
 {
-    return azri_domain_set_durability(w.d[0], durability, &err);
+    return azri_domain_set_durability(w.d[0], durability, &w.patience, &err);
 }
 
 static void test_durability(void **state)
 {
+    azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
     azri_txn *t = NULL;
+    int beside;
 
     (void)state;
     OK(set(AZR_DURABILITY_POWER));
@@ -216,6 +218,13 @@ static void test_durability(void **state)
     FAILS(set(AZR_DURABILITY_POWER), AZR_EBUSY, AZR_SUB_NONE,
           "while a transaction is open: pid ");
     azri_txn_end(t);
+    beside = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+    assert_true(beside >= 0); /* held: not longer than its caller waits */
+    OK(azri_ofd_try(beside, &meta, &err));
+    FAILS(azri_domain_set_durability(w.d[0], AZR_DURABILITY_POWER, &no_time,
+                                     &err),
+          AZR_EBUSY, AZR_SUB_NONE, "META");
+    (void)close(beside);
     fake_fail(ON_SYNCFS, NULL, 0, 1, EIO);
     FAILS(set(AZR_DURABILITY_POWER), AZR_EIO, AZR_SUB_SYNC, "syncfs");
     fake_fail(ON_LOCK, "try META", 0, 1, ENOLCK);
