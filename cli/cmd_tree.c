@@ -25,7 +25,8 @@ static const struct cli_usage usage = {
 static bool look(struct cli *cli, azr_array_info *info, const char *path,
                  azr_error *why)
 {
-    azr_open_options o = cli_open_options(cli, AZR_OPEN_NO_RECOVERY);
+    azr_open_options o =
+        cli_open_options(cli, AZR_OPEN_NO_RECOVERY | AZR_OPEN_OPAQUE);
     azr_array *array = NULL;
     int rc = azr_array_open(&array, path, &o, why);
 
@@ -125,9 +126,16 @@ static void print_array(const azr_array_info *info)
     char text[AZR_MAX_RANK * 24];
 
     shape_text(text, sizeof text, info->shape, info->rank);
-    printf("  %s %s", text, azr_dtype_name(info->dtype));
+    printf("  %s", text);
+    if (!info->opaque[0])
+        printf(" %s", azr_dtype_name(info->dtype));
     shape_text(text, sizeof text, info->chunks, info->rank);
-    printf(", chunks %s, %s", text, info->codecs[0] ? info->codecs : "none");
+    printf(", chunks %s, ", text);
+    cli_put(stdout, info->codecs[0] ? info->codecs : "none");
+    if (info->opaque[0]) {
+        printf(", elements not readable here: ");
+        cli_put(stdout, info->opaque);
+    }
 }
 
 /* Returns whether the node could be read. */
@@ -196,7 +204,12 @@ static bool json_node(struct cli *cli, struct json *j, const struct node *n)
     json_int(j, "zarr_format", n->format);
     if (array) {
         json_ints(j, "shape", info.shape, info.rank);
-        json_text(j, "dtype", azr_dtype_name(info.dtype));
+        if (info.opaque[0]) {
+            json_null(j, "dtype");
+            json_text(j, "opaque", info.opaque);
+        } else {
+            json_text(j, "dtype", azr_dtype_name(info.dtype));
+        }
         json_ints(j, "chunks", info.chunks, info.rank);
         json_text(j, "codecs", info.codecs);
     }

@@ -72,7 +72,8 @@ AZR_API AZR_CHECKED int azr_move(const char *from, const char *to,
  * by its path. `from` is something that was built for this, which nobody else
  * uses. At `to` is a node, which goes as by azr_remove (open handles of it fail
  * with AZR_ENOTFOUND, "was replaced"), an empty directory, or nothing. It waits for
- * the writers of every array below. On an error `from` is as it was; who dies in
+ * the writers of every array below. On an error `from` is as it was (if it cannot be
+ * put back either, the text says where it stands, and it stays there); who dies in
  * the midst leaves `to` as it was or as it is to be, and no `from`.
  *
  * @return AZR_ENOTFOUND (no `from`), AZR_EEXISTS (a directory with something in it

@@ -339,6 +339,7 @@ int azr_array_wait(azr_array *array, uint64_t *version, azr_error *err)
 
 int azr_array_set_durability(azr_array *array, int durability, azr_error *err)
 {
+    azri_patience patience;
     int rc;
 
     azri_error_begin(&err, &(azr_error)AZR_ERROR_INIT);
@@ -348,7 +349,10 @@ int azr_array_set_durability(azr_array *array, int durability, azr_error *err)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "unknown durability %d", durability);
     rc = azri_array_may_write(array, err);
-    return rc < 0 ? rc : azri_domain_set_durability(array->d, durability, err);
+    if (rc < 0)
+        return rc;
+    patience = azri_array_patience(array);
+    return azri_domain_set_durability(array->d, durability, &patience, err);
 }
 
 int azr_array_status(azr_array *array, azr_row_fn fn, void *arg, azr_error *err)

@@ -4,6 +4,8 @@
 #include "codec/deflate.h"
 #include "codec/registry.h"
 
+#include <isa-l/igzip_lib.h>
+
 static int gzip_configure(void **conf_out, const char *json, int dialect,
                           const azr_codec_array *in, azr_error *err)
 {
@@ -19,26 +21,17 @@ static size_t gzip_bound(const void *conf, size_t nbytes)
     return libdeflate_gzip_compress_bound(NULL, nbytes);
 }
 
-/* libdeflate writes 0 for the time, so that equal chunks give equal bytes. */
 static int gzip_encode(const void *conf, const azr_codec_scratch *s,
                        azr_codec_out *dst, const uint8_t *src,
                        size_t src_nbytes, azr_error *err)
 {
-    const azri_deflate_conf *c = conf;
-    struct libdeflate_compressor *compressor = NULL;
-    int rc = azri_deflate_compressor(&compressor, s, c->level, err);
+    static const azri_deflate_frame frame = {libdeflate_gzip_compress,
+                                             IGZIP_GZIP};
+    int rc = dst->reserve(dst, gzip_bound(conf, src_nbytes), err);
 
     if (rc < 0)
         return rc;
-    rc = dst->reserve(dst, gzip_bound(conf, src_nbytes), err);
-    if (rc < 0)
-        return rc;
-    dst->nbytes = libdeflate_gzip_compress(compressor, src, src_nbytes,
-                                           dst->data, dst->capacity);
-    if (dst->nbytes == 0)
-        return azri_fail(err, AZR_EINVAL, "gzip: %zu bytes do not fit into %zu",
-                         src_nbytes, dst->capacity);
-    return AZR_OK;
+    return azri_deflate(conf, &frame, s, dst, src, src_nbytes, err);
 }
 
 static bool is_padding(const uint8_t *p, size_t nbytes)

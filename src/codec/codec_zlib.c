@@ -4,6 +4,8 @@
 #include "codec/deflate.h"
 #include "codec/registry.h"
 
+#include <isa-l/igzip_lib.h>
+
 #include "base/log.h"
 
 static int zlib_configure(void **conf_out, const char *json, int dialect,
@@ -25,21 +27,13 @@ static int zlib_encode(const void *conf, const azr_codec_scratch *s,
                        azr_codec_out *dst, const uint8_t *src,
                        size_t src_nbytes, azr_error *err)
 {
-    const azri_deflate_conf *c = conf;
-    struct libdeflate_compressor *compressor = NULL;
-    int rc = azri_deflate_compressor(&compressor, s, c->level, err);
+    static const azri_deflate_frame frame = {libdeflate_zlib_compress,
+                                             IGZIP_ZLIB};
+    int rc = dst->reserve(dst, zlib_bound(conf, src_nbytes), err);
 
     if (rc < 0)
         return rc;
-    rc = dst->reserve(dst, zlib_bound(conf, src_nbytes), err);
-    if (rc < 0)
-        return rc;
-    dst->nbytes = libdeflate_zlib_compress(compressor, src, src_nbytes,
-                                           dst->data, dst->capacity);
-    if (dst->nbytes == 0)
-        return azri_fail(err, AZR_EINVAL, "zlib: %zu bytes do not fit into %zu",
-                         src_nbytes, dst->capacity);
-    return AZR_OK;
+    return azri_deflate(conf, &frame, s, dst, src, src_nbytes, err);
 }
 
 /* Other readers take no notice of bytes behind the stream, so data that have

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What gzip and zlib share: the level and libdeflate's contexts. */
+/* What gzip and zlib share: the level, and the contexts of two libraries. */
 #ifndef AZRI_CODEC_DEFLATE_H
 #define AZRI_CODEC_DEFLATE_H
 
@@ -17,11 +17,21 @@ AZR_CHECKED int azri_deflate_configure(void **conf_out, const char *name,
                                        const char *json, int dialect,
                                        azr_error *err);
 
-/* Contexts of a thread's slot, made when first asked for. */
-AZR_CHECKED int azri_deflate_compressor(struct libdeflate_compressor **out,
-                                        const azr_codec_scratch *s, int level,
-                                        azr_error *err);
 void azri_deflate_scratch_free(void *slot);
+
+/* The frame around a deflate stream, for either library. */
+typedef struct azri_deflate_frame {
+    size_t (*compress)(struct libdeflate_compressor *c, const void *in,
+                       size_t in_nbytes, void *out, size_t out_nbytes);
+    uint16_t igzip; /* IGZIP_GZIP, IGZIP_ZLIB */
+} azri_deflate_frame;
+
+/* Compress into `dst`, which has room for the bound of libdeflate. */
+AZR_CHECKED int azri_deflate(const azri_deflate_conf *conf,
+                             const azri_deflate_frame *frame,
+                             const azr_codec_scratch *s, azr_codec_out *dst,
+                             const uint8_t *src, size_t src_nbytes,
+                             azr_error *err);
 
 /* libdeflate_{gzip,zlib}_decompress_ex */
 typedef enum libdeflate_result (*azri_inflate_fn)(

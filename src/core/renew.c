@@ -208,10 +208,15 @@ static int put(azri_copy *c, const azri_edits *e, azr_error *err)
         rc = azri_consolidated_edit(&text, &changed, c->format,
                                     azri_buf_span(&c->text), c->object, e->list,
                                     e->n, err);
-    if (rc == AZR_OK && changed)
-        rc = azri_document_put(&p, azri_buf_span(&text), err);
+    if (rc == AZR_OK && (changed || c->anew))
+        rc = azri_document_put(&p, azri_buf_span(changed ? &text : &c->text),
+                               err);
     if (rc == AZR_OK && changed)
         adopt(c, &text);
+    else if (rc == AZR_OK && c->anew)
+        c->loaded = false;
+    if (rc == AZR_OK)
+        c->anew = false;
     azri_buf_dispose(&text);
     return rc;
 }

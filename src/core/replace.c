@@ -256,18 +256,24 @@ static int bring(azri_build *b, const char *from, azr_error *err)
     return rc;
 }
 
-/* Back under its name, so that who gets an error still has it. */
-static void bring_back(const azri_build *b, const char *from)
+/* Back under its name, so that who gets an error still has it. If that fails as well
+ * it is kept where it stands, and the error says where. */
+static int bring_back(azri_build *b, const char *from, int rc, azr_error *err)
 {
     azr_error why = AZR_ERROR_INIT;
 
     if (b->bin.dir < 0 ||
         azri_sys->renameat2(b->bin.dir, AZRI_BIN_NODE, AT_FDCWD, from,
                             RENAME_NOREPLACE) == 0)
-        return;
-    azri_ignore(azri_fail_errno(&why, AZR_SUB_RENAME, errno,
-                                "put '%.200s' back", from));
-    azri_log(AZR_LOG_WARNING, "%s", why.message);
+        return rc;
+    azri_bin_keep(&b->bin);
+    if (err)
+        why = *err;
+    azri_error_reset(err);
+    return azri_fail_why(err, rc, &why,
+                         "'%.200s' could not be put back, it stands at "
+                         "'%.200s': %s",
+                         from, b->path, why.message);
 }
 
 int azri_tree_replace(const char *from, const char *to,
@@ -290,7 +296,7 @@ int azri_tree_replace(const char *from, const char *to,
         rc = azri_build_publish(&b, to, &building, err);
         /* unknown: it stands at `to`, and what it replaced is in the trash */
         if (rc < 0 && rc != AZR_EUNKNOWN)
-            bring_back(&b, from);
+            rc = bring_back(&b, from, rc, err);
     }
     azri_build_end(&b);
     return rc;

@@ -99,6 +99,30 @@ int azri_bin_open(azri_bin *b, int parent, const char *path, bool replaced,
     return rc;
 }
 
+/* What cannot be told is kept, too: then the next one may know. */
+static bool is_there(int dir, const char *name)
+{
+    struct stat st;
+
+    return azri_sys->fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+           errno != ENOENT;
+}
+
+static bool is_kept(int dir)
+{
+    return is_there(dir, AZRI_BIN_KEEP) && is_there(dir, AZRI_BIN_NODE);
+}
+
+void azri_bin_keep(azri_bin *b)
+{
+    int fd = -1;
+
+    azri_ignore(azri_open_at(&fd, b->dir, AZRI_BIN_KEEP, O_WRONLY | O_CREAT,
+                             0666, NULL));
+    azri_close(fd);
+    azri_bin_close(b);
+}
+
 typedef struct claim {
     azri_bin *b;
     bool found;
@@ -118,8 +142,11 @@ static int try_claim(const char *name, unsigned char d_type, void *arg)
         return 0;
     if (azri_dir_lock(&c->b->lock, c->b->dir, name, &now, NULL) == AZR_OK) {
         c->b->replaced = n > 2 && strcmp(name + n - 2, ".b") == 0;
-        c->found = true;
-        return 1;
+        c->found = !is_kept(c->b->dir);
+        if (c->found)
+            return 1;
+        azri_dir_unlock(c->b->lock);
+        c->b->lock = -1;
     }
     azri_close(c->b->dir);
     c->b->dir = -1;

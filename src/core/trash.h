@@ -3,7 +3,8 @@
  * What is taken away, and what is being built to replace something, stands in
  * `<parent>/.azr-trash/<id>/node`. Whoever put it there holds the flock of <id>;
  * of an <id> that can be locked the maker is dead, and all in it is rubbish. An
- * <id> is made, and its lock is taken or tried, under the flock of <parent>.
+ * <id> is made, and its lock is taken or tried, under the flock of <parent>. With
+ * `keep` beside its node it is none: that could not be put back where it came from.
  */
 #ifndef AZRI_CORE_TRASH_H
 #define AZRI_CORE_TRASH_H
@@ -29,6 +30,7 @@ typedef struct azri_bin {
     }
 
 #define AZRI_BIN_NODE "node" /* name of what is in it */
+#define AZRI_BIN_KEEP "keep" /* … which nobody sweeps while this is there */
 
 /* What is told to, and asked of, a caller who waits. */
 typedef struct azri_sweep {
@@ -46,6 +48,8 @@ AZR_CHECKED int azri_bin_open(azri_bin *b, int parent, const char *path,
  * one: AZR_ECANCELED, AZR_EIO, AZR_EPERM. Frees `b` in any case. */
 AZR_CHECKED int azri_bin_empty(azri_bin *b, azri_sweep *s, azr_error *err);
 void azri_bin_close(azri_bin *b); /* unlocked, and left for the next one */
+/* The same, but left for good, as far as a file can still be made there. */
+void azri_bin_keep(azri_bin *b);
 /* One <id> of a dead maker. The caller holds the flock of `parent`.
  * AZR_ENOTFOUND (no message): there is none. */
 AZR_CHECKED int azri_bin_claim(azri_bin *b, int parent, azr_error *err);

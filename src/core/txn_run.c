@@ -57,6 +57,19 @@ static int remember(memories *m, const azr_txn *t, azr_error *err)
     return rc;
 }
 
+/* AZR_ECONFLICT, or why the next try could not know of it. */
+static int remember_conflict(memories *m, const azr_txn *t, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    int rc = remember(m, t, &why);
+
+    if (rc == AZR_OK)
+        return AZR_ECONFLICT;
+    azri_error_reset(err);
+    azri_error_pass(err, &why);
+    return rc;
+}
+
 /* All of them for writing? Then there is a `state` to lock in each. */
 static bool can_lock(const memories *m)
 {
@@ -112,8 +125,8 @@ int azri_transaction_run(azr_txn_fn fn, void *arg, const azr_txn_options *o,
             rc = fn(t, arg, err);
         if (rc == AZR_OK)
             rc = azri_transaction_commit(t, err);
-        if (rc == AZR_ECONFLICT && remember(&last, t, NULL) < 0)
-            rc = AZR_ENOMEM;
+        if (rc == AZR_ECONFLICT)
+            rc = remember_conflict(&last, t, err);
         azri_transaction_free(t);
         if (rc != AZR_ECONFLICT || azri_patience_check(&patience) < 0)
             break;

@@ -430,9 +430,10 @@ int azri_upkeep_commit_all(azr_array *const *changed, size_t m,
     return rc;
 }
 
-/* With locks of its own: by recovery, or since somebody has consolidated after we
+/* With locks of its own: by recovery (`anew`: whoever was at it before may have put
+ * the entries and not synced them), or since somebody has consolidated after we
  * looked. */
-static int renew_alone(int dir, int format, uint64_t above,
+static int renew_alone(int dir, int format, uint64_t above, bool anew,
                        const azri_patience *patience, azr_error *err)
 {
     azri_upkeep *u = NULL;
@@ -443,6 +444,8 @@ static int renew_alone(int dir, int format, uint64_t above,
     rc = add_above(u, dir, format, above, err);
     if (rc == AZR_OK)
         rc = lock_all(u, patience, err);
+    for (size_t i = 0; i < u->n; i++)
+        u->places[i].copy.anew = anew;
     if (rc == AZR_OK)
         rc = renew_above(u, dir, format, above, err);
     free_upkeep(u);
@@ -463,7 +466,7 @@ static int run_owner(azr_array *a, azr_error *err)
         return rc;
     if (a->upkeep) /* out of order otherwise; what it holds is held anew */
         let_go(a->upkeep);
-    return renew_alone(dir, a->format, above, &patience, err);
+    return renew_alone(dir, a->format, above, false, &patience, err);
 }
 
 static int run_recovery(azri_domain *d, azr_error *err)
@@ -477,7 +480,7 @@ static int run_recovery(azri_domain *d, azr_error *err)
     if (rc == AZR_OK && docs.format != 0)
         rc = azri_above_look(&above, dir, 1, docs.format, NULL, d, err);
     if (rc == AZR_OK && above != 0)
-        rc = renew_alone(dir, docs.format, above, &none, err);
+        rc = renew_alone(dir, docs.format, above, true, &none, err);
     azri_documents_dispose(&docs);
     return rc;
 }
@@ -622,12 +625,14 @@ static int settle_marker(place *p, azr_error *err)
 
     if (rc == AZR_OK)
         rc = azri_buf_terminate(&text, err);
+    p->copy.anew = rc == AZR_OK;
     for (size_t i = 0; rc == AZR_OK && i < text.nbytes;) {
         const char *path = (const char *)text.data + i;
 
         rc = renew_named(p, path, err);
         i += strlen(path) + 1;
     }
+    p->copy.anew = false;
     if (rc == AZR_OK)
         (void)azri_sys->unlinkat(p->copy.dir, marker_key(p), 0);
     azri_buf_dispose(&text);

@@ -140,6 +140,8 @@ typedef struct azri_copy {
     int dir;
     int format;
     bool loaded;
+    bool
+        anew; /* put it though nothing changes: it may never have been synced */
     azri_buf text;
     azri_span
         object; /* within text: it holds the entries; NULL: not looked up */
@@ -149,7 +151,7 @@ typedef struct azri_copy {
  * AZR_ECORRUPT (METADATA), AZR_EUNSUPPORTED (FORMAT). */
 AZR_CHECKED int azri_copy_load(azri_copy *c, azr_error *err);
 void azri_copy_dispose(azri_copy *c);
-/* Make these entries true; nothing is written if they are. A document that a
+/* Make these entries true; nothing is written if they are, unless `anew`. A document that a
  * program beside us replaces meanwhile is read again. */
 AZR_CHECKED int azri_copy_renew(azri_copy *c, const azri_edits *e,
                                 azr_error *err);

@@ -749,3 +749,11 @@ void azri_domain_give_fd(azri_domain *d, int fd)
     (void)pthread_mutex_unlock(&d->mutex);
     azri_close(fd);
 }
+
+void azri_domain_put_fd(azri_domain *d, int fd, bool unlocked)
+{
+    if (unlocked)
+        azri_domain_give_fd(d, fd);
+    else
+        azri_domain_drop_fd(d, fd);
+}

@@ -124,7 +124,8 @@ int azri_table_grow(azri_domain *d, const azri_patience *patience,
     rc = lock_init(fd, patience, err);
     if (rc == AZR_OK && azri_state_rows(s) == before)
         rc = grow_locked(d, s, fd, patience, err);
-    azri_ignore(azri_ofd_unlock(fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL));
-    azri_domain_give_fd(d, fd);
+    azri_domain_put_fd(
+        d, fd,
+        azri_ofd_unlock(fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL) == AZR_OK);
     return fail_full(d, rc, err);
 }

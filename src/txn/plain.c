@@ -44,8 +44,9 @@ void azri_plain_unlock(azri_plain *p)
 {
     if (!p)
         return;
-    azri_ignore(azri_ofd_unlock(p->fd, p->range.first, p->range.last, NULL));
-    azri_domain_give_fd(p->d, p->fd);
+    azri_domain_put_fd(
+        p->d, p->fd,
+        azri_ofd_unlock(p->fd, p->range.first, p->range.last, NULL) == AZR_OK);
     azri_free(p);
 }
 

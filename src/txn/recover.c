@@ -23,10 +23,11 @@ int azri_slot_try(int fd, uint32_t i, azr_error *err)
 }
 
 /* Nobody stands in the queue for it: it is only tried. */
-void azri_slot_release(int fd, uint32_t i)
+bool azri_slot_release(int fd, uint32_t i)
 {
-    azri_ignore(
-        azri_ofd_unlock(fd, AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, NULL));
+    uint64_t at = AZRI_LOCK_SLOT + i;
+
+    return azri_ofd_unlock(fd, at, at, NULL) == AZR_OK;
 }
 
 /* ---------------------------------------------------------- staged files --- */
@@ -498,6 +499,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
     uint32_t rows = azri_state_rows(s);
+    bool unlocked = true;
     int fd = -1;
     int rc = azri_domain_take_fd(d, &fd, err);
 
@@ -516,7 +518,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         }
         if (rc == AZR_OK)
             rc = finish_or_count(d, fd, i, out, err);
-        azri_slot_release(fd, i);
+        unlocked &= azri_slot_release(fd, i);
     }
     if (rc == AZR_OK)
         rc = azri_collect_rubbish(d, out, err);
@@ -524,6 +526,6 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         rc = azri_list(d->dir, ".azr", remove_unborn_state, d, err);
     if (rc == AZR_OK)
         azri_snaps_collect(d, out);
-    azri_domain_give_fd(d, fd);
+    azri_domain_put_fd(d, fd, unlocked);
     return rc;
 }

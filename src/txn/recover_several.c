@@ -123,6 +123,7 @@ static int at_reference(azri_domain *d, uint32_t i, const azri_intent *in,
     uint64_t id = azri_word_id(in->word);
     azri_domain *o = NULL;
     azri_ref r;
+    bool unlocked = true;
     int fd = -1;
     int rc = azri_intent_ref(&r, in, k, err);
 
@@ -134,10 +135,10 @@ static int at_reference(azri_domain *d, uint32_t i, const azri_intent *in,
             rc = azri_slot_try(fd, r.row, err);
         if (rc == AZR_OK) {
             rc = fn(o, r.row, id, d, i, count, err);
-            azri_slot_release(fd, r.row);
+            unlocked = azri_slot_release(fd, r.row);
         }
         if (fd >= 0)
-            azri_domain_give_fd(o, fd);
+            azri_domain_put_fd(o, fd, unlocked);
     }
     azri_domain_close(o);
     return rc;
@@ -299,7 +300,7 @@ int azri_several_finish_homed(azri_domain *d, int fd, uint32_t i, uint64_t word,
     int rc = AZR_OK;
 
     if (has_home) {
-        azri_slot_release(fd, i);
+        (void)azri_slot_release(fd, i);
         rc = try_home(d, &home, azri_word_id(word), count, err);
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, i, err);
@@ -384,7 +385,7 @@ static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
 {
     azri_domain *h = NULL;
     azr_error why = AZR_ERROR_INIT;
-    bool committed = false;
+    bool committed = false, unlocked = true;
     int fd = -1;
     int rc = azri_ref_open(&h, d, home, true, &why);
 
@@ -400,13 +401,13 @@ static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
             rc = settle_home(h, home->row, id, &committed, &why);
             rc = rc < 0 ? unless_needed(rc, h, home->row, id, &why, err)
                         : finish_home(h, home->row, id, count, err);
-            azri_slot_release(fd, home->row);
+            unlocked = azri_slot_release(fd, home->row);
         } else {
             rc = unless_needed(rc, h, home->row, id, &why, err);
         }
     }
     if (fd >= 0)
-        azri_domain_give_fd(h, fd);
+        azri_domain_put_fd(h, fd, unlocked);
     azri_domain_close(h);
     return rc;
 }
@@ -451,7 +452,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     }
 
     if (carries(h, home->row, id)) {
-        azri_slot_release(fd, i);
+        (void)azri_slot_release(fd, i);
         rc = azri_domain_take_fd(h, &home_fd, err);
         if (rc == AZR_OK && AZRI_GUARD(HOME_SLOT))
             rc = azri_slot_try(home_fd, home->row, err); /* [F-home] */
@@ -465,7 +466,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (!AZRI_GUARD(HOME_NO))
         committed = true;
     if (rc == AZR_OK && committed && home_fd >= 0) {
-        azri_slot_release(fd, i); /* for who finishes the home */
+        (void)azri_slot_release(fd, i); /* for who finishes the home */
         rc = finish_home(h, home->row, id, count, err);
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, i, err);
@@ -474,10 +475,8 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         rc = finish_left(d, i, id, count, err);
     else if (rc == AZR_OK)
         rc = roll_back_prepared(d, i, word, count, err);
-    if (home_fd >= 0) {
-        azri_slot_release(home_fd, home->row);
-        azri_domain_give_fd(h, home_fd);
-    }
+    if (home_fd >= 0)
+        azri_domain_put_fd(h, home_fd, azri_slot_release(home_fd, home->row));
     azri_domain_close(h);
     return rc;
 }

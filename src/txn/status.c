@@ -180,16 +180,16 @@ static int sync_durability(azri_domain *d, const azri_state *s, azr_error *err)
 /* Under META exclusive no row gets beyond ACTIVE; with no other row in use there
  * is nothing that the old promise was made for. From process to power, what was
  * written before is made durable first. */
-int azri_domain_set_durability(azri_domain *d, int durability, azr_error *err)
+int azri_domain_set_durability(azri_domain *d, int durability,
+                               const azri_patience *patience, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
-    azri_patience patience = azri_patience_from(AZR_TIMEOUT_DEFAULT_MS, NULL);
     azr_recovery count = {0};
     azri_txn *t = NULL;
     int rc = azri_domain_recover(d, &count, err);
 
     if (rc == AZR_OK)
-        rc = azri_txn_begin(&t, d, &patience, err);
+        rc = azri_txn_begin(&t, d, patience, err);
     if (rc == AZR_OK)
         rc = azri_txn_lock_meta(t, true, err);
     if (rc == AZR_OK)

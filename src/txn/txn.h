@@ -76,6 +76,7 @@ void azri_domain_array_id(const azri_domain *d, uint8_t out[16]);
 AZR_CHECKED int azri_domain_match(azri_domain *d, const azri_keying *k,
                                   azr_error *err);
 AZR_CHECKED int azri_domain_set_durability(azri_domain *d, int durability,
+                                           const azri_patience *patience,
                                            azr_error *err);
 /* The sum of all counters: it grows after each commit's commit point, and before its
  * transaction ends. 0 without a `state`, and of a snapshot. AZR_ENOTFOUND: the

@@ -98,7 +98,7 @@ static int claim(azri_txn *t, uint32_t i, bool finish_dead, azr_error *err)
     else
         rc = AZR_EBUSY;
     if (rc < 0)
-        azri_slot_release(t->fd, i);
+        (void)azri_slot_release(t->fd, i);
     return rc;
 }
 
@@ -609,7 +609,7 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
             azr_error why = AZR_ERROR_INIT;
 
             rc = azri_row_finish(t->d, t->fd, i, &count, &why);
-            azri_slot_release(t->fd, i);
+            (void)azri_slot_release(t->fd, i);
             if (rc < 0)
                 azri_error_pass(err, &why);
             if (rc != AZR_EBUSY)

@@ -161,6 +161,9 @@ AZR_CHECKED int azri_domain_take_fd(azri_domain *d, int *fd_out,
                                     azr_error *err);
 void azri_domain_give_fd(azri_domain *d, int fd); /* unlocked */
 void azri_domain_drop_fd(azri_domain *d, int fd); /* closes, and so unlocks */
+/* Given, or dropped if it could not be unlocked: of a lock that is left on an idle
+ * descriptor nobody would ever be rid. */
+void azri_domain_put_fd(azri_domain *d, int fd, bool unlocked);
 AZR_CHECKED int azri_domain_tx(azri_domain *d, int *fd_out, azr_error *err);
 
 /* The array at `path`, from the directory of `d`, with its `state`.
@@ -282,7 +285,8 @@ AZR_CHECKED int azri_row_finish(azri_domain *d, int fd, uint32_t i,
                                 azr_recovery *count, azr_error *err);
 /* Try SLOT[i] on fd: AZR_OK, AZR_EBUSY (no message). */
 AZR_CHECKED int azri_slot_try(int fd, uint32_t i, azr_error *err);
-void azri_slot_release(int fd, uint32_t i);
+/* False: it could not be unlocked. */
+bool azri_slot_release(int fd, uint32_t i);
 /*
  * Files that a rename replaces are kept open over it. Without that the rename
  * itself would give back their space, under the locks of both directories and of

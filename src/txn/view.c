@@ -110,11 +110,10 @@ static void unlock(azri_view *v)
 {
     azri_txn_end(v->lock);
     v->lock = NULL;
-    if (v->lock_fd >= 0) {
-        azri_ignore(
-            azri_ofd_unlock(v->lock_fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL));
-        azri_domain_give_fd(v->d, v->lock_fd);
-    }
+    if (v->lock_fd >= 0)
+        azri_domain_put_fd(v->d, v->lock_fd,
+                           azri_ofd_unlock(v->lock_fd, AZRI_LOCK_BASE,
+                                           AZRI_LOCK_LAST, NULL) == AZR_OK);
     v->lock_fd = -1;
     v->chunks_locked = false;
 }

@@ -19,6 +19,12 @@ lacks 'fill value'
 is 0 "$azr" info s.zarr --json
 json dtype null
 json chunks_present 1
+is 0 "$azr" tree s.zarr
+finds "^s.zarr  (10,), chunks (4,), sharding_indexed,of_mine, elements not readable"
+finds '^1 arrays, 0 groups$'
+is 0 "$azr" tree s.zarr --json
+json
+finds '"dtype": null, "opaque": "codec'
 is 0 "$azr" status s.zarr
 is 0 "$azr" verify s.zarr
 is 0 "$azr" recover s.zarr

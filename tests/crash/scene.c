@@ -453,13 +453,15 @@ static void file_copy(const char *from, const char *to, mode_t mode)
     static char bytes[1 << 16];
     int in = open(from, O_RDONLY | O_CLOEXEC);
     int out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
-    ssize_t n = -1;
+    ssize_t n = sizeof bytes;
 
     must(in >= 0, "open", from);
     must(out >= 0, "create", to);
-    while ((n = read(in, bytes, sizeof bytes)) > 0)
+    while (n == (ssize_t)sizeof bytes) { /* nobody writes into it */
+        n = read(in, bytes, sizeof bytes);
+        must(n >= 0, "read", from);
         must(write(out, bytes, (size_t)n) == n, "write", to);
-    must(n == 0, "read", from);
+    }
     (void)close(in);
     (void)close(out);
 }
@@ -492,9 +494,8 @@ static int remove_one(const char *path, const struct stat *st, int type,
                       struct FTW *w)
 {
     (void)st;
-    (void)type;
     (void)w;
-    return remove(path);
+    return type == FTW_DP ? rmdir(path) : unlink(path);
 }
 
 void tree_remove(const char *path)

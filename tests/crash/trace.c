@@ -173,17 +173,25 @@ static bool holds_lock(pid_t tid, uint64_t fd)
     return found;
 }
 
+/* What follows a page may be no memory: each is read by itself. */
 static void text_of(char *out, size_t n, pid_t tid, uint64_t at)
 {
-    struct iovec here = {out, n - 1}, there = {NULL, n - 1};
-    ssize_t got;
-    size_t page = (size_t)(4096 - at % 4096);
+    size_t length = 0;
 
-    memcpy(&there.iov_base, &at, sizeof there.iov_base);
-    if (there.iov_len > page) /* what follows may be no memory */
-        here.iov_len = there.iov_len = page;
-    got = process_vm_readv(tid, &here, 1, &there, 1, 0);
-    out[got > 0 ? got : 0] = '\0';
+    while (length < n - 1 && strnlen(out, length) == length) {
+        size_t page = (size_t)(4096 - (at + length) % 4096);
+        size_t more = page < n - 1 - length ? page : n - 1 - length;
+        struct iovec here = {out + length, more}, there = {NULL, more};
+        uint64_t from = at + length;
+        ssize_t got;
+
+        memcpy(&there.iov_base, &from, sizeof there.iov_base);
+        got = process_vm_readv(tid, &here, 1, &there, 1, 0);
+        if (got <= 0)
+            break;
+        length += (size_t)got;
+    }
+    out[length] = '\0';
 }
 
 static bool is_lock_command(uint64_t command)

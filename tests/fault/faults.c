@@ -11,13 +11,15 @@
  * a sync that failed is not repeated, and its handle is poisoned. Then somebody
  * comes, does it again if it did not happen, and finds nothing left behind.
  *
- *   fault-faults [--every N] [--seed N] [--twice|--memory] [--sites] [--survey]
- *                [--at POINT] [--seconds N] [--ledger FILE] [ACT…]
+ *   fault-faults [--every N|--part K/N] [--seed N] [--twice|--memory] [--sites]
+ *                [--survey] [--at POINT] [--call NAME] [--seconds N]
+ *                [--ledger FILE] [ACT…]
  *
- * One of N of all trials, chosen by the seed. --sites: of calls and allocations that
- * are made in the same place (the same eight callers), by whatever act, one fails,
- * with each errno. --survey tells everything that is wrong, not only the first of
- * each act.
+ * One of N of all trials, chosen by the seed; the N parts of one seed have every
+ * trial once (scripts/faults adds up their ledgers). --sites: of calls and
+ * allocations that are made in the same place (the same eight callers), by whatever
+ * act, one fails, with each errno. --survey tells everything that is wrong, not only
+ * the first of each act.
  */
 #include "base/alloc.h"
 #include "base/guard.h"
@@ -41,8 +43,8 @@ typedef struct told {
     azr_error err;
     int tried; /* what the handle answered afterwards; 1: not asked */
     bool fired, sync_failed;
-    unsigned points;
-    unsigned long allocs;
+    unsigned points, run_points; /* all, and those before the handles close */
+    unsigned long allocs, run_allocs;
     uint8_t calls[POINTS_MOST];
     char old[WORLD_TEXT], new[WORLD_TEXT], seen[WORLD_TEXT];
     uint64_t heap; /* bytes that stay after an undisturbed run */
@@ -53,13 +55,17 @@ typedef struct trial {
     unsigned index; /* of the act */
     char from[160], at[160];
     inject_plan plan;
-    bool asks; /* the handle, afterwards */
+    bool asks;           /* the handle, afterwards */
+    unsigned run_points; /* undisturbed, before the handles close */
+    unsigned long run_allocs;
 } trial;
 
 static told *g_told;
 static bool g_survey, g_sites;
-static unsigned g_every = 1; /* of so many trials one is made */
+static unsigned g_every = 1; /* of so many trials one is made … */
+static unsigned g_part = 1;  /* … this one */
 static long g_only = -1;     /* this point alone */
+static const char *g_call;   /* calls of this name alone; NULL: all */
 static uint64_t g_seed = 1;
 static int64_t g_until = INT64_MAX; /* no trial begins after that */
 static unsigned long g_trials, g_complaints;
@@ -103,11 +109,13 @@ static bool leaves_nothing(int before)
     return true;
 }
 
-/* The handle after a failure: it works, or it is poisoned since a sync failed. */
+/* The handle after a failure (a row that stays asks for what could not be synced, of
+ * the groups above, to be done again): it works, or it is poisoned since a sync failed. */
 static bool handle_is_well(const trial *t, actor *x)
 {
     azr_error err = AZR_ERROR_INIT;
     bool must_be = g_told->rc == AZR_EUNKNOWN;
+    bool is_left = x->a && actor_has_rows(x);
 
     g_told->tried = actor_tries(x, &err);
     if (g_told->tried == AZR_EPOISONED)
@@ -116,7 +124,7 @@ static bool handle_is_well(const trial *t, actor *x)
     if (must_be && x->a && !x->b) /* of two it is that of the home */
         return complain("unknown, but the handle is not poisoned");
     if (g_told->sync_failed && x->power && x->a && !x->b &&
-        g_told->rc == AZR_OK)
+        g_told->rc == AZR_OK && !is_left)
         return complain("a sync failed, and nobody says so");
     if (g_told->tried == AZR_OK)
         return true;
@@ -149,6 +157,8 @@ static bool be_caller(void *arg)
     g_told->rc = rc;
     g_told->err = err;
     g_told->sync_failed = seen->sync_failed;
+    g_told->run_points = seen->points;
+    g_told->run_allocs = seen->allocs;
     if (t->asks)
         ok = handle_is_well(t, &x);
     inject_resume();
@@ -159,7 +169,8 @@ static bool be_caller(void *arg)
     g_told->fired = seen->fired;
     g_told->points = seen->points;
     g_told->allocs = seen->allocs;
-    if (seen->synced_again)
+    /* the next step of several writes anew what it syncs */
+    if (seen->synced_again && !t->a->by_steps)
         ok = complain("a sync was repeated after it failed");
     if (is_lie(&t->plan)) /* what it read may be wrong */
         scene_error()[0] = '\0';
@@ -179,7 +190,8 @@ static bool is_honest(const trial *t)
         return true;
 
     if (!is_new && strcmp(g_told->seen, g_told->old) != 0)
-        return complain("neither old nor new: %.900s", g_told->seen);
+        return (t->a->by_steps && rc < 0) ||
+               complain("neither old nor new: %.900s", g_told->seen);
     if (rc == AZR_OK)
         return is_new || complain("success, but nothing happened");
     if (rc > 0)
@@ -214,6 +226,8 @@ static bool be_next(void *arg)
     bool was_old;
 
     inject_install(); /* act "wait" listens to it */
+    if (!world_take_back(g_told->err.message))
+        return false;
     if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
         return false;
     if (g_told->rc == AZR_EUNKNOWN &&
@@ -273,6 +287,14 @@ static bool tell(const trial *t)
                     why, azr_status_name(g_told->rc), g_told->err.message);
 }
 
+static void lay_out(const trial *t)
+{
+    tree_remove(t->at);
+    tree_copy(t->from, t->at);
+    if (t->a->parts & PART_SHARED)
+        world_share(t->at);
+}
+
 static bool try_it(trial *t)
 {
     bool ok;
@@ -282,9 +304,10 @@ static bool try_it(trial *t)
     g_told->tried = 1;
     g_told->err = (azr_error)AZR_ERROR_INIT;
     g_told->fired = g_told->sync_failed = false;
-    tree_remove(t->at);
-    tree_copy(t->from, t->at);
-    t->asks = g_trials++ % 2 == 0;
+    lay_out(t);
+    /* every other time, and not before something has failed */
+    t->asks = g_trials++ % 2 == 0 &&
+              (t->plan.at < t->run_points || t->plan.alloc < t->run_allocs);
     ok = child_run("caller", be_caller, t) && child_run("next", be_next, t);
     if (ok && g_told->rc < 0 && t->plan.then == UINT32_MAX)
         ok = explains(g_told->rc, &g_told->err, &t->plan,
@@ -309,7 +332,7 @@ static bool chosen(const trial *t, uint64_t k)
         return false;
     if (g_only >= 0)
         return t->plan.at == (unsigned)g_only;
-    return g_every == 1 || (h >> 33) % g_every == 0;
+    return (h >> 33) % g_every == g_part - 1;
 }
 
 /* ------------------------------------------------------------------- sites --- */
@@ -378,6 +401,13 @@ static bool is_tried(const inject_plan *p, uint64_t site, unsigned e)
                         is_new_site(site, p->error, p->for_ever));
 }
 
+/* The same calls each time, but for that which fails and what follows from it. */
+static bool not_met(const trial *t)
+{
+    (void)complain("another call, or none, was made there");
+    return tell(t);
+}
+
 static bool fail_calls(trial *t, const uint8_t *calls, const uint64_t *sites,
                        unsigned points)
 {
@@ -385,6 +415,8 @@ static bool fail_calls(trial *t, const uint8_t *calls, const uint64_t *sites,
         call c = (call)calls[p];
         const int *errors = call_errors(c);
 
+        if (g_call && strcmp(g_call, call_name(c)) != 0)
+            continue;
         for (unsigned e = 0; errors[e] != 0; e++) {
             for (int ever = 0; ever < 2; ever++) {
                 inject_plan plan = INJECT_NONE;
@@ -398,10 +430,10 @@ static bool fail_calls(trial *t, const uint8_t *calls, const uint64_t *sites,
                     continue;
                 if (!try_it(t))
                     return false;
-                if (g_told->fired)
+                if (g_told->fired && inject_told()->calls[p] == c)
                     ledger_add(t->index, c, errors[e], ever, g_told->rc);
-                else if (!t->a->unsteady && !g_survey)
-                    return complain("%s: point %u was not met", t->a->name, p);
+                else if (!t->a->unsteady && !not_met(t))
+                    return false;
             }
         }
     }
@@ -463,6 +495,15 @@ static bool fail_twice(trial *t, const uint8_t *calls, unsigned points)
     return true;
 }
 
+/* Not in the parent, whose children would find what it remembers of this machine. */
+static bool be_looker(void *arg)
+{
+    const trial *t = arg;
+
+    return g_told->rc == 1 ? world_see(g_told->old, t->at, false)
+                           : world_see(g_told->new, t->at, true);
+}
+
 /* An undisturbed run: its points, its picture. */
 static bool begin(trial *t, bool libc)
 {
@@ -474,16 +515,19 @@ static bool begin(trial *t, bool libc)
     nothing.libc = libc;
     nothing.sites = g_sites;
     t->plan = nothing;
-    tree_remove(t->at);
-    tree_copy(t->from, t->at);
-    if (!world_see(g_told->old, t->at, false))
+    t->asks = false;
+    lay_out(t);
+    g_told->rc = 1; /* nothing was done yet */
+    if (!child_run("looker", be_looker, t))
         return false;
     if (!child_run("undisturbed", be_caller, t))
         return false;
     if (g_told->rc < 0)
         return complain("undisturbed: %s", g_told->err.message);
     g_told->heap = 0;
-    if (!world_see(g_told->new, t->at, true))
+    t->run_points = g_told->run_points;
+    t->run_allocs = g_told->run_allocs;
+    if (!child_run("looker", be_looker, t))
         return false;
     if (t->a->changes == (strcmp(g_told->old, g_told->new) == 0))
         return complain("%s changes %s: %.600s", t->a->name,
@@ -512,7 +556,7 @@ static bool sweep(trial *t, const work *w)
     ledger_points(t->index, calls, points);
     if (w->calls && !fail_calls(t, calls, sites, points))
         return false;
-    if (w->memory && g_round == 0 &&
+    if (w->memory && !g_call && g_round == 0 &&
         !fail_allocations(t, false, alloc_sites, n))
         return false;
     if (w->twice && !fail_twice(t, calls, points))
@@ -536,6 +580,10 @@ static bool sweep_act(unsigned index, const work *w)
     (void)snprintf(t.from, sizeof t.from, "%s/from", root);
     (void)snprintf(t.at, sizeof t.at, "%s/at", root);
     scene_error()[0] = '\0';
+    if ((t.a->parts & PART_SHARED) && !world_can_share()) {
+        (void)printf("%s: left out, it needs a second group\n", t.a->name);
+        return true;
+    }
     return world_make(t.from, t.a) && sweep(&t, w);
 }
 
@@ -615,8 +663,12 @@ static int parse(int argc, char **argv, work *w, const char **file)
             continue;
         if (strcmp(name, "--every") == 0)
             g_every = (unsigned)strtoul(value, NULL, 10);
+        else if (strcmp(name, "--part") == 0)
+            (void)sscanf(value, "%u/%u", &g_part, &g_every);
         else if (strcmp(name, "--at") == 0)
             g_only = strtol(value, NULL, 10);
+        else if (strcmp(name, "--call") == 0)
+            g_call = value;
         else if (strcmp(name, "--seconds") == 0)
             g_until = azri_now_ns() + strtol(value, NULL, 10) * 1000000000;
         else if (strcmp(name, "--seed") == 0)
@@ -626,7 +678,7 @@ static int parse(int argc, char **argv, work *w, const char **file)
         else
             return -1;
     }
-    return at;
+    return g_part >= 1 && g_part <= g_every ? at : -1;
 }
 
 int main(int argc, char **argv)
@@ -634,7 +686,7 @@ int main(int argc, char **argv)
     work w = {true, true, false, false};
     const char *file = NULL;
     int bad = 0, at = parse(argc, argv, &w, &file);
-    bool all_tried;
+    bool is_whole, all_tried;
 
     if (at < 0)
         return 2;
@@ -642,22 +694,34 @@ int main(int argc, char **argv)
     g_told = scene_shared(sizeof *g_told);
     (void)scene_error();
     (void)inject_told();
+    if (file && !ledger_open(file))
+        return 2;
 #ifdef AZRI_SABOTAGE
     return controls();
 #endif
     for (; g_round < (g_sites ? ROUNDS : 1); g_round++) {
         for (unsigned i = 0; i < act_count; i++) {
+            unsigned long before = g_complaints;
+
             if (!is_named(acts[i].name, argc, argv, at) || is_late() ||
                 sweep_act(i, &w))
                 continue;
             (void)printf("FAILED %s: %s\n", acts[i].name, scene_error());
             bad++;
+            g_complaints += g_complaints == before; /* not one of a trial */
         }
     }
     scene_roots_remove();
-    (void)printf("seed %llu, one of %u: %lu trials, %lu complaints\n",
-                 (unsigned long long)g_seed, g_every, g_trials, g_complaints);
-    all_tried =
-        ledger_close(file, g_every == 1 && at >= argc && w.calls && !g_sites);
+    (void)printf("seed %llu, part %u of %u: %lu trials, %lu complaints\n",
+                 (unsigned long long)g_seed, g_part, g_every, g_trials,
+                 g_complaints);
+    is_whole = at >= argc && !g_sites && g_only < 0 && !g_call && !is_late();
+    ledger_head("seed", "%llu", (unsigned long long)g_seed);
+    ledger_head("parts", "%u of %u", g_part, g_every);
+    ledger_head("acts", "%s", is_whole ? "all" : "some");
+    ledger_head("faults", "%s", !w.calls && w.twice ? "two" : "one");
+    ledger_head("trials", "%lu", g_trials);
+    ledger_head("complaints", "%lu", g_complaints);
+    all_tried = ledger_close(is_whole && g_every == 1 && w.calls);
     return bad > 0 || g_complaints > 0 || !all_tried;
 }

@@ -28,10 +28,15 @@ static struct {
 } g_failed[16]; /* files whose sync has failed */
 static unsigned g_failed_count;
 
+/* The first call of backtrace loads a library: in the parent, not in each child. */
 inject_seen *inject_told(void)
 {
-    if (!g_seen)
+    void *frame;
+
+    if (!g_seen) {
         g_seen = scene_shared(sizeof *g_seen);
+        (void)backtrace(&frame, 1);
+    }
     return g_seen;
 }
 
@@ -291,12 +296,20 @@ static void inject_put(const char *what, void *dst, const void *src, size_t n)
 
 /* --------------------------------------------------------------- readdir --- */
 
+/* Its name in the object files depends on the size of off_t. */
 struct dirent *__real_readdir(DIR *d);
 struct dirent *__wrap_readdir(DIR *d);
+struct dirent *__real_readdir64(DIR *d);
+struct dirent *__wrap_readdir64(DIR *d);
 
 struct dirent *__wrap_readdir(DIR *d)
 {
     return fails(C_READDIR) ? NULL : __real_readdir(d);
+}
+
+struct dirent *__wrap_readdir64(DIR *d)
+{
+    return fails(C_READDIR) ? NULL : __real_readdir64(d);
 }
 
 /* ---------------------------------------------------------------- memory --- */
@@ -410,9 +423,7 @@ struct azri_sys inject_sys = {
 void inject_install(void)
 {
     static const azr_allocator own = {own_alloc, own_resize, own_release, NULL};
-    void *frame;
 
-    (void)backtrace(&frame, 1); /* it loads what it needs now */
     (void)inject_told();
     g_maps = 0;
     if (azr_set_allocator(&own) != AZR_OK) {

@@ -2,11 +2,14 @@
 #include "fault/ledger.h"
 
 #include "fault/acts.h"
+#include "power/ledger.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
-#define ACTS_MOST   128
+#define ACTS_MOST   256
 #define ERRORS_MOST 24
 
 typedef struct tally {
@@ -17,6 +20,7 @@ static tally g_pairs[CALLS][ERRORS_MOST];
 static tally g_memory[2], g_twice;
 static tally g_acts[ACTS_MOST];
 static unsigned long g_points[ACTS_MOST];
+static FILE *g_file;
 
 static void count(tally *t, bool for_ever, int rc)
 {
@@ -55,6 +59,60 @@ void ledger_twice(unsigned index, int rc)
     count(&g_acts[index], false, rc);
 }
 
+/* Parts of one run are made by one program: a hash of it. */
+static uint64_t program(void)
+{
+    static uint8_t bytes[1 << 16];
+    uint64_t h = UINT64_C(0xCBF29CE484222325);
+    FILE *f = fopen("/proc/self/exe", "re");
+    size_t n = 0;
+
+    while (f && (n = fread(bytes, 1, sizeof bytes, f)) > 0) {
+        for (size_t i = 0; i < n; i++)
+            h = (h ^ bytes[i]) * UINT64_C(0x100000001B3);
+    }
+    if (f)
+        (void)fclose(f);
+    return h;
+}
+
+bool ledger_open(const char *file)
+{
+    g_file = fopen(file, "we");
+    if (!g_file) {
+        perror(file);
+        return false;
+    }
+    ledger_place(g_file);
+    ledger_head("program", "%016llx", (unsigned long long)program());
+    return fflush(g_file) == 0;
+}
+
+void ledger_head(const char *name, const char *format, ...)
+{
+    va_list args;
+
+    if (!g_file)
+        return;
+    (void)fprintf(g_file, "# %s\t", name);
+    va_start(args, format);
+    (void)vfprintf(g_file, format, args);
+    va_end(args);
+    (void)fputc('\n', g_file);
+}
+
+/* Of this process and all its children. */
+static unsigned long processor_seconds(void)
+{
+    struct rusage own, theirs;
+
+    if (getrusage(RUSAGE_SELF, &own) != 0 ||
+        getrusage(RUSAGE_CHILDREN, &theirs) != 0)
+        return 0;
+    return (unsigned long)(own.ru_utime.tv_sec + own.ru_stime.tv_sec +
+                           theirs.ru_utime.tv_sec + theirs.ru_stime.tv_sec);
+}
+
 static void line(FILE *f, const char *a, const char *b, const tally *t)
 {
     (void)fprintf(f, "%s\t%s\t%lu\t%lu\t%lu\t%lu\t%lu\n", a, b, t->once,
@@ -84,10 +142,10 @@ static void write_all(FILE *f)
     }
 }
 
-bool ledger_close(const char *file, bool whole)
+bool ledger_close(bool whole)
 {
     unsigned long pairs = 0, tried = 0, trials = 0;
-    FILE *f = file ? fopen(file, "we") : NULL;
+    bool written = true;
 
     for (int c = 0; c < CALLS; c++) {
         for (unsigned e = 0; call_errors((call)c)[e] != 0; e++) {
@@ -105,9 +163,11 @@ bool ledger_close(const char *file, bool whole)
                  "allocations; %lu times two\n",
                  tried, pairs, trials, g_memory[0].once + g_memory[0].ever,
                  g_twice.once);
-    if (f) {
-        write_all(f);
-        (void)fclose(f);
+    if (g_file) {
+        ledger_head("processor seconds", "%lu", processor_seconds());
+        write_all(g_file);
+        written = fclose(g_file) == 0;
+        g_file = NULL;
     }
-    return (!file || f) && (!whole || tried == pairs);
+    return written && (!whole || tried == pairs);
 }

@@ -3,8 +3,9 @@
 
 #include "fault/inject.h"
 #include "fault/probe.h"
-#include "txn/layout.h"
+#include "txn/txn.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <inttypes.h>
@@ -19,8 +20,9 @@
 #define BIG_LENGTH ((int64_t)1 << 18)
 
 /* Every path that an act makes, moves or removes. */
-static const char *const places[] = {"a",   "b",   "n",   "m",   "k",   "g",
-                                     "g/x", "g/n", "g/h", "k/x", "big", "m/x"};
+static const char *const places[] = {"a",   "b",   "n",   "m",   "k",
+                                     "g",   "g/x", "g/n", "g/h", "g/h/y",
+                                     "k/x", "big", "m/x", "o"};
 #define PLACES (sizeof places / sizeof places[0])
 
 void place(char out[256], const char *root, const char *name)
@@ -29,6 +31,14 @@ void place(char out[256], const char *root, const char *name)
 }
 
 /* --------------------------------------------------------------- handles --- */
+
+/* Of "o" nothing but its chunks can be had. */
+static unsigned flags_of(const char *path)
+{
+    const char *name = strrchr(path, '/');
+
+    return strcmp(name ? name + 1 : path, "o") == 0 ? AZR_OPEN_OPAQUE : 0;
+}
 
 static azr_open_options patience(unsigned flags, int64_t ms)
 {
@@ -43,7 +53,8 @@ static azr_open_options patience(unsigned flags, int64_t ms)
 int open_array(azr_array **out, const actor *x, const char *name,
                unsigned flags, azr_error *err)
 {
-    azr_open_options o = patience(flags, x->beside > 0 ? 10000 : 0);
+    azr_open_options o =
+        patience(flags | flags_of(name), x->beside > 0 ? 10000 : 0);
     char path[256];
 
     place(path, x->root, name);
@@ -60,22 +71,31 @@ int open_group(azr_group **out, const actor *x, const char *name,
     return azr_group_open(out, path, &o, err);
 }
 
-int make_array(azr_array **out, const actor *x, const char *name,
-               unsigned flags, azr_error *err)
+azr_array_spec spec_of(const actor *x, const char *name)
 {
-    azr_open_options o = patience(flags, 0);
+    static const char *const dimensions[] = {"x"};
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
     bool big = strcmp(name, "big") == 0;
-    char path[256];
 
     spec.zarr_format = x->format;
     spec.rank = 1;
     spec.dtype = AZR_INT32;
     spec.shape[0] = big ? BIG_LENGTH : LENGTH;
     spec.chunks[0] = big ? BIG_LENGTH : 4;
-    spec.codecs = strcmp(name, "a") == 0 ? "zstd:1" : "none";
+    spec.codecs = strcmp(name, "a") == 0 ? x->codecs : "none";
     spec.attributes = "{\"units\": \"K\"}";
+    spec.dimension_names = dimensions;
     spec.durability = x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
+    return spec;
+}
+
+int make_array(azr_array **out, const actor *x, const char *name,
+               unsigned flags, azr_error *err)
+{
+    azr_open_options o = patience(flags, 0);
+    azr_array_spec spec = spec_of(x, name);
+    char path[256];
+
     place(path, x->root, name);
     return azr_array_create(out, path, &spec, &o, err);
 }
@@ -97,6 +117,17 @@ int with_g(actor *x, azr_error *err)
     return open_group(&x->g, x, "g", AZR_OPEN_WRITE, err);
 }
 
+int with_x(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
+}
+
+int with_o(actor *x, azr_error *err)
+{
+    x->opaque = true;
+    return open_array(&x->a, x, "o", AZR_OPEN_WRITE, err);
+}
+
 int write_box(azr_array *a, int64_t first, int64_t end, int32_t base,
               azr_error *err)
 {
@@ -116,20 +147,26 @@ void actor_begin(actor *x, const char *root, const act *a)
     x->root = root;
     x->format = a->format ? a->format : 3;
     x->power = a->power;
+    x->codecs = a->codecs ? a->codecs : "zstd:1";
     x->to[0] = x->to[1] = x->from[0] = x->from[1] = -1;
 }
 
 void actor_close(actor *x)
 {
+    while (x->row_count > 0)
+        azri_txn_end(x->rows[--x->row_count]);
+    azr_probe_close(x->probe, 1);
     azr_snapshot_close(x->s);
     azr_txn_free(x->t);
     azr_group_close(x->g);
+    azr_array_close(x->other);
     azr_array_close(x->b);
     azr_array_close(x->a);
+    x->probe = NULL;
     x->s = NULL;
     x->t = NULL;
     x->g = NULL;
-    x->a = x->b = NULL;
+    x->a = x->b = x->other = NULL;
 }
 
 static int change_nothing(void *values, size_t nbytes, void *arg)
@@ -140,13 +177,52 @@ static int change_nothing(void *values, size_t nbytes, void *arg)
     return 0;
 }
 
+/* The first chunk as it is. */
+static int write_it_again(azr_txn *t, void *arg, azr_error *err)
+{
+    static const int64_t first[1] = {0};
+    azr_array *a = arg;
+    void *bytes = NULL;
+    size_t n = 0;
+    int rc = azr_txn_read_chunk(t, a, first, &bytes, &n, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_write_chunk(t, a, first, bytes, n, err);
+    azr_free(bytes);
+    return rc;
+}
+
+/* Again if it is in conflict, as it is where what was read stood in a row that is
+ * now finished. */
+static int change_no_chunk(azr_array *a, azr_error *err)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+
+    o.timeout_ms = 2000; /* 0 would be: not again */
+    return azr_txn_run(write_it_again, a, &o, err);
+}
+
 int actor_tries(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {2}, {4});
 
-    return x->a && !x->plain
-               ? azr_array_update(x->a, &s, change_nothing, NULL, err)
-               : AZR_OK;
+    if (!x->a || x->plain)
+        return AZR_OK;
+    return x->opaque ? change_no_chunk(x->a, err)
+                     : azr_array_update(x->a, &s, change_nothing, NULL, err);
+}
+
+static int note_row(const azr_row_info *row, void *arg)
+{
+    *(bool *)arg = row->state != AZR_ROW_FREE;
+    return *(bool *)arg;
+}
+
+bool actor_has_rows(const actor *x)
+{
+    bool any = false;
+
+    return azr_array_status(x->a, note_row, &any, NULL) == AZR_OK && any;
 }
 
 /* ------------------------------------------------------- somebody beside --- */
@@ -320,10 +396,43 @@ static int make_group(const actor *x, azr_error *err)
     return rc;
 }
 
+#define OPAQUE                                                                 \
+    "{\"zarr_format\":3,\"node_type\":\"array\",\"shape\":[10],"               \
+    "\"data_type\":\"string\",\"chunk_grid\":{\"name\":\"regular\","           \
+    "\"configuration\":{\"chunk_shape\":[4]}},\"chunk_key_encoding\":"         \
+    "{\"name\":\"default\"},\"fill_value\":-1,\"codecs\":[{\"name\":"          \
+    "\"bytes\",\"configuration\":{\"endian\":\"little\"}}],"                   \
+    "\"attributes\":{\"units\":\"K\"}}"
+
+int make_opaque(actor *x, const char *name, azr_error *err)
+{
+    static const int64_t first[1] = {0}, last[1] = {2};
+    azr_array_text text = AZR_ARRAY_TEXT_INIT;
+    azr_txn_options to = AZR_TXN_OPTIONS_INIT;
+    azr_open_options o = patience(AZR_OPEN_OPAQUE, 0);
+    char path[256];
+    int rc;
+
+    text.document = OPAQUE;
+    text.durability = x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
+    to.timeout_ms = 0;
+    place(path, x->root, name);
+    rc = azr_txn_begin(&x->t, &to, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_create_from(x->t, &x->b, path, &text, &o, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_write_chunk(x->t, x->b, first, "first", 5, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_write_chunk(x->t, x->b, last, "the last", 8, err);
+    return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
+}
+
+typedef enum death { OF_A, OF_BOTH, OF_BELOW } death;
+
 typedef struct dying {
     const char *root;
     const act *a;
-    bool several;
+    death of;
 } dying;
 
 static int write_both(actor *x, azr_error *err)
@@ -341,27 +450,31 @@ static int write_both(actor *x, azr_error *err)
 
 static bool be_dying(void *arg)
 {
+    static const act_fn opens[] = {with_a, with_both, with_x};
     const dying *d = arg;
     inject_plan plan = INJECT_NONE;
     azr_error err = AZR_ERROR_INIT;
     actor x;
+    int rc;
 
     actor_begin(&x, d->root, d->a);
     inject_install();
-    if ((d->several ? with_both : with_a)(&x, &err) < 0)
+    if (opens[d->of](&x, &err) < 0)
         return complain("dying: %s", err.message);
     plan.kill = "row.committed";
     inject_arm(&plan);
-    if (d->several)
-        (void)write_both(&x, &err);
+    if (d->of == OF_BOTH)
+        rc = write_both(&x, &err);
+    else if (d->of == OF_BELOW)
+        rc = azr_array_attribute_set(x.a, "units", "\"m\"", &err);
     else
-        (void)write_box(x.a, 2, 42, 1000, &err); /* a record */
-    return complain("it did not die: %s", err.message);
+        rc = write_box(x.a, 2, 42, 1000, &err); /* a record */
+    return complain("it did not die: %d: %s", rc, err.message);
 }
 
-static bool leave_dead(const char *root, const act *a, bool several)
+static bool leave_dead(const char *root, const act *a, death of)
 {
-    dying d = {root, a, several};
+    dying d = {root, a, of};
     int status = child_wait(child_start(be_dying, &d));
 
     return (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) ||
@@ -436,6 +549,9 @@ static bool be_maker(void *arg)
         rc = make_group(&x, &err);
     if (rc == AZR_OK && (m->a->parts & PART_BIG))
         rc = make_one(&x, "big", &err);
+    if (rc == AZR_OK && (m->a->parts & PART_O))
+        rc = make_opaque(&x, "o", &err);
+    actor_close(&x);
     return rc == AZR_OK || complain("make: %s", err.message);
 }
 
@@ -448,13 +564,58 @@ bool world_make(const char *root, const act *a)
         return complain("mkdir '%s'", root);
     if (!child_run("maker", be_maker, &m))
         return false;
-    if ((a->parts & PART_DEAD) && !leave_dead(root, a, false))
+    if ((a->parts & PART_DEAD) && !leave_dead(root, a, OF_A))
         return false;
-    if ((a->parts & PART_DEAD2) && !leave_dead(root, a, true))
+    if ((a->parts & PART_DEAD2) && !leave_dead(root, a, OF_BOTH))
+        return false;
+    if ((a->parts & PART_DEADG) && !leave_dead(root, a, OF_BELOW))
         return false;
     if ((a->parts & PART_TORN) && !damage_state(root))
         return false;
     return !(a->parts & PART_LEFT) || leave_rubbish(root);
+}
+
+/* A group that is not ours to begin with, so that each new file is given to it. */
+static bool other_group(gid_t *out)
+{
+    gid_t all[64];
+    int n;
+
+    if (geteuid() == 0) {
+        *out = 1;
+        return true;
+    }
+    n = getgroups(64, all);
+    for (int i = 0; i < n; i++) {
+        *out = all[i];
+        if (all[i] != getegid())
+            return true;
+    }
+    return false;
+}
+
+bool world_can_share(void)
+{
+    gid_t gid;
+
+    return other_group(&gid);
+}
+
+static gid_t g_gid;
+
+static int share_one(const char *path, const struct stat *st, int type,
+                     struct FTW *w)
+{
+    (void)st;
+    (void)type;
+    (void)w;
+    return lchown(path, (uid_t)-1, g_gid);
+}
+
+void world_share(const char *root)
+{
+    if (!other_group(&g_gid) || nftw(root, share_one, 8, FTW_PHYS) != 0)
+        (void)complain("share: %s", root);
 }
 
 /* --------------------------------------------------------------- seeing --- */
@@ -479,31 +640,60 @@ __attribute__((format(printf, 2, 3))) static void add(text *t,
     t->left -= (size_t)n;
 }
 
-static int see_array(text *t, const char *path, azr_error *err)
+static int see_elements(text *t, azr_array *a, int64_t length, azr_error *err)
 {
     static int32_t v[BIG_LENGTH];
-    azr_open_options o = patience(0, 0);
-    azr_array_info info = {.struct_size = sizeof info};
     azr_selection all = azr_select_all(1);
+    uint64_t sum = 0;
+    int rc = azr_array_read(a, &all, v, (size_t)length * sizeof v[0], err);
+
+    if (rc < 0)
+        return rc;
+    for (int64_t i = 0; i < length; i++)
+        sum = (sum ^ (uint32_t)v[i]) * UINT64_C(0x100000001B3);
+    add(t, " %" PRIx64 ":", sum);
+    for (int64_t i = 0; i < length && i < 16; i++)
+        add(t, " %d", (int)v[i]);
+    return AZR_OK;
+}
+
+static int see_chunks(text *t, azr_array *a, int64_t length, azr_error *err)
+{
+    azr_txn *txn = NULL;
+    int rc = azr_txn_begin(&txn, NULL, err);
+
+    for (int64_t i = 0; i < (length + 3) / 4 && rc == AZR_OK; i++) {
+        void *bytes = NULL;
+        size_t n = 0;
+
+        rc = azr_txn_read_chunk(txn, a, &i, &bytes, &n, err);
+        if (rc == AZR_OK)
+            add(t, " [%.*s]", (int)n, bytes ? (const char *)bytes : "");
+        azr_free(bytes);
+    }
+    if (rc == AZR_OK)
+        rc = azr_txn_commit(txn, err);
+    azr_txn_free(txn);
+    return rc;
+}
+
+static int see_array(text *t, const char *path, azr_error *err)
+{
+    azr_open_options o = patience(flags_of(path), 0);
+    azr_array_info info = {.struct_size = sizeof info};
     azr_array *a = NULL;
     char *attributes = NULL;
-    uint64_t sum = 0;
     int rc = azr_array_open(&a, path, &o, err);
 
     if (rc == AZR_OK)
         rc = azr_array_info_get(a, &info, err);
     if (rc == AZR_OK)
-        rc = azr_array_read(a, &all, v, (size_t)info.shape[0] * sizeof v[0],
-                            err);
-    if (rc == AZR_OK)
         rc = azr_array_attributes(a, &attributes, err);
     if (rc == AZR_OK) {
-        for (int64_t i = 0; i < info.shape[0]; i++)
-            sum = (sum ^ (uint32_t)v[i]) * UINT64_C(0x100000001B3);
-        add(t, " array %" PRId64 " durability %d %s %" PRIx64 ":",
-            info.shape[0], (int)info.durability, attributes, sum);
-        for (int64_t i = 0; i < info.shape[0] && i < 16; i++)
-            add(t, " %d", (int)v[i]);
+        add(t, " array %" PRId64 " durability %d %s", info.shape[0],
+            (int)info.durability, attributes);
+        rc = info.opaque[0] ? see_chunks(t, a, info.shape[0], err)
+                            : see_elements(t, a, info.shape[0], err);
     }
     azr_free(attributes);
     azr_array_close(a);
@@ -545,11 +735,17 @@ static int see_group(text *t, const char *path, bool strict, azr_error *err)
     return rc;
 }
 
+/* Before the library is asked, which would ask more. */
+static bool is_nothing(const char *path)
+{
+    return access(path, F_OK) != 0 && errno == ENOENT;
+}
+
 /* An array that was created in a row has no document yet: then it is a directory
  * that can be opened. */
 static bool is_hidden_array(const char *path)
 {
-    azr_open_options o = patience(0, 0);
+    azr_open_options o = patience(flags_of(path), 0);
     azr_array *a = NULL;
     int rc = azr_array_open(&a, path, &o, NULL);
 
@@ -564,6 +760,8 @@ static bool see_place(text *t, const char *root, const char *name, bool strict)
     int what = AZR_NODE_NONE, rc;
 
     place(path, root, name);
+    if (is_nothing(path))
+        return true;
     rc = azr_node_at(&what, NULL, path, &err);
     if (rc == AZR_ENOTFOUND ||
         (rc == AZR_OK && what == AZR_NODE_DIRECTORY && !is_hidden_array(path)))
@@ -647,7 +845,7 @@ static int error_finding(const azr_finding *f, void *arg)
 
 static bool mend_array(const char *path)
 {
-    azr_open_options o = patience(AZR_OPEN_WRITE, 0);
+    azr_open_options o = patience(AZR_OPEN_WRITE | flags_of(path), 0);
     azr_recovery done = {.struct_size = sizeof done};
     azr_error err = AZR_ERROR_INIT;
     azr_array *a = NULL;
@@ -687,12 +885,12 @@ static bool collect_in(const char *path)
 }
 
 /* What a copy left is removed by the next one who copies to there. */
-static bool copy_again(const char *root)
+static bool copy_again(const char *root, const act *a)
 {
     static const char *const sources[] = {"a", "g"};
     char from[256], to[256];
 
-    place(to, root, "q");
+    place(to, root, strcmp(a->name, "copy-into") == 0 ? "g/q" : "q");
     for (size_t i = 0; i < 2; i++) {
         azr_tree_options o = AZR_TREE_OPTIONS_INIT;
 
@@ -713,6 +911,25 @@ static bool collect_all(const char *root)
     return collect_in(root) && collect_in(path);
 }
 
+/* azr_replace, which could not put back what it was to bring. Its owner can. */
+bool world_take_back(const char *message)
+{
+    static const char part[] = "' could not be put back, it stands at '";
+    const char *at = strstr(message, part), *end;
+    char from[256] = "", stands[256] = "";
+
+    if (!at)
+        return true;
+    end = strchr(at + sizeof part - 1, '\'');
+    (void)snprintf(from, sizeof from, "%.*s", (int)(at - message - 1),
+                   message + 1);
+    if (end)
+        (void)snprintf(stands, sizeof stands, "%.*s",
+                       (int)(end - at - (ptrdiff_t)sizeof part + 1),
+                       at + sizeof part - 1);
+    return rename(stands, from) == 0 || complain("'%s' is lost", stands);
+}
+
 bool world_is_clean(const char *root, const act *a, bool lost)
 {
     azr_error err = AZR_ERROR_INIT;
@@ -721,6 +938,8 @@ bool world_is_clean(const char *root, const act *a, bool lost)
 
     for (size_t i = 0; i < PLACES; i++) {
         place(path, root, places[i]);
+        if (is_nothing(path))
+            continue;
         rc = azr_node_at(&what, NULL, path, &err);
         if (rc == AZR_ENOTFOUND)
             continue;
@@ -729,7 +948,7 @@ bool world_is_clean(const char *root, const act *a, bool lost)
         if (what == AZR_NODE_GROUP ? !mend_group(path) : !mend_array(path))
             return false;
     }
-    if (strncmp(a->name, "copy", 4) == 0 && !copy_again(root))
+    if (strncmp(a->name, "copy", 4) == 0 && !copy_again(root, a))
         return false;
     if (!collect_all(root))
         return false;

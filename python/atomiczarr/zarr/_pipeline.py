@@ -32,7 +32,7 @@ from zarr.registry import register_pipeline
 from zarr.storage import LocalStore, StorePath
 
 from .. import _array, _core, _transaction
-from . import _opaque
+from . import _opaque, _whole
 from .._selection import Box, Points
 from .._values import DTYPES
 from ..errors import NotFoundError, UnsupportedError, make, unsupported
@@ -51,6 +51,7 @@ class AtomicCodecPipeline(CodecPipeline):
     """
 
     __module__ = "atomiczarr.zarr"  # zarr's registry goes by the full name
+    takes_whole = True  # of `_whole`
 
     def __init__(self, stock: CodecPipeline) -> None:
         self._stock = stock
@@ -104,29 +105,36 @@ class AtomicCodecPipeline(CodecPipeline):
 
     async def read(self, batch_info, out, drop_axes=()):
         batch = list(batch_info)
+        if _whole.directly() is not None:
+            return _here(_read, batch, out, drop_axes)
         if not _ours(batch):
-            return await self._stock.read(batch, out, drop_axes)
+            return await self._stock.read(_whole.chunks(batch), out, drop_axes)
         drop_axes = tuple(drop_axes)
         try:
             found = await _off_the_loop(_read, batch, out, drop_axes,
                                         self._codecs())
         except _Other:
-            return await self._stock.read(batch, out, drop_axes)
+            return await self._stock.read(_whole.chunks(batch), out, drop_axes)
         if isinstance(found, _opaque.Chunks):  # a snapshot, to be decoded
-            return await self._stock.read(found.batch(batch), out, drop_axes)
+            return await self._stock.read(found.batch(_whole.chunks(batch)),
+                                          out, drop_axes)
         return found
 
     async def write(self, batch_info, value, drop_axes=()):
         batch = list(batch_info)
         if not batch:
             return None
+        if _whole.directly() is not None:
+            return _here(_write, batch, value, drop_axes)
         if not _ours(batch):
-            return await self._stock.write(batch, value, drop_axes)
+            return await self._stock.write(_whole.chunks(batch), value,
+                                           drop_axes)
         try:
             return await _off_the_loop(_write, batch, value, tuple(drop_axes),
                                        self._codecs())
         except _Other:
-            return await self._stock.write(batch, value, drop_axes)
+            return await self._stock.write(_whole.chunks(batch), value,
+                                           drop_axes)
 
 
 register_pipeline(AtomicCodecPipeline)
@@ -215,6 +223,16 @@ async def _off_the_loop(fn, *args):
         return await loop.run_in_executor(_pool("operation"), call, fn, *args)
     return await loop.run_in_executor(_pool("transaction"), call, _in_turn,
                                       running, fn, *args)
+
+
+def _here(fn, batch, values, drop_axes):
+    """`fn` on the thread that waits for it."""
+    running = _transaction._current.get()
+    if not _ours(batch):
+        raise _whole.Elsewhere
+    if running is None:
+        return fn(batch, values, tuple(drop_axes), None)
+    return _in_turn(running, fn, batch, values, tuple(drop_axes), None)
 
 
 def _in_turn(running, fn, *args):
@@ -397,6 +415,11 @@ class _Operation:
 
     def __init__(self, place):
         running = _transaction._current.get()
+        call = _whole.directly()
+        if call is not None:
+            if place.opaque:
+                raise _whole.Elsewhere  # for zarr's codecs
+            call.begun = True
         self.place = place
         self.h = place._h if running is None else running.handle(place)
         self.txn = None if running is None else running.core
@@ -421,6 +444,8 @@ def _tuple(selection):
 
 def _join(place, batch, above):
     """All chunks' parts as (one box, where it stands in the result), or None."""
+    if _whole.of(batch) is not None:
+        return _whole.box(batch)
     found = _core.join(batch, above, place.lead, place.separator, place.chunks)
     if found is None:
         return None
@@ -498,6 +523,7 @@ def _read(batch, out, drop_axes, codecs):
     place, above = _place(batch, False)
     operation = _Operation(place)
     if place.opaque:
+        batch = _whole.chunks(batch)
         return _opaque.read(operation, batch, _coords(place, batch, above), out,
                             drop_axes, codecs)
     joined = None if drop_axes else _join(place, batch, above)
@@ -567,6 +593,7 @@ def _write(batch, value, drop_axes, codecs):
     place, above = _place(batch, True)
     operation = _Operation(place)
     if place.opaque:
+        batch = _whole.chunks(batch)
         _opaque.write(operation, batch, _coords(place, batch, above), value,
                       drop_axes, codecs)
         return

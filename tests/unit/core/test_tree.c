@@ -584,6 +584,55 @@ static void test_what_was_built_stands_if_it_is_not_known(void **state)
     azr_array_close(now);
 }
 
+static unsigned g_renames;
+
+/* All but the first: it was brought, and there is no way out. */
+static int fail_after_first(int from_dir, const char *from, int to_dir,
+                            const char *to, unsigned flags)
+{
+    if (g_renames++ == 0)
+        return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+    errno = EIO;
+    return -1;
+}
+
+/* Nobody sweeps what could not be put back; taken out by its owner, it is whole, and
+ * what it stood in goes. */
+static void test_what_was_built_is_kept_if_it_cannot_come_back(void **state)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *now = NULL;
+    char stands[256] = "", *end;
+    const char *begin;
+
+    (void)state;
+    azr_array_close(make("a", 1, 0));
+    azr_array_close(make("new", 2, 0));
+    g_renames = 0;
+    g_sys = azri_sys_posix;
+    g_sys.renameat2 = fail_after_first;
+    azri_sys = &g_sys;
+    assert_int_equal(azr_replace(at("new"), at("a"), NULL, &err), AZR_EIO);
+    azri_sys = &azri_sys_posix;
+    assert_int_equal(err.sys_errno, EIO);
+    begin = strstr(err.message, "it stands at '");
+    assert_non_null(begin);
+    (void)snprintf(stands, sizeof stands, "%s", begin + 14);
+    end = strchr(stands, '\'');
+    assert_non_null(end);
+    *end = '\0';
+    assert_false(exists("new"));
+    azr_array_close(make("gone", 3, 0));
+    assert_int_equal(azr_remove(at("gone"), NULL, &err), AZR_OK);
+    assert_int_equal(azr_collect(g_dir, NULL, NULL, &err), AZR_OK);
+    assert_int_equal(rename(stands, at("new")), 0);
+    assert_int_equal(open_array(&now, "new", AZR_OPEN_WRITE, &err), AZR_OK);
+    assert_int_equal(first_of(now), 2);
+    azr_array_close(now);
+    assert_int_equal(azr_collect(g_dir, NULL, NULL, &err), AZR_OK);
+    assert_false(exists(".azr-trash"));
+}
+
 static void test_no_node_is_not_replaced(void **state)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
@@ -790,6 +839,7 @@ int main(void)
         T(test_what_was_built_takes_the_place),
         T(test_what_was_built_stays_if_it_is_refused),
         T(test_what_was_built_stands_if_it_is_not_known),
+        T(test_what_was_built_is_kept_if_it_cannot_come_back),
         T(test_no_node_is_not_replaced),
         T(test_without_exchange),
         T(test_create_or_open),

@@ -471,6 +471,33 @@ static int disturbed(azr_txn *t, void *arg, azr_error *e)
     return rc;
 }
 
+/* In conflict, and what it read cannot be remembered for the next try. */
+static int short_of_memory(azr_txn *t, void *arg, azr_error *e)
+{
+    scene *s = arg;
+    int64_t shape[1];
+    int rc = azr_txn_shape(t, s->data, shape, e);
+
+    if (rc < 0)
+        return rc;
+    azr_set_memory_cap(1);
+    e->code = AZR_ECONFLICT;
+    (void)snprintf(e->message, sizeof e->message, "somebody was faster");
+    return AZR_ECONFLICT;
+}
+
+static void test_run_without_memory(void **state)
+{
+    scene s;
+
+    (void)state;
+    begin_scene(&s, 3);
+    FAILS(azr_txn_run(short_of_memory, &s, NULL, &err), AZR_ENOMEM);
+    azr_set_memory_cap(0);
+    assert_non_null(strstr(err.message, "memory"));
+    end_scene(&s);
+}
+
 static void test_run_gets_through(void **state)
 {
     attempt at = {.times = 0};
@@ -853,6 +880,7 @@ int main(void)
         cmocka_unit_test(test_two_creators),
         cmocka_unit_test(test_group_came_first),
         cmocka_unit_test(test_run_gets_through),
+        cmocka_unit_test(test_run_without_memory),
         cmocka_unit_test(test_created_from_text),
         cmocka_unit_test(test_created_opaque),
         cmocka_unit_test(test_bad_text),

@@ -201,7 +201,7 @@ static void test_status_fails(void **state)
 
 static int set(int durability)
 {
-    return azri_domain_set_durability(w.d[0], durability, &err);
+    return azri_domain_set_durability(w.d[0], durability, &w.patience, &err);
 }
 
 /* Nobody else is beyond META meanwhile. */
@@ -216,7 +216,9 @@ static void meta_is_held(void)
 
 static void test_durability(void **state)
 {
+    azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
     azri_txn *t = NULL;
+    int beside;
 
     (void)state;
     put_row(3, AZRI_COMMITTED); /* what was promised before is kept first */
@@ -232,6 +234,13 @@ static void test_durability(void **state)
     FAILS(set(AZR_DURABILITY_POWER), AZR_EBUSY, AZR_SUB_NONE,
           "while a transaction is open: pid ");
     azri_txn_end(t);
+    beside = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+    assert_true(beside >= 0); /* held: not longer than its caller waits */
+    OK(azri_ofd_try(beside, &meta, &err));
+    FAILS(azri_domain_set_durability(w.d[0], AZR_DURABILITY_POWER, &no_time,
+                                     &err),
+          AZR_EBUSY, AZR_SUB_NONE, "META");
+    (void)close(beside);
     fake_fail(ON_SYNCFS, NULL, 0, 1, EIO);
     FAILS(set(AZR_DURABILITY_POWER), AZR_EIO, AZR_SUB_SYNC, "syncfs");
     fake_fail(ON_LOCK, "try META", 0, 1, ENOLCK);
