@@ -98,7 +98,7 @@ static int claim(azri_txn *t, uint32_t i, bool finish_dead, azr_error *err)
     else
         rc = AZR_EBUSY;
     if (rc < 0)
-        (void)azri_slot_release(t->s, t->fd, i);
+        (void)azri_slot_release(t->fd, i);
     return rc;
 }
 
@@ -488,12 +488,9 @@ int azri_txn_unlock_chunks(azri_txn *t, azr_error *err)
 static void unlock_all(azri_txn *t)
 {
     azri_waitq q = azri_state_waitq(t->s);
-    azri_range released[3 + 2 * AZRI_MAX_RANGES];
+    azri_range released[2 + 2 * AZRI_MAX_RANGES];
     size_t n = held_ranges(t, NULL, released);
 
-    released[n].first = AZRI_LOCK_SLOT + t->row;
-    released[n].last = released[n].first;
-    released[n++].exclusive = true;
     /* [Q-unlock] before the scan: a waiter is found, or finds the lock free */
     if (azri_ofd_unlock(t->fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL) < 0) {
         /* let the kernel do it: nothing of ours may stay locked */
@@ -557,7 +554,8 @@ void azri_row_wake(const azri_state *s, uint32_t i)
         (void)azri_sys->futex_wake(azri_word_futex(s, i), INT32_MAX);
 }
 
-/* Does the row stand in our way? AZR_OK: *out says; AZR_ECONFLICT: it changed. */
+/* Does the row stand in our way? AZR_OK: *out says; AZR_ECONFLICT: it changed; else it
+ * is damaged, or its record is gone: finishing it will tell. */
 static int overlaps_us(azri_txn *t, uint32_t i, uint64_t word, bool meta,
                        bool *out, azr_error *err)
 {
@@ -580,8 +578,7 @@ static int overlaps_us(azri_txn *t, uint32_t i, uint64_t word, bool meta,
             azri_intent_dispose(&in);
         }
     }
-    /* its record is gone, and the row stands: finishing it will tell */
-    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+    return rc;
 }
 
 /* One row. AZR_OK: it does not stand in our way (any more). */
@@ -605,14 +602,14 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
                 continue;
             if (rc == AZR_OK && !overlap)
                 return AZR_OK;
-            /* damaged: whoever gets its SLOT decides */
+            /* cannot be read: whoever gets its SLOT decides */
         }
         rc = AZRI_GUARD(SLOT) ? azri_slot_try(t->fd, i, err) : AZR_OK;
         if (rc == AZR_OK) { /* [W2-finish] its owner is dead */
             azr_error why = AZR_ERROR_INIT;
 
             rc = azri_row_finish(t->d, t->fd, i, &count, &why);
-            (void)azri_slot_release(t->s, t->fd, i);
+            (void)azri_slot_release(t->fd, i);
             if (rc < 0)
                 azri_error_pass(err, &why);
             if (rc != AZR_EBUSY)

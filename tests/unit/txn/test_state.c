@@ -142,9 +142,12 @@ static void test_create(void **state)
 
     (void)state;
     make_fresh();
+    fake_fail(ON_RENAMEAT2, "state", 0, 1, EIO);
     make_it();
+    assert_int_equal(fake_clear(), 0); /* it had no other name before */
     assert_made();
     assert_names(1);
+
     make_it(); /* there is one: that is well */
     assert_names(1);
     make_fresh(); /* no unnamed files here */
@@ -663,7 +666,10 @@ static void test_grow(void **state)
     while (rows() < AZRI_WORDS)
         OK(grow(&w.patience));
     fake_no_sleep = true;
+    fake_fail(ON_FUTEX_WAIT, NULL, 0, 1, ETIMEDOUT);
     OK(grow(&w.patience)); /* there cannot be more: a little later, perhaps */
+    assert_int_equal(fake_clear(), 1);
+
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row of .azr/state");
     err = (azr_error){.code = AZR_EINVAL, .message = "before"};
     assert_int_equal(grow(&no_time), AZR_EBUSY);
@@ -703,7 +709,10 @@ static void test_grow_waits(void **state)
     azr_cancel_free(cancel);
     assert_int_equal(close(fd), 0);
     fake_fail(ON_LOCK, "try INIT", 0, 3, EAGAIN); /* he is quick */
+    fake_fail(ON_FUTEX_WAIT, NULL, 0, 9, ETIMEDOUT);
     OK(grow(&w.patience));
+    assert_int_equal(fake_clear(), 6); /* a pause after each try */
+
     assert_int_equal(rows(), 16);
 }
 
