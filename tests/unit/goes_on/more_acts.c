@@ -1,0 +1,806 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "goes_on.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+/* --------------------------------------------------------------- elements --- */
+
+static int open_read(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "a", 0, err);
+}
+
+static int with_big(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "big", AZR_OPEN_WRITE, err);
+}
+
+static int with_x(actor *x, azr_error *err)
+{
+    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
+}
+
+static int with_a_and_x(actor *x, azr_error *err)
+{
+    int rc = with_a(x, err);
+
+    return rc < 0 ? rc
+                  : open_array(&x->b, x, "g/x", AZR_OPEN_WRITE, err);
+}
+
+static void expect(int32_t found, int32_t wanted, const char *what)
+{
+    if (found != wanted)
+        (void)complain("%s is %d, need %d", what, (int)found, (int)wanted);
+}
+
+static int read_points(actor *x, azr_error *err)
+{
+    static const int64_t at[] = {45, 3, 17, 3};
+    azr_selection s = azr_select_points(1, at, 4);
+    int32_t v[4] = {0};
+    int rc = azr_array_read(x->a, &s, v, sizeof v, err);
+
+    for (int i = 0; rc == AZR_OK && i < 4; i++)
+        expect(v[i], (int32_t)at[i] + 1, "a point");
+    return rc;
+}
+
+static azr_memory backwards(int32_t *v, size_t n)
+{
+    azr_memory m = {.struct_size = sizeof m, .rank = 1};
+
+    m.data = v;
+    m.nbytes = n * sizeof *v;
+    m.offset = (n - 1) * sizeof *v;
+    m.strides[0] = -(int64_t)sizeof *v;
+    return m;
+}
+
+static int read_backwards(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {-10}, {AZR_TO_END});
+    int32_t v[10] = {0};
+    azr_memory m = backwards(v, 10);
+    int64_t shape = 0;
+    int rc = azr_array_read_shape(x->a, &s, &m, &shape, err);
+
+    if (rc == AZR_OK && shape != 46)
+        (void)complain("length %" PRId64, shape);
+    for (int i = 0; rc == AZR_OK && i < 10; i++)
+        expect(v[i], 46 - i, "an element");
+    return rc;
+}
+
+static int write_points(actor *x, azr_error *err)
+{
+    static const int64_t at[] = {45, 3, 17, 3};
+    azr_selection s = azr_select_points(1, at, 4);
+    const int32_t v[4] = {-1, -2, -3, -4};
+
+    return azr_array_write(x->a, &s, v, sizeof v, err);
+}
+
+static int write_backwards(actor *x, azr_error *err)
+{
+    static const int64_t shape[1] = {46};
+    azr_selection s = AZR_BOX_STEP(1, {2}, {10}, {3});
+    int32_t v[10];
+    azr_memory m = backwards(v, 10);
+
+    for (int i = 0; i < 10; i++)
+        v[i] = 700 + i;
+    return azr_array_write_shape(x->a, &s, &m, shape, err);
+}
+
+static int add_one(void *values, size_t nbytes, void *arg)
+{
+    int32_t *v = values;
+
+    (void)arg;
+    for (size_t i = 0; i < nbytes / sizeof *v; i++)
+        v[i]++;
+    return 0;
+}
+
+static int update_of_shape(actor *x, azr_error *err)
+{
+    static const int64_t shape[1] = {46};
+    azr_selection s = AZR_BOX(1, {30}, {AZR_TO_END});
+
+    return azr_array_update_shape(x->a, &s, shape, add_one, NULL, err);
+}
+
+static int go_on(uint64_t done, uint64_t total, void *arg)
+{
+    (void)arg;
+    return done > total;
+}
+
+static int write_shared(actor *x, azr_error *err)
+{
+    azr_share_options o = AZR_SHARE_OPTIONS_INIT;
+    azr_array *mine = NULL;
+    int rc;
+
+    o.timeout_ms = 0;
+    o.progress = go_on;
+    rc = azr_array_share(&mine, x->a, &o, err);
+    if (rc == AZR_OK)
+        rc = write_box(mine, 3, 21, 4000, err);
+    azr_array_close(mine);
+    return rc;
+}
+
+static int read_large_part(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {100000}, {1000});
+    static int32_t v[1000];
+
+    return azr_array_read(x->a, &s, v, sizeof v, err);
+}
+
+static int write_large_part(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {100000}, {3});
+    const int32_t v[3] = {1, 2, 3};
+
+    return azr_array_write(x->a, &s, v, sizeof v, err);
+}
+
+static int with_mode(actor *x, uint32_t sync, azr_error *err)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    char path[256];
+
+    o.flags = AZR_OPEN_WRITE;
+    o.sync = sync;
+    o.threads = 1;
+    o.timeout_ms = 0;
+    x->plain = true;
+    place(path, x->root, "b");
+    return azr_array_open(&x->a, path, &o, err);
+}
+
+static int with_plain(actor *x, azr_error *err)
+{
+    return with_mode(x, AZR_SYNC_NONE, err);
+}
+
+static int with_chunks(actor *x, azr_error *err)
+{
+    return with_mode(x, AZR_SYNC_CHUNK, err);
+}
+
+static int write_part(actor *x, azr_error *err)
+{
+    return write_box(x->a, 5, 7, 9000, err);
+}
+
+static int zero_chunk(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {8}, {4});
+    int32_t value = 0;
+
+    return azr_array_fill(x->a, &s, &value, sizeof value, err);
+}
+
+static int wait_for_nothing(actor *x, azr_error *err)
+{
+    uint64_t version = 0;
+    int rc = azr_array_wait(x->a, &version, err);
+
+    if (rc == AZR_OK && version == 0)
+        (void)complain("no version");
+    return rc;
+}
+
+/* ------------------------------------------------- documents of one array --- */
+
+static int see_texts(actor *x, azr_error *err)
+{
+    char *text = NULL, *name = NULL;
+    int rc = azr_array_attributes(x->a, &text, err);
+
+    if (rc == AZR_OK && !strstr(text, "\"K\""))
+        (void)complain("attributes %s", text);
+    if (rc == AZR_OK)
+        rc = azr_array_dimension_name(x->a, 0, &name, err);
+    if (rc == AZR_OK && name)
+        (void)complain("a name: %s", name);
+    azr_free(name);
+    azr_free(text);
+    return rc;
+}
+
+static int forget_attribute(actor *x, azr_error *err)
+{
+    return azr_array_attribute_set(x->a, "units", NULL, err);
+}
+
+static int see_node(actor *x, azr_error *err)
+{
+    char path[256];
+    char *text = NULL;
+    int kind = 0, format = 0, rc;
+
+    place(path, x->root, "a");
+    rc = azr_node_at(&kind, &format, path, err);
+    if (rc == AZR_OK && (kind != AZR_NODE_ARRAY || format != x->format))
+        (void)complain("kind %d of format %d", kind, format);
+    if (rc == AZR_OK)
+        rc = azr_node_document(&text, path,
+                               x->format == 2 ? ".zattrs" : "zarr.json", err);
+    if (rc == AZR_OK && !strstr(text, "units"))
+        (void)complain("its document: %s", text);
+    azr_free(text);
+    return rc;
+}
+
+static int ignore_row(const azr_row_info *row, void *arg)
+{
+    (void)row;
+    (void)arg;
+    return 0;
+}
+
+static int ignore_finding(const azr_finding *f, void *arg)
+{
+    (void)f;
+    (void)arg;
+    return 0;
+}
+
+static int look_over(actor *x, azr_error *err)
+{
+    azr_array_info info = {.struct_size = sizeof info};
+    uint64_t chunks = 0, nbytes = 0;
+    int rc = azr_array_info_get(x->a, &info, err);
+
+    if (rc == AZR_OK)
+        rc = azr_array_usage(x->a, &chunks, &nbytes, err);
+    if (rc == AZR_OK)
+        rc = azr_array_status(x->a, ignore_row, NULL, err);
+    return rc < 0 ? rc
+                  : azr_array_verify(x->a, ignore_finding, go_on, NULL, err);
+}
+
+/* ----------------------------------------------------------- transactions --- */
+
+static int begin(actor *x, azr_error *err)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+
+    o.timeout_ms = 0;
+    return azr_txn_begin(&x->t, &o, err);
+}
+
+static int commit(actor *x, int rc, azr_error *err)
+{
+    return rc < 0 ? rc : azr_txn_commit(x->t, err);
+}
+
+static int move_chunks(actor *x, azr_error *err)
+{
+    const int64_t from = 1, to = 2, none = 3;
+    void *bytes = NULL, *part = NULL;
+    size_t n = 0, m = 0;
+    int rc = begin(x, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_read_chunk(x->t, x->b, &from, &bytes, &n, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read_chunk_part(x->t, x->b, &to, -4, 4, &part, &m, err);
+    if (rc == AZR_OK && (n != 16 || m != 4))
+        (void)complain("%zu bytes, and %zu", n, m);
+    if (rc == AZR_OK)
+        rc = azr_txn_write_chunk(x->t, x->b, &to, bytes, n, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_write_chunk(x->t, x->b, &none, NULL, 0, err);
+    azr_free(bytes);
+    azr_free(part);
+    return commit(x, rc, err);
+}
+
+static int see_in_txn(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {30}, {AZR_TO_END});
+    int32_t v[16] = {0};
+    azr_memory m = backwards(v, 16);
+    char *text = NULL;
+    int64_t shape = 0;
+    int rc = begin(x, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_shape(x->t, x->a, &shape, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_attributes(x->t, x->a, &text, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read_into(x->t, x->a, &s, &m, err);
+    if (rc == AZR_OK)
+        expect(v[0], 46, "the last one");
+    azr_free(text);
+    return commit(x, rc, err);
+}
+
+static int write_in_txn(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {16});
+    int32_t v[16] = {0}, one = 5;
+    azr_memory m = backwards(v, 16);
+    int rc = begin(x, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_write_from(x->t, x->b, &s, &m, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read(x->t, x->b, &s, v, sizeof v, err);
+    s.count[0] = 3;
+    if (rc == AZR_OK)
+        rc = azr_txn_fill(x->t, x->b, &s, &one, sizeof one, err);
+    return commit(x, rc, err);
+}
+
+static int change_below(actor *x, azr_error *err)
+{
+    const int32_t v[3] = {1, 2, 3};
+    int rc = begin(x, err);
+
+    if (rc == AZR_OK)
+        rc = azr_txn_append(x->t, x->b, 0, 3, v, sizeof v, NULL, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_set_attribute(x->t, x->b, "units", "\"Pa\"", err);
+    if (rc == AZR_OK)
+        rc = azr_txn_set_attribute(x->t, x->a, "units", NULL, err);
+    return commit(x, rc, err);
+}
+
+static const char *const texts[4] = {
+    [2] = "{\"zarr_format\": 2, \"shape\": [46], \"chunks\": [4], \"dtype\": "
+          "\"<i4\", \"compressor\": null, \"fill_value\": 0, \"order\": \"C\", "
+          "\"filters\": null}",
+    [3] = "{\"zarr_format\": 3, \"node_type\": \"array\", \"shape\": [46], "
+          "\"data_type\": \"int32\", \"chunk_grid\": {\"name\": \"regular\", "
+          "\"configuration\": {\"chunk_shape\": [4]}}, \"chunk_key_encoding\": "
+          "{\"name\": \"default\"}, \"fill_value\": 0, \"codecs\": [{\"name\": "
+          "\"bytes\", \"configuration\": {\"endian\": \"little\"}}], "
+          "\"attributes\": {\"units\": \"m\"}}"};
+
+static int create_from(actor *x, const char *name, azr_error *err)
+{
+    azr_array_text text = AZR_ARRAY_TEXT_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_selection s = AZR_BOX(1, {2}, {4});
+    const int32_t v[4] = {9, 8, 7, 6};
+    char path[256];
+    int rc = begin(x, err);
+
+    text.zarr_format = x->format;
+    text.document = texts[x->format];
+    text.attributes = x->format == 2 ? "{\"units\": \"m\"}" : NULL;
+    o.timeout_ms = 0;
+    o.threads = 1;
+    place(path, x->root, name);
+    if (rc == AZR_OK)
+        rc = azr_txn_create_from(x->t, &x->b, path, &text, &o, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_write(x->t, x->b, &s, v, sizeof v, err);
+    return commit(x, rc, err);
+}
+
+static int create_given(actor *x, azr_error *err)
+{
+    return create_from(x, "n", err);
+}
+
+static int create_given_below(actor *x, azr_error *err)
+{
+    return create_from(x, "g/n", err);
+}
+
+/* ------------------------------------------------------------------ below --- */
+
+static int resize_below(actor *x, azr_error *err)
+{
+    static const int64_t shorter[1] = {18};
+
+    return azr_array_resize(x->a, 1, shorter, err);
+}
+
+static int append_below(actor *x, azr_error *err)
+{
+    const int32_t v[3] = {1, 2, 3};
+    int64_t at = 0;
+    int rc = azr_array_append(x->a, 0, 3, v, sizeof v, &at, err);
+
+    if (rc == AZR_OK && at != 46)
+        (void)complain("appended at %" PRId64, at);
+    return rc;
+}
+
+static int append_both(actor *x, azr_error *err)
+{
+    azr_append_part p[2] = {AZR_APPEND_PART_INIT, AZR_APPEND_PART_INIT};
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    const int32_t v[3] = {31, 32, 33};
+
+    o.timeout_ms = 2000;
+    for (int i = 0; i < 2; i++) {
+        p[i].array = i ? x->b : x->a;
+        p[i].length = 3;
+        p[i].src = v;
+        p[i].src_nbytes = sizeof v;
+    }
+    return azr_append_all(p, 2, &o, err);
+}
+
+static int create_below(actor *x, azr_error *err)
+{
+    return make_array(&x->a, x, "g/n", 0, err);
+}
+
+static int replace_below(actor *x, azr_error *err)
+{
+    return make_array(&x->a, x, "g/x", AZR_CREATE_REPLACE, err);
+}
+
+/* ----------------------------------------------------------------- groups --- */
+
+static int see_group(actor *x, azr_error *err)
+{
+    azr_group_info info = {.struct_size = sizeof info};
+    char *text = NULL;
+    int rc = azr_group_info_get(x->g, &info, err);
+
+    if (rc == AZR_OK && (info.zarr_format != x->format || !info.consolidated))
+        (void)complain("format %d", (int)info.zarr_format);
+    if (rc == AZR_OK)
+        rc = azr_group_attributes(x->g, &text, err);
+    if (rc == AZR_OK)
+        rc = azr_group_open_array(&x->a, x->g, "x", NULL, err);
+    azr_free(text);
+    return rc;
+}
+
+static int change_group(actor *x, azr_error *err)
+{
+    static const char *const names[] = {"title", "more", "title"};
+    static const char *const values[] = {NULL, "[1, 2]", "\"other\""};
+
+    return azr_group_attributes_change(x->g, 3, names, values, err);
+}
+
+static int replace_attributes(actor *x, azr_error *err)
+{
+    return azr_group_attributes_replace(x->g, "{\"all\": \"new\"}", err);
+}
+
+static int array_in_group(actor *x, azr_error *err)
+{
+    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
+
+    spec.rank = 1;
+    spec.dtype = AZR_INT32;
+    spec.shape[0] = 46;
+    spec.chunks[0] = 4;
+    return azr_group_create_array(&x->a, x->g, "n", &spec, NULL, err);
+}
+
+static int group_in_group(actor *x, azr_error *err)
+{
+    azr_group *made = NULL;
+    int rc = azr_group_create_group(&made, x->g, "h", NULL, NULL, err);
+
+    azr_group_close(made);
+    return rc;
+}
+
+static int make_group(actor *x, uint32_t flags, azr_error *err)
+{
+    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    char path[256];
+
+    spec.zarr_format = x->format;
+    spec.attributes = "{\"title\": \"new\"}";
+    o.flags = flags;
+    o.timeout_ms = 0;
+    place(path, x->root, "g");
+    return azr_group_create(&x->g, path, &spec, &o, err);
+}
+
+static int replace_group(actor *x, azr_error *err)
+{
+    return make_group(x, AZR_CREATE_REPLACE, err);
+}
+
+static int make_or_open_group(actor *x, azr_error *err)
+{
+    return make_group(x, AZR_CREATE_OR_OPEN, err);
+}
+
+static int see_node_below(const azr_node *node, void *arg)
+{
+    actor *x = arg;
+
+    if (node->status < 0 && (node->text[0] == '\0' || !x->root))
+        (void)complain("no text");
+    return 0;
+}
+
+/* A node whose document cannot be read is told of, and ends nothing. */
+static int walk_group(actor *x, azr_error *err)
+{
+    int rc = azr_group_list(x->g, see_node_below, x, err);
+
+    return rc < 0 ? rc : azr_group_walk(x->g, 0, see_node_below, x, err);
+}
+
+static int consolidate(actor *x, azr_error *err)
+{
+    return azr_group_consolidate(x->g, err);
+}
+
+static int check_consolidated(actor *x, azr_error *err)
+{
+    return azr_group_check_consolidated(x->g, ignore_finding, NULL, err);
+}
+
+/* ------------------------------------------------------------ whole nodes --- */
+
+static azr_tree_options impatient(uint32_t flags)
+{
+    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
+
+    o.flags = flags;
+    o.timeout_ms = 0;
+    return o;
+}
+
+static int remove_it(actor *x, const char *name, uint32_t flags,
+                     azr_error *err)
+{
+    azr_tree_options o = impatient(flags);
+    char path[256];
+
+    place(path, x->root, name);
+    return azr_remove(path, &o, err);
+}
+
+static int remove_a(actor *x, azr_error *err)
+{
+    return remove_it(x, "a", 0, err);
+}
+
+static int remove_by_force(actor *x, azr_error *err)
+{
+    return remove_it(x, "a", AZR_TREE_FORCE, err);
+}
+
+static int remove_below(actor *x, azr_error *err)
+{
+    return remove_it(x, "g/x", 0, err);
+}
+
+static int move_it(actor *x, const char *from, const char *to, azr_error *err)
+{
+    azr_tree_options o = impatient(0);
+    char a[256], b[256];
+
+    place(a, x->root, from);
+    place(b, x->root, to);
+    return azr_move(a, b, &o, err);
+}
+
+static int move_below(actor *x, azr_error *err)
+{
+    return move_it(x, "g/x", "g/n", err);
+}
+
+static int move_in(actor *x, azr_error *err)
+{
+    return move_it(x, "a", "g/n", err);
+}
+
+static int move_out(actor *x, azr_error *err)
+{
+    return move_it(x, "g/x", "m", err);
+}
+
+static int replace_it(actor *x, const char *from, const char *to,
+                      azr_error *err)
+{
+    azr_tree_options o = impatient(0);
+    char a[256], b[256];
+
+    place(a, x->root, from);
+    place(b, x->root, to);
+    return azr_replace(a, b, &o, err);
+}
+
+static int replace_a(actor *x, azr_error *err)
+{
+    return replace_it(x, "b", "a", err);
+}
+
+static int replace_nothing(actor *x, azr_error *err)
+{
+    return replace_it(x, "b", "n", err);
+}
+
+static int replace_x(actor *x, azr_error *err)
+{
+    return replace_it(x, "a", "g/x", err);
+}
+
+static int copy_it(actor *x, const char *from, const char *to, azr_error *err)
+{
+    azr_copy_options o = AZR_COPY_OPTIONS_INIT;
+    azr_copied done = {.struct_size = sizeof done};
+    char a[256], b[256];
+
+    o.timeout_ms = 0;
+    o.progress = go_on;
+    place(a, x->root, from);
+    place(b, x->root, to);
+    return azr_copy(a, b, &o, &done, err);
+}
+
+static int copy_a(actor *x, azr_error *err)
+{
+    return copy_it(x, "a", "k", err);
+}
+
+static int copy_below(actor *x, azr_error *err)
+{
+    return copy_it(x, "g/x", "g/n", err);
+}
+
+static int copy_group(actor *x, azr_error *err)
+{
+    return copy_it(x, "g", "k", err);
+}
+
+/* -------------------------------------------------------------- snapshots --- */
+
+static int take(actor *x, uint32_t flags, const char *directory,
+                azr_error *err)
+{
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_array *both[2] = {x->a, x->b};
+    char path[256];
+
+    o.flags = flags;
+    o.timeout_ms = 0;
+    o.progress = go_on;
+    if (directory) {
+        place(path, x->root, directory);
+        o.directory = path;
+    }
+    return azr_snapshot_take(&x->s, both, x->b ? 2 : 1, &o, err);
+}
+
+static int take_linked(actor *x, azr_error *err)
+{
+    return take(x, 0, NULL, err);
+}
+
+static int take_copied(actor *x, azr_error *err)
+{
+    return take(x, AZR_SNAPSHOT_COPY, NULL, err);
+}
+
+static int take_elsewhere(actor *x, azr_error *err)
+{
+    return take(x, 0, ".", err);
+}
+
+/* ------------------------------------------------------------ file system --- */
+
+static int use_probe(actor *x, azr_error *err)
+{
+    azr_probe *p = NULL;
+    int rc = azr_probe_open(&p, x->root, "probe", err);
+
+    if (rc == AZR_OK)
+        rc = azr_probe_lock(p, 1, err);
+    if (rc == AZR_OK)
+        rc = azr_probe_unlock(p, err);
+    if (p)
+        azr_probe_close(p, 1);
+    return rc < 0 ? rc : AZR_OK;
+}
+
+/* ------------------------------------------------------------------ table --- */
+
+#define READS   false
+#define CHANGES true
+#define ACT(n, p, c, before, fn)                                               \
+    {                                                                          \
+        .name = n, .parts = p, .changes = c, .prepare = before, .run = fn      \
+    }
+#define POWER(n, p, c, before, fn)                                             \
+    {                                                                          \
+        .name = n "-power", .parts = p, .changes = c, .power = true,           \
+        .prepare = before, .run = fn                                           \
+    }
+/* in both versions of Zarr */
+#define BOTH(n, p, c, before, fn)                                              \
+    ACT(n, p, c, before, fn),                                                  \
+    {                                                                          \
+        .name = n "-v2", .parts = p, .changes = c, .format = 2,                \
+        .prepare = before, .run = fn                                           \
+    }
+
+#define AB (PART_A | PART_B)
+#define AG (PART_A | PART_G)
+#define AD (PART_A | PART_DEAD)
+
+const act more_acts[] = {
+    ACT("read-points", PART_A, READS, open_read, read_points),
+    BOTH("read-backwards", PART_A, READS, open_read, read_backwards),
+    ACT("write-points", PART_A, CHANGES, with_a, write_points),
+    ACT("write-backwards", PART_A, CHANGES, with_a, write_backwards),
+    ACT("update-of-shape", PART_A, CHANGES, with_a, update_of_shape),
+    ACT("write-shared", PART_A, CHANGES, with_a, write_shared),
+    ACT("read-large-part", PART_BIG, READS, with_big, read_large_part),
+    ACT("write-large-part", PART_BIG, CHANGES, with_big, write_large_part),
+    BOTH("write-plain", PART_B, CHANGES, with_plain, write_part),
+    ACT("zero-plain", PART_B, CHANGES, with_plain, zero_chunk),
+    ACT("write-chunk", PART_B, CHANGES, with_chunks, write_part),
+    ACT("zero-chunk", PART_B, CHANGES, with_chunks, zero_chunk),
+    ACT("wait-for-nothing", PART_A, READS, open_read, wait_for_nothing),
+    BOTH("see-texts", PART_A, READS, open_read, see_texts),
+    ACT("see-texts-dead", AD, READS, open_read, see_texts),
+    BOTH("forget-attribute", PART_A, CHANGES, with_a, forget_attribute),
+    BOTH("see-node", PART_A, READS, NULL, see_node),
+    BOTH("look-over", PART_A, READS, open_read, look_over),
+    ACT("look-over-dead", AD, READS, open_read, look_over),
+    ACT("look-over-rubbish", PART_A | PART_LEFT, READS, open_read, look_over),
+    ACT("move-chunks", AB, CHANGES, with_both, move_chunks),
+    BOTH("see-in-txn", PART_A, READS, open_read, see_in_txn),
+    ACT("write-in-txn", AB, CHANGES, with_both, write_in_txn),
+    BOTH("change-below", AG, CHANGES, with_a_and_x, change_below),
+    BOTH("create-given", PART_A, CHANGES, NULL, create_given),
+    POWER("create-given", PART_A, CHANGES, NULL, create_given),
+    BOTH("create-given-below", PART_G, CHANGES, NULL, create_given_below),
+    BOTH("resize-below", PART_G, CHANGES, with_x, resize_below),
+    BOTH("append-below-too", PART_G, CHANGES, with_x, append_below),
+    BOTH("forget-below", PART_G, CHANGES, with_x, forget_attribute),
+    BOTH("append-both", AG, CHANGES, with_a_and_x, append_both),
+    POWER("append-both", AG, CHANGES, with_a_and_x, append_both),
+    BOTH("create-below-too", PART_G, CHANGES, NULL, create_below),
+    BOTH("replace-below", PART_G, CHANGES, NULL, replace_below),
+    BOTH("see-group", PART_G, READS, with_g, see_group),
+    BOTH("change-group", PART_G, CHANGES, with_g, change_group),
+    BOTH("replace-attributes", PART_G, CHANGES, with_g, replace_attributes),
+    BOTH("array-in-group", PART_G, CHANGES, with_g, array_in_group),
+    BOTH("group-in-group", PART_G, CHANGES, with_g, group_in_group),
+    BOTH("replace-group", PART_G, CHANGES, NULL, replace_group),
+    BOTH("make-or-open-group", PART_G, READS, NULL, make_or_open_group),
+    BOTH("walk-group", PART_G, READS, with_g, walk_group),
+    BOTH("consolidate-too", PART_G, READS, with_g, consolidate),
+    BOTH("check-too", PART_G, READS, with_g, check_consolidated),
+    ACT("remove-rubbish", PART_A | PART_LEFT, CHANGES, NULL, remove_a),
+    ACT("remove-dead", AD, CHANGES, NULL, remove_a),
+    ACT("remove-by-force", PART_A, CHANGES, NULL, remove_by_force),
+    BOTH("remove-below-too", PART_G, CHANGES, NULL, remove_below),
+    BOTH("move-below-too", PART_G, CHANGES, NULL, move_below),
+    BOTH("move-in", AG, CHANGES, NULL, move_in),
+    BOTH("move-out", PART_G, CHANGES, NULL, move_out),
+    ACT("replace-a", AB, CHANGES, NULL, replace_a),
+    ACT("replace-nothing", AB, CHANGES, NULL, replace_nothing),
+    BOTH("replace-x", AG, CHANGES, NULL, replace_x),
+    BOTH("copy-a", PART_A, CHANGES, NULL, copy_a),
+    ACT("copy-dead", AD, CHANGES, NULL, copy_a),
+    BOTH("copy-below", PART_G, CHANGES, NULL, copy_below),
+    BOTH("copy-group-too", PART_G, CHANGES, NULL, copy_group),
+    BOTH("take-linked", AB, READS, with_both, take_linked),
+    ACT("take-dead", AD, READS, open_read, take_linked),
+    BOTH("take-copied", AB, READS, with_both, take_copied),
+    ACT("take-elsewhere", AB, READS, with_both, take_elsewhere),
+    ACT("take-dead-elsewhere", AD, READS, open_read, take_elsewhere),
+    ACT("probe-lock", 0, READS, NULL, use_probe),
+};
+const unsigned more_act_count = sizeof more_acts / sizeof more_acts[0];
