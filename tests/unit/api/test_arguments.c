@@ -22,8 +22,7 @@ static azr_txn *t;
     } while (0)
 
 /* Of an earlier call: it must not stay. */
-static const azr_error stale = {
-    AZR_EIO, AZR_SUB_SYNC, 5, 0, "of another call"};
+static const azr_error stale = {AZR_EIO, AZR_SUB_SYNC, 5, 0, "of another call"};
 
 static void refused(int line, const char *what, int rc, const char *text)
 {
@@ -261,12 +260,13 @@ static void test_updates(void **state)
     REFUSES("sel is NULL",
             azr_array_update(a, NULL, change_nothing, NULL, &err));
     REFUSES("fn is NULL", azr_array_update(a, &all, NULL, NULL, &err));
-    REFUSES("array is NULL", azr_array_update_shape(NULL, &all, shape,
-                                                    change_nothing, NULL, &err));
-    REFUSES("sel is NULL", azr_array_update_shape(a, NULL, shape,
-                                                  change_nothing, NULL, &err));
-    REFUSES("shape is NULL", azr_array_update_shape(a, &all, NULL,
-                                                    change_nothing, NULL, &err));
+    REFUSES(
+        "array is NULL",
+        azr_array_update_shape(NULL, &all, shape, change_nothing, NULL, &err));
+    REFUSES("sel is NULL",
+            azr_array_update_shape(a, NULL, shape, change_nothing, NULL, &err));
+    REFUSES("shape is NULL",
+            azr_array_update_shape(a, &all, NULL, change_nothing, NULL, &err));
     REFUSES("fn is NULL",
             azr_array_update_shape(a, &all, shape, NULL, NULL, &err));
 }
@@ -440,8 +440,8 @@ static void test_opening_below(void **state)
 /* Names that a path below a group may not have. */
 static void test_paths_below(void **state)
 {
-    static const char *const bad[] = {"",     "/",   "x/",    "/x", "x//y",
-                                      "x/./y", "..", "x/../y"};
+    static const char *const bad[] = {"",     "/",     "x/", "/x",
+                                      "x//y", "x/./y", "..", "x/../y"};
     azr_array_spec spec = small_line(3, 4);
     azr_array *out = NULL;
     azr_group *made = NULL;
@@ -463,8 +463,8 @@ static void test_paths_below(void **state)
 
 static void test_names_that_are_kept(void **state)
 {
-    static const char *const bad[] = {"zarr.json",    ".zarray",  ".zgroup",
-                                      "x/.zattrs",    "__x",      "...",
+    static const char *const bad[] = {"zarr.json",    ".zarray", ".zgroup",
+                                      "x/.zattrs",    "__x",     "...",
                                       ".zmetadata/x", "x/.azr/y"};
     azr_array_spec spec = small_line(3, 4);
     azr_array *out = NULL;
@@ -678,8 +678,7 @@ static void test_creation_of_a_text(void **state)
             azr_txn_create_from(t, &out, g_new, &text, NULL, &err));
     text.durability = AZR_DURABILITY_POWER;
     o.threads = -1;
-    REFUSES("-1 threads",
-            azr_txn_create_from(t, &out, g_new, &text, &o, &err));
+    REFUSES("-1 threads", azr_txn_create_from(t, &out, g_new, &text, &o, &err));
     text.zarr_format = 1;
     REFUSES("zarr_format is 1, need 2 or 3",
             azr_txn_create_from(t, &out, g_new, &text, NULL, &err));

@@ -90,7 +90,8 @@ static void test_impossible_sizes(void **state)
 static void test_no_memory(void **state)
 {
     static int released;
-    const azr_allocator own = {test_alloc, test_resize, test_release, &released};
+    const azr_allocator own = {test_alloc, test_resize, test_release,
+                               &released};
     azri_buf b = AZRI_BUF_INIT;
     azr_error err = AZR_ERROR_INIT;
     uint64_t before;
@@ -128,7 +129,8 @@ static void test_no_memory(void **state)
 static void test_no_memory_for_a_token(void **state)
 {
     static int released;
-    const azr_allocator own = {test_alloc, test_resize, test_release, &released};
+    const azr_allocator own = {test_alloc, test_resize, test_release,
+                               &released};
     azr_error err = AZR_ERROR_INIT;
     azr_cancel *c = NULL;
 
@@ -243,8 +245,8 @@ static void test_errnos(void **state)
 {
     static const struct {
         int number, code;
-    } all[] = {{EACCES, AZR_EPERM}, {EPERM, AZR_EPERM},   {EROFS, AZR_EPERM},
-               {ENOMEM, AZR_ENOMEM}, {ENOENT, AZR_EIO}, {EIO, AZR_EIO}};
+    } all[] = {{EACCES, AZR_EPERM},  {EPERM, AZR_EPERM}, {EROFS, AZR_EPERM},
+               {ENOMEM, AZR_ENOMEM}, {ENOENT, AZR_EIO},  {EIO, AZR_EIO}};
 
     (void)state;
     for (size_t i = 0; i < sizeof all / sizeof all[0]; i++) {

@@ -12,8 +12,8 @@
 
 static azr_error err;
 static struct azri_sys g_sys;
-static const char *g_path; /* before this is opened … */
-static int g_times;        /* … so often … */
+static const char *g_path;     /* before this is opened … */
+static int g_times;            /* … so often … */
 static void (*g_change)(void); /* … that happens */
 static int g_changes;
 static azr_array *g_writer;
@@ -48,12 +48,12 @@ static void disturb(const char *path, int times, void (*change)(void))
 /* Who would have to wait changes nothing. */
 static void change_attribute(void)
 {
+    azr_error why = AZR_ERROR_INIT;
     char number[16];
+    int rc;
 
     (void)snprintf(number, sizeof number, "%d", g_changes);
-    azr_error why = AZR_ERROR_INIT;
-    int rc = azr_array_attribute_set(g_writer, "n", number, &why);
-
+    rc = azr_array_attribute_set(g_writer, "n", number, &why);
     if (rc < 0 && rc != AZR_EBUSY)
         fail_msg("%s", why.message);
 }

@@ -499,7 +499,8 @@ static void test_creating_where_something_is(void **state)
           ", a chunk without metadata; remove it first");
     azr_txn_free(t);
     put("file", "");
-    TELLS(azr_array_create(&a, at("file"), &spec, NULL, &err), AZR_EIO, "file'");
+    TELLS(azr_array_create(&a, at("file"), &spec, NULL, &err), AZR_EIO,
+          "file'");
     assert_int_equal(err.sys_errno, ENOTDIR);
     TELLS(azr_group_create(&g, at("file"), NULL, NULL, &err), AZR_EIO, "file'");
     assert_int_equal(err.sys_errno, ENOTDIR);
@@ -693,8 +694,7 @@ static void test_moves(void **state)
     TELLS(azr_move(at("a"), at("g"), NULL, &err), AZR_EEXISTS, "exists");
     TELLS(azr_move(at("g"), at("a/g"), NULL, &err), AZR_EINVAL,
           "is an array, and nothing stands below one");
-    TELLS(azr_move(at("g"), at("g/h"), NULL, &err), AZR_EINVAL,
-          "below itself");
+    TELLS(azr_move(at("g"), at("g/h"), NULL, &err), AZR_EINVAL, "below itself");
     assert_true(exists("a/zarr.json"));
     assert_true(exists("g/zarr.json"));
 }

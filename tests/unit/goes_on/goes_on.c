@@ -73,12 +73,15 @@ static bool is_new_place(uint64_t site, int error)
     return true;
 }
 
-/* Of a sample, is this one in it? Not before it is its turn. */
-static bool is_chosen(uint64_t site, int error)
+/* Of a sample, is this one in it? Where the process stands in memory must not
+ * matter: the same seed chooses the same ones. */
+static bool is_chosen(const act *a, uint64_t k)
 {
-    uint64_t h = (site + g_seed) * UINT64_C(0xD6E8FEB86659FD93);
+    uint64_t h = g_seed * UINT64_C(0x9E3779B97F4A7C15);
 
-    h = (h ^ (uint64_t)(error + 8)) * UINT64_C(0xFF51AFD7ED558CCD);
+    for (const char *c = a->name; *c; c++)
+        h = (h ^ (uint8_t)*c) * UINT64_C(0x100000001B3);
+    h = (h ^ (k * UINT64_C(0xD6E8FEB86659FD93))) * UINT64_C(0xFF51AFD7ED558CCD);
     if (azri_now_ns() > g_until) {
         g_skipped++;
         return false;
@@ -276,7 +279,7 @@ static bool fail_calls(trial *t, const inject_seen *s)
             bool ever = g_round == 2;
 
             if (round_of(errors[e], e) != (ever ? 0 : g_round) ||
-                !is_chosen(s->sites[p] + ever, errors[e]) ||
+                !is_chosen(t->a, (uint64_t)p * 64 + 2 * e + ever) ||
                 !is_new_place(s->sites[p] + ever, errors[e]))
                 continue;
             plan.at = p;
@@ -296,7 +299,7 @@ static bool fail_allocations(trial *t, const inject_seen *s)
     for (unsigned long k = 0; k < s->allocs && k < POINTS_MOST; k++) {
         inject_plan plan = INJECT_NONE;
 
-        if (!is_chosen(s->alloc_sites[k], ENOMEM) ||
+        if (!is_chosen(t->a, ((uint64_t)1 << 40) + k) ||
             !is_new_place(s->alloc_sites[k], ENOMEM))
             continue;
         plan.alloc = k;
@@ -387,9 +390,9 @@ static bool make_worlds(void)
         const act *a = g_acts[i];
         unsigned k = 0;
 
-        while (k < i && (g_acts[k]->parts != a->parts ||
-                         g_acts[k]->power != a->power ||
-                         g_acts[k]->format != a->format))
+        while (k < i &&
+               (g_acts[k]->parts != a->parts || g_acts[k]->power != a->power ||
+                g_acts[k]->format != a->format))
             k++;
         g_worlds[i] = k;
         (void)snprintf(at, sizeof at, "%s/from-%u", scene_root(true), k);

@@ -26,8 +26,7 @@ static int with_a_and_x(actor *x, azr_error *err)
 {
     int rc = with_a(x, err);
 
-    return rc < 0 ? rc
-                  : open_array(&x->b, x, "g/x", AZR_OPEN_WRITE, err);
+    return rc < 0 ? rc : open_array(&x->b, x, "g/x", AZR_OPEN_WRITE, err);
 }
 
 static void expect(int32_t found, int32_t wanted, const char *what)
@@ -377,6 +376,7 @@ static int create_from(actor *x, const char *name, azr_error *err)
     int rc = begin(x, err);
 
     text.zarr_format = x->format;
+    text.durability = x->power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
     text.document = texts[x->format];
     text.attributes = x->format == 2 ? "{\"units\": \"m\"}" : NULL;
     o.timeout_ms = 0;
@@ -558,8 +558,7 @@ static azr_tree_options impatient(uint32_t flags)
     return o;
 }
 
-static int remove_it(actor *x, const char *name, uint32_t flags,
-                     azr_error *err)
+static int remove_it(actor *x, const char *name, uint32_t flags, azr_error *err)
 {
     azr_tree_options o = impatient(flags);
     char path[256];
@@ -664,8 +663,7 @@ static int copy_group(actor *x, azr_error *err)
 
 /* -------------------------------------------------------------- snapshots --- */
 
-static int take(actor *x, uint32_t flags, const char *directory,
-                azr_error *err)
+static int take(actor *x, uint32_t flags, const char *directory, azr_error *err)
 {
     azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
     azr_array *both[2] = {x->a, x->b};

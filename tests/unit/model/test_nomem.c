@@ -33,8 +33,8 @@ static bool nth_fails(call_fn call, unsigned k, long n)
                  (long long)(azri_heap_nbytes() - before));
     if (nomem_fired && (rc != AZR_ENOMEM || err.code != AZR_ENOMEM ||
                         !strstr(err.message, "out of memory: ")))
-        fail_msg("length %u, allocation %ld: %s: %s", k, n,
-                 azr_status_name(rc), err.message);
+        fail_msg("length %u, allocation %ld: %s: %s", k, n, azr_status_name(rc),
+                 err.message);
     if (!nomem_fired && rc != AZR_OK)
         fail_msg("length %u: %s: %s", k, azr_status_name(rc), err.message);
     return nomem_fired;
@@ -156,8 +156,8 @@ static int compose_v2(unsigned k, azr_error *err)
 static int compose_group(unsigned k, azr_error *err)
 {
     azri_buf text = AZRI_BUF_INIT, zattrs = AZRI_BUF_INIT;
-    int rc = azri_group_compose(&text, &zattrs, 2 + (int)(k % 2), object(k),
-                                err);
+    int rc =
+        azri_group_compose(&text, &zattrs, 2 + (int)(k % 2), object(k), err);
 
     azri_buf_dispose(&text);
     azri_buf_dispose(&zattrs);
@@ -260,9 +260,9 @@ static const char array_of_none[] =
 static int with_shape(unsigned k, azr_error *err)
 {
     int format = 2 + (int)(k % 2);
-    const char *base = format == 3    ? base_v3
+    const char *base = format == 3  ? base_v3
                        : k % 4 == 0 ? base_v2
-                                      : array_of_none;
+                                    : array_of_none;
     int64_t shape[2] = {1, 1};
     azri_buf out = AZRI_BUF_INIT;
     azri_meta *m = NULL;
@@ -297,8 +297,8 @@ static int with_attribute(unsigned k, azr_error *err)
     n.attributes = span_of(zattrs[k % 4]);
     rc = azri_buf_reserve(&out, k, err);
     if (rc >= 0)
-        rc = azri_node_with_attribute(&out, &n, word(k), "{\"v\": [1, 2]}",
-                                      err);
+        rc =
+            azri_node_with_attribute(&out, &n, word(k), "{\"v\": [1, 2]}", err);
     azri_buf_dispose(&out);
     return rc;
 }
@@ -456,8 +456,8 @@ static int format_all(unsigned k, azr_error *err)
         if (rc >= 0)
             rc = azri_element_format(&out, &types[i], elements, err);
         if (rc >= 0)
-            rc = azri_fill_format(&out, &types[i], 2, i % 2 != 0, elements,
-                                  err);
+            rc =
+                azri_fill_format(&out, &types[i], 2, i % 2 != 0, elements, err);
         if (rc >= 0)
             rc = azri_fill_format(&out, &types[i], 3, true, elements, err);
         azri_buf_dispose(&out);
@@ -499,9 +499,9 @@ static int unquote_escapes(unsigned k, azr_error *err)
 
 static int splice(unsigned k, azr_error *err)
 {
-    static const char *const texts[] = {
-        "{}", "{ }", "{\"a\":1}", "{\n  \"a\": 1,\n  \"b\": 2\n}",
-        "{\"b\": 1, \"a\": 2, \"b\": 3}"};
+    static const char *const texts[] = {"{}", "{ }", "{\"a\":1}",
+                                        "{\n  \"a\": 1,\n  \"b\": 2\n}",
+                                        "{\"b\": 1, \"a\": 2, \"b\": 3}"};
     azri_buf out = AZRI_BUF_INIT;
     azri_span value = k % 2 != 0 ? span_of("[1]") : no_text();
     int rc = azri_buf_reserve(&out, k, err);
@@ -509,8 +509,8 @@ static int splice(unsigned k, azr_error *err)
     if (rc >= 0)
         rc = azri_json_splice(&out, span_of(texts[k % 5]), "b", value, err);
     if (rc >= 0)
-        rc = azri_json_pretty(&out, span_of("{\"a\":[1,{\"b\":[]},{}],\"c\":2}"),
-                              4, err);
+        rc = azri_json_pretty(
+            &out, span_of("{\"a\":[1,{\"b\":[]},{}],\"c\":2}"), 4, err);
     azri_buf_dispose(&out);
     return rc;
 }
@@ -552,9 +552,12 @@ static void test_plans(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_new_documents), cmocka_unit_test(test_reading),
-        cmocka_unit_test(test_rewriting),     cmocka_unit_test(test_consolidating),
-        cmocka_unit_test(test_texts),         cmocka_unit_test(test_plans),
+        cmocka_unit_test(test_new_documents),
+        cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_rewriting),
+        cmocka_unit_test(test_consolidating),
+        cmocka_unit_test(test_texts),
+        cmocka_unit_test(test_plans),
     };
 
     return cmocka_run_group_tests(tests, nomem_install, NULL);

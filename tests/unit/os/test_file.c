@@ -432,7 +432,8 @@ static void test_parents_that_cannot_be(void **state)
     assert_int_equal(fchmodat(g_at, "c", 0700, 0), 0);
     fault(EMFILE, 1);
     assert_told(make_c(), AZR_EIO, AZR_SUB_OPEN, EMFILE, "open 'c': ");
-    fault(ENOENT, 1); /* removed just now: who opens something in it learns it */
+    fault(ENOENT,
+          1); /* removed just now: who opens something in it learns it */
     OK(make_c());
     g_sys.openat = azri_sys_posix.openat;
     g_sys.fchmod = faulty_fchmod;
@@ -451,9 +452,9 @@ static void test_a_file_in_the_way(void **state)
     (void)state;
     (void)close(put("c", ""));
     OK(make_c());
-    assert_told(azri_make_parents(g_at, "c/0/0", 0775, getgid(), NULL, NULL,
-                                  &err),
-                AZR_EIO, AZR_SUB_MKDIR, ENOTDIR, "mkdir 'c/0': ");
+    assert_told(
+        azri_make_parents(g_at, "c/0/0", 0775, getgid(), NULL, NULL, &err),
+        AZR_EIO, AZR_SUB_MKDIR, ENOTDIR, "mkdir 'c/0': ");
 }
 
 static void test_a_new_directory_that_is_gone_at_once(void **state)
