@@ -21,7 +21,7 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,6 +241,17 @@ static bool tell(const trial *t)
     return g_survey;
 }
 
+static const trial *g_now;
+
+/* It would hang for ever: which one it is. */
+static void hangs(int signal)
+{
+    (void)signal;
+    (void)complain("it hangs");
+    (void)tell(g_now);
+    _exit(1);
+}
+
 static bool fired(void)
 {
     return inject_told()->fired;
@@ -252,6 +263,7 @@ static bool try_it(trial *t)
     bool ok;
 
     scene_error()[0] = '\0';
+    g_now = t;
     (void)alarm(PATIENCE_S);
     tree_remove(t->at);
     tree_copy(t->from, t->at);
@@ -269,6 +281,13 @@ static bool try_it(trial *t)
 
 /* ------------------------------------------------------------------- sweeps --- */
 
+/* Somebody has it, for ever: a time-out, which not every act has. */
+static bool is_busy(call c, int error)
+{
+    return (c == C_LOCK && (error == EACCES || error == EAGAIN)) ||
+           (c == C_FLOCK && error == EWOULDBLOCK);
+}
+
 static bool fail_calls(trial *t, const inject_seen *s)
 {
     for (unsigned p = 0; p < s->points; p++) {
@@ -279,6 +298,7 @@ static bool fail_calls(trial *t, const inject_seen *s)
             bool ever = g_round == 2;
 
             if (round_of(errors[e], e) != (ever ? 0 : g_round) ||
+                (ever && is_busy((call)s->calls[p], errors[e])) ||
                 !is_chosen(t->a, (uint64_t)p * 64 + 2 * e + ever) ||
                 !is_new_place(s->sites[p] + ever, errors[e]))
                 continue;
@@ -443,6 +463,7 @@ int main(int argc, char **argv)
         return 1;
     }
     inject_install();
+    (void)signal(SIGALRM, hangs);
     for (g_round = 0; g_round < ROUNDS; g_round++) {
         for (unsigned i = 0; i < g_count && ok; i++)
             ok = sweep(g_acts[i], g_worlds[i]);

@@ -115,7 +115,7 @@ static int update_of_shape(actor *x, azr_error *err)
 static int go_on(uint64_t done, uint64_t total, void *arg)
 {
     (void)arg;
-    return done > total;
+    return total > 0 && done > total; /* 0: it is not known */
 }
 
 static int write_shared(actor *x, azr_error *err)
@@ -223,12 +223,12 @@ static int see_node(actor *x, azr_error *err)
 {
     char path[256];
     char *text = NULL;
-    int kind = 0, format = 0, rc;
+    int what = 0, format = 0, rc;
 
     place(path, x->root, "a");
-    rc = azr_node_at(&kind, &format, path, err);
-    if (rc == AZR_OK && (kind != AZR_NODE_ARRAY || format != x->format))
-        (void)complain("kind %d of format %d", kind, format);
+    rc = azr_node_at(&what, &format, path, err);
+    if (rc == AZR_OK && (what != AZR_NODE_ARRAY || format != x->format))
+        (void)complain("kind %d of format %d", what, format);
     if (rc == AZR_OK)
         rc = azr_node_document(&text, path,
                                x->format == 2 ? ".zattrs" : "zarr.json", err);

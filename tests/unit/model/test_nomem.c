@@ -526,27 +526,32 @@ static void test_texts(void **state)
 
 /* ------------------------------------------------------------------- plans --- */
 
-static int plan_points(unsigned k, azr_error *err)
-{
-    static const int64_t shape[2] = {100, 100}, chunk[2] = {7, 9};
-    int64_t at[2 * LENGTHS];
-    azri_plan p;
-    azr_selection s;
-    int rc;
-
-    for (unsigned i = 0; i < 2 * LENGTHS; i++)
-        at[i] = (int64_t)(i * 37 % 100);
-    s = azr_select_points(2, at, k + 1);
-    rc = azri_plan_init(&p, &s, 2, shape, chunk, err);
-    if (rc >= 0)
-        azri_plan_dispose(&p);
-    return rc;
-}
-
+/* Of points: each allocation but the last, which only gives back what is too much. */
 static void test_plans(void **state)
 {
+    static const int64_t shape[2] = {100, 100}, chunk[2] = {7, 9};
+    const uint64_t before = azri_heap_nbytes();
+    int64_t at[40];
+    azr_selection s = azr_select_points(2, at, 20);
+
     (void)state;
-    each_fails(plan_points);
+    for (int i = 0; i < 40; i++)
+        at[i] = i * 37 % 100;
+    for (long n = 0; n < 6; n++) {
+        azr_error err = AZR_ERROR_INIT;
+        azri_plan p;
+        int rc;
+
+        nomem_arm(n);
+        rc = azri_plan_init(&p, &s, 2, shape, chunk, &err);
+        nomem_left = -1;
+        assert_int_equal(nomem_fired, n < 5);
+        assert_int_equal(rc, n < 4 ? AZR_ENOMEM : AZR_OK);
+        assert_int_equal(err.code, rc);
+        if (rc == AZR_OK)
+            azri_plan_dispose(&p);
+        assert_int_equal(azri_heap_nbytes(), before);
+    }
 }
 
 int main(void)
