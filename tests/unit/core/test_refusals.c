@@ -740,6 +740,45 @@ static void test_file_systems_that_do_not_rename(void **state)
     }
 }
 
+/* Somebody takes the name of what is to come into place, and it cannot: what was
+ * brought for that is not lost. */
+static int occupying_rename(int from_dir, const char *from, int to_dir,
+                            const char *to, unsigned flags)
+{
+    if (strcmp(to, "a") != 0)
+        return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+    assert_int_equal(mkdir(at("b"), 0755), 0);
+    errno = ENOSPC;
+    return -1;
+}
+
+static void test_what_cannot_be_put_back(void **state)
+{
+    char kept[300];
+    const char *name;
+    azr_array *b = NULL;
+
+    (void)state;
+    azr_array_close(make_full("a", 1));
+    azr_array_close(make_full("b", 2));
+    g_sys = azri_sys_posix;
+    g_sys.renameat2 = occupying_rename;
+    azri_sys = &g_sys;
+    TELLS(azr_replace(at("b"), at("a"), NULL, &err), AZR_EIO,
+          "b' could not be put back, it stands at '");
+    assert_int_equal(err.sys_errno, ENOSPC);
+    assert_non_null(strstr(err.message, "No space left on device"));
+    name = strstr(err.message, "stands at '");
+    assert_non_null(name);
+    assert_int_equal(sscanf(name, "stands at '%299[^']'", kept), 1);
+    OK(azr_array_open(&b, kept, NULL, &err));
+    assert_int_equal(first_of(b), 2);
+    azr_array_close(b);
+    OK(azr_array_open(&b, at("a"), NULL, &err));
+    assert_int_equal(first_of(b), 1);
+    azr_array_close(b);
+}
+
 /* As if the directory were on another file system. */
 static ino_t g_strange;
 
@@ -922,6 +961,7 @@ int main(void)
         TEST(test_groups_that_hold_something),
         TEST(test_moves),
         TEST(test_file_systems_that_do_not_rename),
+        TEST(test_what_cannot_be_put_back),
         TEST(test_two_file_systems),
         TEST(test_names_of_copies),
         TEST(test_sources_of_copies),

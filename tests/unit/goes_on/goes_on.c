@@ -281,10 +281,12 @@ static bool try_it(trial *t)
 
 /* ------------------------------------------------------------------- sweeps --- */
 
-/* Somebody has it, for ever: a time-out, which not every act has. */
-static bool is_busy(call c, int error)
+/* What for ever says nothing new: somebody has a lock, which is a time-out; and what
+ * was renamed cannot be renamed back. */
+static bool is_beyond(call c, int error)
 {
-    return (c == C_LOCK && (error == EACCES || error == EAGAIN)) ||
+    return c == C_RENAMEAT2 ||
+           (c == C_LOCK && (error == EACCES || error == EAGAIN)) ||
            (c == C_FLOCK && error == EWOULDBLOCK);
 }
 
@@ -298,7 +300,7 @@ static bool fail_calls(trial *t, const inject_seen *s)
             bool ever = g_round == 2;
 
             if (round_of(errors[e], e) != (ever ? 0 : g_round) ||
-                (ever && is_busy((call)s->calls[p], errors[e])) ||
+                (ever && is_beyond((call)s->calls[p], errors[e])) ||
                 !is_chosen(t->a, (uint64_t)p * 64 + 2 * e + ever) ||
                 !is_new_place(s->sites[p] + ever, errors[e]))
                 continue;

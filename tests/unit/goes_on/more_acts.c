@@ -1,9 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "goes_on.h"
 
+#include "crash/coverage.h"
+#include "fault/inject.h"
+
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* --------------------------------------------------------------- elements --- */
 
@@ -399,6 +405,201 @@ static int create_given_below(actor *x, azr_error *err)
     return create_from(x, "g/n", err);
 }
 
+/* ---------------------------------------------- run again after conflicts --- */
+
+#define TRIES 3 /* after so many conflicts the locks are taken first */
+
+/* What a body does beside reading and writing one chunk. */
+typedef struct body {
+    actor *x;
+    int tries;
+    bool more, attribute, shrinks;
+} body;
+
+/* By another handle, to what is there: a commit, and nothing to be seen. */
+static int disturb(body *b, azr_error *err)
+{
+    return ++b->tries > TRIES ? AZR_OK : write_box(b->x->b, 4, 5, 1, err);
+}
+
+static int do_more(azr_txn *t, body *b, azr_error *err)
+{
+    static const int64_t shorter[1] = {30};
+    azr_selection far = AZR_BOX(1, {20}, {2});
+    const int32_t v[2] = {7, 8};
+    azr_array *a = b->x->a;
+    int rc = AZR_OK;
+
+    if (b->more && b->tries > TRIES) /* than it did before */
+        rc = azr_txn_write(t, a, &far, v, sizeof v, err);
+    if (rc == AZR_OK && b->attribute)
+        rc = azr_txn_set_attribute(t, a, "more", "1", err);
+    if (rc == AZR_OK && b->shrinks)
+        rc = azr_txn_resize(t, a, 1, shorter, err);
+    return rc;
+}
+
+static int run_body(azr_txn *t, void *arg, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4}), other = AZR_BOX(1, {13}, {2});
+    body *b = arg;
+    int32_t v[4] = {0};
+    int rc = azr_txn_read(t, b->x->a, &s, v, sizeof v, err);
+
+    if (rc == AZR_OK)
+        rc = disturb(b, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read(t, b->x->a, &other, v + 2, 8, err);
+    v[0] += 100;
+    if (rc == AZR_OK)
+        rc = azr_txn_write(t, b->x->a, &s, v, sizeof v, err);
+    return rc < 0 ? rc : do_more(t, b, err);
+}
+
+static int run_again(body *b, actor *x, azr_error *err)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    int rc;
+
+    b->x = x;
+    o.timeout_ms = 2000;
+    rc = azr_txn_run(run_body, b, &o, err);
+    if (rc == AZR_OK && b->tries != TRIES + 1)
+        (void)complain("%d tries", b->tries);
+    return rc;
+}
+
+static int run_alike(actor *x, azr_error *err)
+{
+    body b = {.tries = 0};
+
+    return run_again(&b, x, err);
+}
+
+static int run_with_more(actor *x, azr_error *err)
+{
+    body b = {.more = true};
+
+    return run_again(&b, x, err);
+}
+
+static int run_with_attribute(actor *x, azr_error *err)
+{
+    body b = {.attribute = true};
+
+    return run_again(&b, x, err);
+}
+
+static int run_with_resize(actor *x, azr_error *err)
+{
+    body b = {.shrinks = true, .more = true};
+
+    return run_again(&b, x, err);
+}
+
+static int with_a_twice(actor *x, azr_error *err)
+{
+    int rc = with_a(x, err);
+
+    return rc < 0 ? rc : open_array(&x->b, x, "a", AZR_OPEN_WRITE, err);
+}
+
+/* Nothing but reads: of a handle that may not lock. */
+static int look_body(azr_txn *t, void *arg, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4}), other = AZR_BOX(1, {13}, {2});
+    body *b = arg;
+    int32_t v[4] = {0};
+    int rc = azr_txn_read(t, b->x->a, &s, v, sizeof v, err);
+
+    if (rc == AZR_OK)
+        rc = disturb(b, err);
+    return rc < 0 ? rc : azr_txn_read(t, b->x->a, &other, v, 8, err);
+}
+
+static int run_looks(actor *x, azr_error *err)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    body b = {.x = x};
+
+    o.timeout_ms = 2000;
+    return azr_txn_run(look_body, &b, &o, err);
+}
+
+static int with_a_to_look(actor *x, azr_error *err)
+{
+    int rc = open_read(x, err);
+
+    return rc < 0 ? rc : open_array(&x->b, x, "a", AZR_OPEN_WRITE, err);
+}
+
+/* -------------------------------------------- committed, not in its place --- */
+
+/* Somebody has made array `u` by a transaction, and died at its commit. */
+static int leave_unborn(actor *x, azr_error *err)
+{
+    inject_plan plan = INJECT_NONE;
+    int status = 0;
+    char path[256];
+    pid_t pid;
+
+    (void)err;
+    place(path, x->root, "u");
+    if (access(path, F_OK) == 0)
+        return AZR_OK; /* it is done again */
+    pid = fork();
+    if (pid == 0) {
+        plan.kill = "row.committed";
+        inject_arm(&plan);
+        (void)create_from(x, "u", NULL);
+        _exit(1);
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) != pid || !WIFSIGNALED(status)) {
+        (void)complain("nobody died");
+        return AZR_EIO;
+    }
+    return AZR_OK;
+}
+
+static int see_unborn(actor *x, azr_error *err)
+{
+    char path[256];
+    char *text = NULL;
+    int what = 0, format = 0, rc;
+
+    place(path, x->root, "u");
+    rc = azr_node_at(&what, &format, path, err);
+    if (rc == AZR_OK && (what != AZR_NODE_ARRAY || format != x->format))
+        (void)complain("kind %d of format %d", what, format);
+    if (rc == AZR_OK)
+        rc = azr_node_document(&text, path,
+                               x->format == 2 ? ".zattrs" : "zarr.json", err);
+    if (rc == AZR_OK && !strstr(text, "units"))
+        (void)complain("its document: %s", text);
+    azr_free(text);
+    return rc;
+}
+
+static int read_unborn(actor *x, azr_error *err)
+{
+    azr_selection s = AZR_BOX(1, {2}, {4});
+    int32_t v[4] = {0};
+    int rc = open_array(&x->a, x, "u", 0, err);
+
+    if (rc == AZR_OK)
+        rc = azr_array_read(x->a, &s, v, sizeof v, err);
+    if (rc == AZR_OK)
+        expect(v[0], 9, "its first one");
+    return rc;
+}
+
+static int write_unborn(actor *x, azr_error *err)
+{
+    int rc = open_array(&x->a, x, "u", AZR_OPEN_WRITE, err);
+
+    return rc < 0 ? rc : write_box(x->a, 0, 8, 50, err);
+}
+
 /* ------------------------------------------------------------------ below --- */
 
 static int resize_below(actor *x, azr_error *err)
@@ -760,6 +961,16 @@ const act more_acts[] = {
     BOTH("see-in-txn", PART_A, READS, open_read, see_in_txn),
     ACT("write-in-txn", AB, CHANGES, with_both, write_in_txn),
     BOTH("change-below", AG, CHANGES, with_a_and_x, change_below),
+    BOTH("run-alike", PART_A, CHANGES, with_a_twice, run_alike),
+    ACT("run-with-more", PART_A, CHANGES, with_a_twice, run_with_more),
+    BOTH("run-with-attribute", PART_A, CHANGES, with_a_twice,
+         run_with_attribute),
+    ACT("run-with-resize", PART_A, CHANGES, with_a_twice, run_with_resize),
+    ACT("run-looks", PART_A, READS, with_a_twice, run_looks),
+    ACT("run-looks-only", PART_A, READS, with_a_to_look, run_looks),
+    BOTH("see-unborn", 0, READS, leave_unborn, see_unborn),
+    BOTH("read-unborn", 0, READS, leave_unborn, read_unborn),
+    BOTH("write-unborn", 0, READS, leave_unborn, write_unborn),
     BOTH("create-given", PART_A, CHANGES, NULL, create_given),
     POWER("create-given", PART_A, CHANGES, NULL, create_given),
     BOTH("create-given-below", PART_G, CHANGES, NULL, create_given_below),
