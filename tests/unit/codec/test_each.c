@@ -45,8 +45,7 @@ static void assert_refused(const azr_codec *codec, const char *json,
     int rc = configure(codec, json, AZR_DIALECT_V3);
 
     if (rc != AZR_EINVAL || err.sub != AZR_SUB_METADATA ||
-        !strstr(err.message, text) ||
-        strncmp(err.message, codec->name, strlen(codec->name)) != 0)
+        !strstr(err.message, text))
         fail_msg("%s, %.60s: %s: %s", codec->name, json, azr_status_name(rc),
                  err.message);
 }

@@ -281,6 +281,161 @@ static void test_snapshots(void **state)
     end(a);
 }
 
+/* By links: a chunk that was replaced is linked anew, and takes the place of the
+ * first one in the end. */
+static int disturbing_linkat(int from_dir, const char *from, int to_dir,
+                             const char *to, int flags)
+{
+    if (g_times > 0 && strcmp(from, g_path) == 0) {
+        int left = g_times - 1;
+
+        g_times = 0;
+        g_change();
+        g_times = left;
+        g_changes++;
+    }
+    return azri_sys_posix.linkat(from_dir, from, to_dir, to, flags);
+}
+
+static void disturb_links(const char *path, int times, void (*change)(void))
+{
+    disturb(path, times, change);
+    g_sys.openat = azri_sys_posix.openat;
+    g_sys.linkat = disturbing_linkat;
+}
+
+/* The first and the last chunk; the others stay. */
+static void change_two_chunks(void)
+{
+    azr_selection s = AZR_BOX_STEP(1, {0}, {2}, {LENGTH - 1});
+    const int32_t v[2] = {200 + g_changes, 200 + g_changes};
+    azr_error why = AZR_ERROR_INIT;
+    int rc = azr_array_write(g_writer, &s, v, sizeof v, &why);
+
+    if (rc < 0 && rc != AZR_EBUSY)
+        fail_msg("%s", why.message);
+}
+
+/* One goes, or comes back. */
+static void remove_a_chunk(void)
+{
+    azr_selection last = AZR_BOX(1, {LENGTH - 4}, {4});
+    azr_error why = AZR_ERROR_INIT;
+    int32_t value = g_changes % 2 ? 300 + g_changes : 0;
+    int rc = azr_array_fill(g_writer, &last, &value, sizeof value, &why);
+
+    if (rc < 0 && rc != AZR_EBUSY)
+        fail_msg("%s", why.message);
+}
+
+static void read_ends(azr_array *a, int32_t *first, int32_t *last)
+{
+    azr_selection s = AZR_BOX_STEP(1, {0}, {2}, {LENGTH - 1});
+    int32_t v[2] = {-1, -1};
+
+    OK(azr_array_read(a, &s, v, sizeof v, &err));
+    *first = v[0];
+    *last = v[1];
+}
+
+static void take_disturbed(int times, bool locks)
+{
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_array *a = open_with(locks ? 0 : AZR_OPEN_READ_UNLOCKED, -1);
+    azr_snapshot *s = NULL;
+    int32_t first, last, now_first, now_last;
+
+    o.timeout_ms = -1;
+    disturb_links("c/0", times, change_two_chunks);
+    OK(azr_snapshot_take(&s, &a, 1, &o, &err));
+    assert_in_range(g_changes, 1, times);
+    disturb_links("c/0", 0, change_two_chunks);
+    read_ends(azr_snapshot_array(s, 0), &first, &last);
+    read_ends(a, &now_first, &now_last);
+    assert_int_equal(first, last); /* of one write */
+    assert_int_equal(first, now_first);
+    assert_int_equal(last, now_last);
+    azr_snapshot_close(s);
+    azr_array_close(a);
+}
+
+static void test_snapshots_by_links(void **state)
+{
+    (void)state;
+    begin(3);
+    take_disturbed(1, false);
+    take_disturbed(3, false);
+    take_disturbed(1000, true); /* in the end they are locked */
+    end(NULL);
+}
+
+static void test_chunks_that_come_and_go(void **state)
+{
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_snapshot *s = NULL;
+    int32_t first, last;
+
+    (void)state;
+    begin(3);
+    for (int times = 1; times < 5; times++) {
+        azr_array *a = open_with(0, -1);
+
+        disturb_links("c/1", 0, remove_a_chunk);
+        change_chunks();
+        disturb_links("c/1", times, remove_a_chunk);
+        OK(azr_snapshot_take(&s, &a, 1, &o, &err));
+        disturb_links("c/1", 0, remove_a_chunk);
+        read_ends(a, &first, &last);
+        assert_true(last == 0 || last >= 300);
+        read_ends(azr_snapshot_array(s, 0), &first, &first);
+        assert_int_equal(first, last);
+        azr_snapshot_close(s);
+        azr_array_close(a);
+    }
+    end(NULL);
+}
+
+/* Two arrays, of which one is disturbed: both are of one instant. */
+static void test_snapshots_of_two(void **state)
+{
+    azr_array_spec spec = small_line(3, LENGTH);
+    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
+    azr_array *both[2] = {NULL, NULL};
+    azr_snapshot *s = NULL;
+    int32_t first, last;
+
+    (void)state;
+    begin(3);
+    OK(azr_array_create(&both[1], small_path(g_dir, "b"), &spec, NULL, &err));
+    both[0] = open_with(0, -1);
+    disturb_links("c/0", 1000, change_two_chunks);
+    OK(azr_snapshot_take(&s, both, 2, &o, &err));
+    disturb_links("c/0", 0, change_two_chunks);
+    read_ends(azr_snapshot_array(s, 0), &first, &last);
+    assert_int_equal(first, last);
+    azr_snapshot_close(s);
+    azr_array_close(both[1]);
+    end(both[0]);
+}
+
+/* A link that leads to a chunk is what it leads to; one that is in the way goes. */
+static void test_chunks_that_are_links(void **state)
+{
+    azr_snapshot *s = NULL;
+    azr_array *a;
+
+    (void)state;
+    begin(3);
+    a = open_with(0, -1);
+    assert_int_equal(
+        rename(small_path(g_dir, "a/c/1"), small_path(g_dir, "elsewhere")), 0);
+    assert_int_equal(symlink("../../elsewhere", small_path(g_dir, "a/c/1")), 0);
+    OK(azr_snapshot_take(&s, &a, 1, NULL, &err));
+    assert_int_equal(read_all(azr_snapshot_array(s, 0)), AZR_OK);
+    azr_snapshot_close(s);
+    end(a);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -293,6 +448,10 @@ int main(void)
         TEST(test_reading),
         TEST(test_reading_that_is_canceled),
         TEST(test_snapshots),
+        TEST(test_snapshots_by_links),
+        TEST(test_chunks_that_come_and_go),
+        TEST(test_snapshots_of_two),
+        TEST(test_chunks_that_are_links),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
