@@ -459,6 +459,7 @@ int main(int argc, char **argv)
     (void)setvbuf(stdout, NULL, _IOLBF, 0);
     gather(acts, act_count, argc, argv, at);
     gather(more_acts, more_act_count, argc, argv, at);
+    gather(whole_acts, whole_act_count, argc, argv, at);
     if (g_count == 0 || !make_worlds()) {
         (void)printf("FAILED %s\n", g_count ? scene_error() : "no such act");
         scene_roots_remove();

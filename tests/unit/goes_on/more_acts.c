@@ -13,7 +13,7 @@
 
 /* --------------------------------------------------------------- elements --- */
 
-static int open_read(actor *x, azr_error *err)
+int open_read(actor *x, azr_error *err)
 {
     return open_array(&x->a, x, "a", 0, err);
 }
@@ -23,12 +23,12 @@ static int with_big(actor *x, azr_error *err)
     return open_array(&x->a, x, "big", AZR_OPEN_WRITE, err);
 }
 
-static int with_x(actor *x, azr_error *err)
+int with_x(actor *x, azr_error *err)
 {
     return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
 }
 
-static int with_a_and_x(actor *x, azr_error *err)
+int with_a_and_x(actor *x, azr_error *err)
 {
     int rc = with_a(x, err);
 
@@ -118,7 +118,7 @@ static int update_of_shape(actor *x, azr_error *err)
     return azr_array_update_shape(x->a, &s, shape, add_one, NULL, err);
 }
 
-static int go_on(uint64_t done, uint64_t total, void *arg)
+int go_on(uint64_t done, uint64_t total, void *arg)
 {
     (void)arg;
     return total > 0 && done > total; /* 0: it is not known */
@@ -251,7 +251,7 @@ static int ignore_row(const azr_row_info *row, void *arg)
     return 0;
 }
 
-static int ignore_finding(const azr_finding *f, void *arg)
+int ignore_finding(const azr_finding *f, void *arg)
 {
     (void)f;
     (void)arg;
@@ -497,7 +497,7 @@ static int run_with_resize(actor *x, azr_error *err)
     return run_again(&b, x, err);
 }
 
-static int with_a_twice(actor *x, azr_error *err)
+int with_a_twice(actor *x, azr_error *err)
 {
     int rc = with_a(x, err);
 
@@ -600,341 +600,7 @@ static int write_unborn(actor *x, azr_error *err)
     return rc < 0 ? rc : write_box(x->a, 0, 8, 50, err);
 }
 
-/* ------------------------------------------------------------------ below --- */
-
-static int resize_below(actor *x, azr_error *err)
-{
-    static const int64_t shorter[1] = {18};
-
-    return azr_array_resize(x->a, 1, shorter, err);
-}
-
-static int append_below(actor *x, azr_error *err)
-{
-    const int32_t v[3] = {1, 2, 3};
-    int64_t at = 0;
-    int rc = azr_array_append(x->a, 0, 3, v, sizeof v, &at, err);
-
-    if (rc == AZR_OK && at != 46)
-        (void)complain("appended at %" PRId64, at);
-    return rc;
-}
-
-static int append_both(actor *x, azr_error *err)
-{
-    azr_append_part p[2] = {AZR_APPEND_PART_INIT, AZR_APPEND_PART_INIT};
-    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
-    const int32_t v[3] = {31, 32, 33};
-
-    o.timeout_ms = 2000;
-    for (int i = 0; i < 2; i++) {
-        p[i].array = i ? x->b : x->a;
-        p[i].length = 3;
-        p[i].src = v;
-        p[i].src_nbytes = sizeof v;
-    }
-    return azr_append_all(p, 2, &o, err);
-}
-
-static int create_below(actor *x, azr_error *err)
-{
-    return make_array(&x->a, x, "g/n", 0, err);
-}
-
-static int replace_below(actor *x, azr_error *err)
-{
-    return make_array(&x->a, x, "g/x", AZR_CREATE_REPLACE, err);
-}
-
-/* ----------------------------------------------------------------- groups --- */
-
-static int see_group(actor *x, azr_error *err)
-{
-    azr_group_info info = {.struct_size = sizeof info};
-    char *text = NULL;
-    int rc = azr_group_info_get(x->g, &info, err);
-
-    if (rc == AZR_OK && (info.zarr_format != x->format || !info.consolidated))
-        (void)complain("format %d", (int)info.zarr_format);
-    if (rc == AZR_OK)
-        rc = azr_group_attributes(x->g, &text, err);
-    if (rc == AZR_OK)
-        rc = azr_group_open_array(&x->a, x->g, "x", NULL, err);
-    azr_free(text);
-    return rc;
-}
-
-static int change_group(actor *x, azr_error *err)
-{
-    static const char *const names[] = {"title", "more", "title"};
-    static const char *const values[] = {NULL, "[1, 2]", "\"other\""};
-
-    return azr_group_attributes_change(x->g, 3, names, values, err);
-}
-
-static int replace_attributes(actor *x, azr_error *err)
-{
-    return azr_group_attributes_replace(x->g, "{\"all\": \"new\"}", err);
-}
-
-static int array_in_group(actor *x, azr_error *err)
-{
-    azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
-
-    spec.rank = 1;
-    spec.dtype = AZR_INT32;
-    spec.shape[0] = 46;
-    spec.chunks[0] = 4;
-    return azr_group_create_array(&x->a, x->g, "n", &spec, NULL, err);
-}
-
-static int group_in_group(actor *x, azr_error *err)
-{
-    azr_group *made = NULL;
-    int rc = azr_group_create_group(&made, x->g, "h", NULL, NULL, err);
-
-    azr_group_close(made);
-    return rc;
-}
-
-static int make_group(actor *x, uint32_t flags, azr_error *err)
-{
-    azr_group_spec spec = AZR_GROUP_SPEC_INIT;
-    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
-    char path[256];
-
-    spec.zarr_format = x->format;
-    spec.attributes = "{\"title\": \"new\"}";
-    o.flags = flags;
-    o.timeout_ms = 0;
-    place(path, x->root, "g");
-    return azr_group_create(&x->g, path, &spec, &o, err);
-}
-
-static int replace_group(actor *x, azr_error *err)
-{
-    return make_group(x, AZR_CREATE_REPLACE, err);
-}
-
-static int make_or_open_group(actor *x, azr_error *err)
-{
-    return make_group(x, AZR_CREATE_OR_OPEN, err);
-}
-
-static int see_node_below(const azr_node *node, void *arg)
-{
-    actor *x = arg;
-
-    if (node->status < 0 && (node->text[0] == '\0' || !x->root))
-        (void)complain("no text");
-    return 0;
-}
-
-/* A node whose document cannot be read is told of, and ends nothing. */
-static int walk_group(actor *x, azr_error *err)
-{
-    int rc = azr_group_list(x->g, see_node_below, x, err);
-
-    return rc < 0 ? rc : azr_group_walk(x->g, 0, see_node_below, x, err);
-}
-
-static int consolidate(actor *x, azr_error *err)
-{
-    return azr_group_consolidate(x->g, err);
-}
-
-static int check_consolidated(actor *x, azr_error *err)
-{
-    return azr_group_check_consolidated(x->g, ignore_finding, NULL, err);
-}
-
-/* ------------------------------------------------------------ whole nodes --- */
-
-static azr_tree_options impatient(uint32_t flags)
-{
-    azr_tree_options o = AZR_TREE_OPTIONS_INIT;
-
-    o.flags = flags;
-    o.timeout_ms = 0;
-    return o;
-}
-
-static int remove_it(actor *x, const char *name, uint32_t flags, azr_error *err)
-{
-    azr_tree_options o = impatient(flags);
-    char path[256];
-
-    place(path, x->root, name);
-    return azr_remove(path, &o, err);
-}
-
-static int remove_a(actor *x, azr_error *err)
-{
-    return remove_it(x, "a", 0, err);
-}
-
-static int remove_by_force(actor *x, azr_error *err)
-{
-    return remove_it(x, "a", AZR_TREE_FORCE, err);
-}
-
-static int remove_below(actor *x, azr_error *err)
-{
-    return remove_it(x, "g/x", 0, err);
-}
-
-static int move_it(actor *x, const char *from, const char *to, azr_error *err)
-{
-    azr_tree_options o = impatient(0);
-    char a[256], b[256];
-
-    place(a, x->root, from);
-    place(b, x->root, to);
-    return azr_move(a, b, &o, err);
-}
-
-static int move_below(actor *x, azr_error *err)
-{
-    return move_it(x, "g/x", "g/n", err);
-}
-
-static int move_in(actor *x, azr_error *err)
-{
-    return move_it(x, "a", "g/n", err);
-}
-
-static int move_out(actor *x, azr_error *err)
-{
-    return move_it(x, "g/x", "m", err);
-}
-
-static int replace_it(actor *x, const char *from, const char *to,
-                      azr_error *err)
-{
-    azr_tree_options o = impatient(0);
-    char a[256], b[256];
-
-    place(a, x->root, from);
-    place(b, x->root, to);
-    return azr_replace(a, b, &o, err);
-}
-
-static int replace_a(actor *x, azr_error *err)
-{
-    return replace_it(x, "b", "a", err);
-}
-
-static int replace_nothing(actor *x, azr_error *err)
-{
-    return replace_it(x, "b", "n", err);
-}
-
-static int replace_x(actor *x, azr_error *err)
-{
-    return replace_it(x, "a", "g/x", err);
-}
-
-static int copy_it(actor *x, const char *from, const char *to, azr_error *err)
-{
-    azr_copy_options o = AZR_COPY_OPTIONS_INIT;
-    azr_copied done = {.struct_size = sizeof done};
-    char a[256], b[256];
-
-    o.timeout_ms = 0;
-    o.progress = go_on;
-    place(a, x->root, from);
-    place(b, x->root, to);
-    return azr_copy(a, b, &o, &done, err);
-}
-
-static int copy_a(actor *x, azr_error *err)
-{
-    return copy_it(x, "a", "k", err);
-}
-
-static int copy_below(actor *x, azr_error *err)
-{
-    return copy_it(x, "g/x", "g/n", err);
-}
-
-static int copy_group(actor *x, azr_error *err)
-{
-    return copy_it(x, "g", "k", err);
-}
-
-/* -------------------------------------------------------------- snapshots --- */
-
-static int take(actor *x, uint32_t flags, const char *directory, azr_error *err)
-{
-    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
-    azr_array *both[2] = {x->a, x->b};
-    char path[256];
-
-    o.flags = flags;
-    o.timeout_ms = 0;
-    o.progress = go_on;
-    if (directory) {
-        place(path, x->root, directory);
-        o.directory = path;
-    }
-    return azr_snapshot_take(&x->s, both, x->b ? 2 : 1, &o, err);
-}
-
-static int take_linked(actor *x, azr_error *err)
-{
-    return take(x, 0, NULL, err);
-}
-
-static int take_copied(actor *x, azr_error *err)
-{
-    return take(x, AZR_SNAPSHOT_COPY, NULL, err);
-}
-
-static int take_elsewhere(actor *x, azr_error *err)
-{
-    return take(x, 0, ".", err);
-}
-
-/* ------------------------------------------------------------ file system --- */
-
-static int use_probe(actor *x, azr_error *err)
-{
-    azr_probe *p = NULL;
-    int rc = azr_probe_open(&p, x->root, "probe", err);
-
-    if (rc == AZR_OK)
-        rc = azr_probe_lock(p, 1, err);
-    if (rc == AZR_OK)
-        rc = azr_probe_unlock(p, err);
-    if (p)
-        azr_probe_close(p, 1);
-    return rc < 0 ? rc : AZR_OK;
-}
-
 /* ------------------------------------------------------------------ table --- */
-
-#define READS   false
-#define CHANGES true
-#define ACT(n, p, c, before, fn)                                               \
-    {                                                                          \
-        .name = n, .parts = p, .changes = c, .prepare = before, .run = fn      \
-    }
-#define POWER(n, p, c, before, fn)                                             \
-    {                                                                          \
-        .name = n "-power", .parts = p, .changes = c, .power = true,           \
-        .prepare = before, .run = fn                                           \
-    }
-/* in both versions of Zarr */
-#define BOTH(n, p, c, before, fn)                                              \
-    ACT(n, p, c, before, fn),                                                  \
-    {                                                                          \
-        .name = n "-v2", .parts = p, .changes = c, .format = 2,                \
-        .prepare = before, .run = fn                                           \
-    }
-
-#define AB (PART_A | PART_B)
-#define AG (PART_A | PART_G)
-#define AD (PART_A | PART_DEAD)
 
 const act more_acts[] = {
     ACT("read-points", PART_A, READS, open_read, read_points),
@@ -974,42 +640,6 @@ const act more_acts[] = {
     BOTH("create-given", PART_A, CHANGES, NULL, create_given),
     POWER("create-given", PART_A, CHANGES, NULL, create_given),
     BOTH("create-given-below", PART_G, CHANGES, NULL, create_given_below),
-    BOTH("resize-below", PART_G, CHANGES, with_x, resize_below),
-    BOTH("append-below-too", PART_G, CHANGES, with_x, append_below),
     BOTH("forget-below", PART_G, CHANGES, with_x, forget_attribute),
-    BOTH("append-both", AG, CHANGES, with_a_and_x, append_both),
-    POWER("append-both", AG, CHANGES, with_a_and_x, append_both),
-    BOTH("create-below-too", PART_G, CHANGES, NULL, create_below),
-    BOTH("replace-below", PART_G, CHANGES, NULL, replace_below),
-    BOTH("see-group", PART_G, READS, with_g, see_group),
-    BOTH("change-group", PART_G, CHANGES, with_g, change_group),
-    BOTH("replace-attributes", PART_G, CHANGES, with_g, replace_attributes),
-    BOTH("array-in-group", PART_G, CHANGES, with_g, array_in_group),
-    BOTH("group-in-group", PART_G, CHANGES, with_g, group_in_group),
-    BOTH("replace-group", PART_G, CHANGES, NULL, replace_group),
-    BOTH("make-or-open-group", PART_G, READS, NULL, make_or_open_group),
-    BOTH("walk-group", PART_G, READS, with_g, walk_group),
-    BOTH("consolidate-too", PART_G, READS, with_g, consolidate),
-    BOTH("check-too", PART_G, READS, with_g, check_consolidated),
-    ACT("remove-rubbish", PART_A | PART_LEFT, CHANGES, NULL, remove_a),
-    ACT("remove-dead", AD, CHANGES, NULL, remove_a),
-    ACT("remove-by-force", PART_A, CHANGES, NULL, remove_by_force),
-    BOTH("remove-below-too", PART_G, CHANGES, NULL, remove_below),
-    BOTH("move-below-too", PART_G, CHANGES, NULL, move_below),
-    BOTH("move-in", AG, CHANGES, NULL, move_in),
-    BOTH("move-out", PART_G, CHANGES, NULL, move_out),
-    ACT("replace-a", AB, CHANGES, NULL, replace_a),
-    ACT("replace-nothing", AB, CHANGES, NULL, replace_nothing),
-    BOTH("replace-x", AG, CHANGES, NULL, replace_x),
-    BOTH("copy-a", PART_A, CHANGES, NULL, copy_a),
-    ACT("copy-dead", AD, CHANGES, NULL, copy_a),
-    BOTH("copy-below", PART_G, CHANGES, NULL, copy_below),
-    BOTH("copy-group-too", PART_G, CHANGES, NULL, copy_group),
-    BOTH("take-linked", AB, READS, with_both, take_linked),
-    ACT("take-dead", AD, READS, open_read, take_linked),
-    BOTH("take-copied", AB, READS, with_both, take_copied),
-    ACT("take-elsewhere", AB, READS, with_both, take_elsewhere),
-    ACT("take-dead-elsewhere", AD, READS, open_read, take_elsewhere),
-    ACT("probe-lock", 0, READS, NULL, use_probe),
 };
 const unsigned more_act_count = sizeof more_acts / sizeof more_acts[0];
