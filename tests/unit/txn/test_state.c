@@ -538,6 +538,11 @@ static void test_rebuild_fails(void **state)
     put_file(below(0, ".azr/tx/0123456789abcd.0"), "x", 1);
     fake_fail(ON_MKDIRAT, "lost", 0, 1, EIO);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_MKDIR, "lost");
+    for (unsigned k = 0; k < 2; k++) { /* lost/, and its own name */
+        (void)fake_clear();
+        fake_fail(ON_FSYNC, NULL, k, 1, EIO);
+        FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_SYNC, ".azr");
+    }
     (void)fake_clear();
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_CALL, "getrandom");
