@@ -204,6 +204,9 @@ look:
 #endif
 #endif
      }
+#ifdef REPLAY
+     atomic { EV(R4_meta, 0, 1, mx == 0) ms = ms|(1<<me) }
+#endif
 #if M!=77
      atomic { EV(R4_lock, a, 1, wx[a] == 0) ws[a] = ws[a]|(1<<me) }
      atomic { EV(R4_lock, b, 1, wx[b] == 0) ws[b] = ws[b]|(1<<me); goto again }

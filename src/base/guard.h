@@ -57,7 +57,8 @@ typedef enum azri_guard {
     AZRI_GUARD_ASTRAY,       /* opened in the trash: what is at the path now? */
     AZRI_GUARD_DELETED,    /* reader: a deleted chunk of a committed row is gone */
     AZRI_GUARD_READ_LOCKS, /* a read under lock takes the chunks' locks */
-    AZRI_GUARD_SEAL        /* power: SEALED before COMMITTED */
+    AZRI_GUARD_SEAL,       /* power: SEALED before COMMITTED */
+    AZRI_GUARD_GROW_META   /* more rows: META exclusive */
 } azri_guard;
 
 #ifdef AZRI_SABOTAGE

@@ -62,7 +62,9 @@ static int grow_locked(azri_domain *d, azri_state *s, int fd,
 
     /* [T-meta] */
     atomic_store(&q.spare->ticket, 0);
-    rc = azri_waitq_lock(&q, q.spare, fd, &meta, NULL, 0, patience, err);
+    rc = AZRI_GUARD(GROW_META)
+             ? azri_waitq_lock(&q, q.spare, fd, &meta, NULL, 0, patience, err)
+             : AZR_OK;
     if (rc < 0)
         return rc;
     rows = azri_state_rows(s);

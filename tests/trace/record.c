@@ -44,7 +44,7 @@ static const guard_name guard_names[] = {
     NAME(BUSY_ROW),     NAME(P2),          NAME(C2),
     NAME(READ_THROUGH), NAME(HOLD_LOCKS),  NAME(SLOT),
     NAME(FINISH),       NAME(DELETED),     NAME(READ_LOCKS),
-    NAME(SEAL),
+    NAME(SEAL),         NAME(GROW_META),
 };
 
 /* ------------------------------------------------------------------ array --- */
@@ -306,6 +306,17 @@ static void chase(board *b)
     b->chased = TRACE_READER;
 }
 
+/* All rows but one are busy: who finds none makes more. */
+static void fill(board *b)
+{
+    b->busy = AZRI_ROWS_AT_FIRST - 1;
+    for (uint8_t p = 1; p <= TRACE_WRITERS; p++) {
+        if (b->parts[p].set == 0)
+            b->parts[p].set = 1;
+        b->parts[p].begins = steps_below(b, 60);
+    }
+}
+
 static board *new_board(bool loose, unsigned seed)
 {
     void *p = mmap(NULL, sizeof(board), PROT_READ | PROT_WRITE,
@@ -334,8 +345,9 @@ static void put_event(FILE *f, const event *e)
         (void)fprintf(f, " %c%u",
                       e->before.state[i] < 4 ? states[e->before.state[i]] : '?',
                       e->before.txn[i]);
-    (void)fprintf(f, " | %u %u | %u %u\n", e->before.counter[0],
-                  e->before.counter[1], e->before.key[0], e->before.key[1]);
+    (void)fprintf(f, " | %u %u | %u %u | %u\n", e->before.counter[0],
+                  e->before.counter[1], e->before.key[0], e->before.key[1],
+                  e->before.rows);
 }
 
 static bool put_trace(const board *b, const char *dir, unsigned seed)
@@ -349,13 +361,47 @@ static bool put_trace(const board *b, const char *dir, unsigned seed)
         return complain("%s: %s", name, strerror(errno));
     (void)fprintf(f,
                   "# seed %u%s: who label argument value | rows | counters "
-                  "| keys\n# sets %u %u %u emptied %u %u %u power %u\n",
+                  "| keys | number of rows\n# sets %u %u %u emptied %u %u %u power %u "
+                  "rows %u\n",
                   seed, b->loose ? ", loose" : "", b->parts[1].set,
                   b->parts[2].set, b->parts[3].set, b->parts[1].gone,
-                  b->parts[2].gone, b->parts[3].gone, b->power);
+                  b->parts[2].gone, b->parts[3].gone, b->power,
+                  b->events[0].before.rows);
     for (unsigned i = 0; i < b->count; i++)
         put_event(f, &b->events[i]);
     return fclose(f) == 0 || complain("%s: %s", name, strerror(errno));
+}
+
+static struct {
+    azr_array *a;
+    azri_txn *txn[AZRI_ROWS_AT_FIRST];
+} g_busy;
+
+/* Rows of transactions that do nothing else, for as long as the run lasts. */
+static bool take_rows(const board *b, const char *path)
+{
+    azri_patience patience = azri_patience_from(0, NULL);
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+
+    memset(&g_busy, 0, sizeof g_busy);
+    o.flags = AZR_OPEN_WRITE;
+    if (b->busy > 0 && azr_array_open(&g_busy.a, path, &o, &err) != AZR_OK)
+        return fail("open", &err);
+    for (uint32_t i = 0; i < b->busy; i++) {
+        if (azri_txn_begin(&g_busy.txn[i], g_busy.a->d, &patience, &err) !=
+            AZR_OK)
+            return fail("begin", &err);
+    }
+    return true;
+}
+
+static void give_rows(void)
+{
+    for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++)
+        azri_txn_end(g_busy.txn[i]);
+    azr_array_close(g_busy.a);
+    memset(&g_busy, 0, sizeof g_busy);
 }
 
 static unsigned g_traces, g_outside, g_failed;
@@ -373,8 +419,11 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
         crowd(b);
     else if (seed % 3 == 1)
         chase(b);
+    else if (seed % 6 == 2)
+        fill(b);
     ok = make_array(path, b->power) &&
          (steps_watch(b, path) || complain("the array cannot be watched"));
+    ok = ok && take_rows(b, path);
     if (ok) {
         ok = run_all(b, path);
         steps_last(b);
@@ -390,6 +439,7 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
         ok = put_trace(b, dir, seed);
         g_traces++;
     }
+    give_rows();
     steps_unwatch();
     tree_remove(path);
     (void)munmap(b, sizeof *b);

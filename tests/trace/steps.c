@@ -20,6 +20,7 @@ static uint8_t g_me;
 static unsigned g_calls;
 static bool g_waits, g_late, g_has_row, g_done;
 static bool g_read_lock; /* a read holds the chunks */
+static bool g_grows, g_room; /* META is ours for more rows; they are written */
 static int g_finishing = -1; /* row of a dead owner whose SLOT byte is ours */
 static int g_missed = -1;    /* key of a rename that found nothing */
 static const azri_state *g_state;
@@ -60,6 +61,14 @@ static _Atomic uint64_t *counter_at(unsigned key)
     void *p = g_map + AZRI_COUNTERS_AT;
 
     return (_Atomic uint64_t *)p + g_stripe[key];
+}
+
+static _Atomic uint64_t *rows_of_map(void)
+{
+    void *p = g_map + AZRI_CHANGING_AT;
+    azri_changing *c = p;
+
+    return &c->rows;
 }
 
 static uint8_t txn_of(uint64_t id)
@@ -134,9 +143,10 @@ static uint8_t state_of(uint64_t word)
 static picture look(void)
 {
     picture p;
+    uint64_t rows;
 
-    for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++) {
-        uint64_t word = atomic_load(word_at(i));
+    for (uint32_t i = 0; i < 2 * AZRI_ROWS_AT_FIRST - g_board->busy; i++) {
+        uint64_t word = atomic_load(word_at(g_board->busy + i));
 
         if (is_of_reader(azri_word_id(word)))
             word = 0; /* nobody's business but his who waits there */
@@ -151,6 +161,8 @@ static picture look(void)
         p.counter[k] = (uint8_t)(atomic_load(counter_at(k)) - g_at_first[k]);
         p.key[k] = file_under(k);
     }
+    rows = atomic_load(rows_of_map()) - g_board->busy;
+    p.rows = (uint8_t)(rows < TRACE_ROWS ? rows : TRACE_ROWS);
     return p;
 }
 
@@ -441,8 +453,16 @@ static void locked(const struct flock *fl, const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
     uint64_t last = first + (uint64_t)fl->l_len - 1;
-    uint64_t row = first - AZRI_LOCK_SLOT;
+    uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
 
+    if (first == AZRI_LOCK_META && fl->l_type == F_WRLCK) {
+        g_grows = true;
+        emit("T-meta", 0, 0, before);
+        if (is_reader())
+            outside("a reader makes more rows");
+    } else if (first == AZRI_LOCK_META) {
+        emit(is_reader() ? "R4-meta" : "W1-meta", 0, 1, before);
+    }
     if (row < TRACE_ROWS && before->state[row] != 0 && is_reader())
         outside("a reader finishes a row");
     else if (row < TRACE_ROWS && before->state[row] != 0) {
@@ -465,8 +485,12 @@ static void locked(const struct flock *fl, const picture *before)
 static void unlocked(const struct flock *fl, const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
-    uint64_t row = first - AZRI_LOCK_SLOT;
+    uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
 
+    if (first == AZRI_LOCK_META && g_grows) {
+        emit("T-rest", 0, 0, before);
+        g_grows = g_room = false;
+    }
     if (first == AZRI_LOCK_BASE && g_has_row && !is_reader()) {
         emit("W8-unlock", 0, 0, before);
         g_done = true;
@@ -543,7 +567,9 @@ static void call_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
     before = look();
     azri_sys_posix.store64(what, p, value);
     if (is_word)
-        stored(what, (uint32_t)row, &before);
+        stored(what, (uint32_t)row - g_board->busy, &before);
+    else if (strcmp(what, "table.rows") == 0)
+        emit("T-number", 0, 0, &before);
     leave();
 }
 
@@ -623,8 +649,19 @@ static ssize_t call_pread(int fd, void *buf, size_t n, off_t off)
 
 static ssize_t call_pwrite(int fd, const void *buf, size_t n, off_t off)
 {
-    steps_pause();
-    return azri_sys_posix.pwrite(fd, buf, n, off);
+    bool watched = enter();
+    picture before;
+    ssize_t rc;
+
+    if (!watched)
+        return azri_sys_posix.pwrite(fd, buf, n, off);
+    before = look();
+    rc = azri_sys_posix.pwrite(fd, buf, n, off);
+    if (g_grows && !g_room)
+        emit("T-room", 0, 0, &before);
+    g_room |= g_grows;
+    leave();
+    return rc;
 }
 
 static int call_fstatat(int dir, const char *path, struct stat *st, int flags)

@@ -33,6 +33,7 @@ typedef struct picture {
     uint8_t txn[TRACE_ROWS];
     uint8_t counter[TRACE_KEYS]; /* bumps since the beginning */
     uint8_t key[TRACE_KEYS];     /* whose the file is */
+    uint8_t rows;                /* how many there are */
 } picture;
 
 typedef struct event {
@@ -55,6 +56,7 @@ typedef struct board {
      * `loose`: they run as the machine likes, and only the calls take turns. */
     bool loose;
     bool power; /* durability */
+    uint32_t busy; /* so many rows, the first ones, are somebody else's */
     /* It goes on only when somebody has moved a row or a counter, and then makes up
      * to six calls: a reader that is disturbed again and again. 0: nobody. */
     uint8_t chased;
