@@ -92,7 +92,7 @@ static bool write_part(azr_array *a, uint8_t who, uint8_t set, uint8_t gone)
     s.start[0] = first;
     s.count[0] = end - first;
     for (int64_t i = first; i < end; i++)
-        values[i - first] = gone >> i / CHUNK & 1 ? 0 : OF_TXN + who;
+        values[i - first] = (gone >> (i / CHUNK) & 1) ? 0 : OF_TXN + who;
     return azr_array_write(a, &s, values, (size_t)s.count[0] * sizeof values[0],
                            &err) == AZR_OK ||
            fail("write", &err);
