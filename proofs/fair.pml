@@ -14,11 +14,12 @@
  * SLOW   a lock may be held so long that who is next is passed over, for good (4 without it: only if he who holds it
  *        does not move)
  * GATE   another model: a gate (locks.pml) between two readers that never end and a writer, who tries it; the premise
- *        is that he does not find it busy each time though it is free again and again
+ *        is that it is free again and again, and that he does not find it busy each time all the same
  *
  * M=190 no turns   M=191 who is stopped is waited for   M=192 nobody is passed over
  * M=193 who has waited goes first, whoever came before   M=194 who comes anew does not look who waits
- * M=195 his age begins anew with each look   M=196 GATE: readers let the gate go after W */
+ * M=195 his age begins anew with each look   M=196 GATE: the writer lets the gate go before he has W
+ * M=197 GATE: without the first half of the premise: readers pass it with no break between them (its limit) */
 #ifndef M
 #define M 0
 #endif
@@ -27,18 +28,26 @@
 #endif
 
 #ifdef GATE
-byte wx, ws, gx, gs; bool wants;
-ltl turn { (([]<> (wants && gs == 0)) -> ([]<> (gx == 1))) -> [] (wants -> <> !wants) }
+byte wx, ws, gx, gs; bool wants, tries;
+#if M==197
+#define BREAKS true
+#else
+#define BREAKS ([]<> (gs == 0))
+#endif
+ltl turn { (BREAKS && (([]<> (tries && gs == 0)) -> ([]<> (gx == 1)))) -> [] (wants -> <> !wants) }
 
 active proctype Writer() {
   do
-  :: wants = true;
+  :: atomic { wants = true; tries = true }
      if
      :: atomic { wx == 0 && ws == 0 -> wx = 1 }
-     :: atomic { ws > 0 && gx == 0 && gs == 0 -> gx = 1 }
+     :: atomic { ws > 0 && gx == 0 && gs == 0 -> gx = 1; tries = false }
+#if M==196
+        gx = 0;
+#endif
         atomic { wx == 0 && ws == 0 -> wx = 1; gx = 0 }
      fi;
-     wants = false;
+     atomic { wants = false; tries = false }
      wx = 0
   od
 }
@@ -46,14 +55,9 @@ active proctype Writer() {
 active [2] proctype Reader() {
   do
   :: atomic { gx == 0 -> gs++ }
-#if M!=196
      gs--;
-#endif
      atomic { wx == 0 -> ws++ }
-     ws--;
-#if M==196
-     gs--
-#endif
+     ws--
   od
 }
 #else
@@ -119,21 +123,24 @@ inline ahead() {
      :: else
      fi;
      j++
-  :: else -> j = 0; break
-  od
+  :: else -> break
+  od;
+  j = 0
 }
 
 inline enlist() {
   waits[me] = true; looks[me] = 0; j = 0;
-  do :: j < NP -> BEFORE(j, me) = waits[j] && j != me; BEFORE(me, j) = false; j++ :: else -> j = 0; break od
+  do :: j < NP -> BEFORE(j, me) = waits[j] && j != me; BEFORE(me, j) = false; j++ :: else -> break od;
+  j = 0
 }
 
 inline delist() {
   waits[me] = false; looks[me] = 0; j = 0;
   do
   :: j < NP -> BEFORE(j, me) = false; BEFORE(me, j) = false; PASSED(j, me) = false; PASSED(me, j) = false; j++
-  :: else -> j = 0; break
-  od
+  :: else -> break
+  od;
+  j = 0
 }
 
 proctype P(byte me) {
@@ -151,6 +158,7 @@ proctype P(byte me) {
      fi;
 #endif
 again:
+     skip;
      d_step {
        stale[me] = false; ahead();
 #ifdef TABLE
@@ -197,6 +205,7 @@ again:
 #endif
      goto again;
 mine:
+     skip;
      d_step { drop(); y = 0; last = NP }
   od
 }
