@@ -538,8 +538,9 @@ static void test_rebuild_fails(void **state)
     put_file(below(0, ".azr/tx/0123456789abcd.0"), "x", 1);
     fake_fail(ON_MKDIRAT, "lost", 0, 1, EIO);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_MKDIR, "lost");
-    for (unsigned k = 0; k < 2; k++) { /* lost/, and its own name */
+    for (unsigned k = 0; k < 2; k++) { /* the name of lost/, names in it */
         (void)fake_clear();
+        put_file(below(0, ".azr/tx/0123456789abcd.0"), "x", 1);
         fake_fail(ON_FSYNC, NULL, k, 1, EIO);
         FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_SYNC, ".azr");
     }
