@@ -295,9 +295,9 @@ static void crowd(board *b)
 static void chase(board *b)
 {
     for (uint8_t p = 1; p < TRACE_PROCS; p++)
-        b->parts[p].begins = steps_below(b, 40);
+        b->parts[p].begins = 15 + steps_below(b, 40);
     for (uint8_t p = 1; p <= TRACE_WRITERS; p++) {
-        if (b->parts[p].set == 0)
+        if (b->parts[p].set == 0 || steps_below(b, 4) > 0)
             b->parts[p].set = 3;
         if (p < TRACE_WRITERS)
             b->parts[p].dies = 0;

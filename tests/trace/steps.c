@@ -230,11 +230,11 @@ uint8_t steps_anyone(board *b)
     if (n == 0)
         return 0;
     who = there[steps_below(b, n)];
-    for (int k = 0; k < 4 && who == b->chased && !b->moved; k++)
+    for (int k = 0; k < 4 && b->chasing && who == b->chased && !b->moved; k++)
         who = there[steps_below(b, n)];
     if (who == b->chased) {
         b->moved = false;
-        b->runs = steps_below(b, 7);
+        b->runs = steps_below(b, 3);
     }
     return who;
 }
@@ -323,6 +323,7 @@ void steps_start(void)
         return;
     p = look();
     emit("begin", 0, 0, &p);
+    g_board->chasing |= g_me == g_board->chased;
     leave();
 }
 
@@ -565,6 +566,10 @@ static void call_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
         g_board->ids[g_me] = azri_word_id(value);
     }
     before = look();
+    if (is_word && strcmp(what, "row.active") == 0 && g_finishing >= 0) {
+        emit("F-rest", (unsigned)g_finishing, 0, &before); /* and taken */
+        g_finishing = -1;
+    }
     azri_sys_posix.store64(what, p, value);
     if (is_word)
         stored(what, (uint32_t)row - g_board->busy, &before);

@@ -57,10 +57,10 @@ typedef struct board {
     bool loose;
     bool power; /* durability */
     uint32_t busy; /* so many rows, the first ones, are somebody else's */
-    /* It goes on only when somebody has moved a row or a counter, and then makes up
-     * to six calls: a reader that is disturbed again and again. 0: nobody. */
+    /* Once it reads it goes on only when somebody has moved a row or a counter, and
+     * then makes up to three calls: it is disturbed again and again. 0: nobody. */
     uint8_t chased;
-    bool moved;
+    bool chasing, moved;
     unsigned runs; /* calls that it has left */
     sem_t go[TRACE_PROCS], ready, call;
     uint64_t seed;
