@@ -193,8 +193,13 @@ look:
      }
 #endif
 #ifdef FALLBACK
+#ifdef REPLAY
+  :: atomic {
+       EV(R4_meta, 0, 1, !same && !lk && mx == 0) ms = ms|(1<<me);
+#else
   :: !same && !lk ->
      atomic {
+#endif
        p[0] = 0; p[1] = 0; c1[0] = 0; c1[1] = 0; q[0] = 0; q[1] = 0; c2[0] = 0; c2[1] = 0;
        VS0 vs2 = 0; same = 0; lk = 1;
 #ifdef LOOSE
@@ -204,9 +209,6 @@ look:
 #endif
 #endif
      }
-#ifdef REPLAY
-     atomic { EV(R4_meta, 0, 1, mx == 0) ms = ms|(1<<me) }
-#endif
 #if M!=77
      atomic { EV(R4_lock, a, 1, wx[a] == 0) ws[a] = ws[a]|(1<<me) }
      atomic { EV(R4_lock, b, 1, wx[b] == 0) ws[b] = ws[b]|(1<<me); goto again }
