@@ -9,6 +9,7 @@
  * M=71 nothing is opened anew   M=72 only what a counter moved   M=73 only what a row moved
  * M=74 the base is the look after the open   M=75 p2, c2 of the failed try are the first look of the next (wrong order)
  * M=76 a row counts as moved only when it appears, not when it goes (is it needed? no)
+ * M=78 a chunk that a row says is deleted is looked for under its key (DEL)
  * M=77 a read under lock that does not take the locks (LOOSE)
  * FALLBACK  a disturbed reader takes the chunks' locks and compares as ever; with LOOSE, as the library: it opens all
  *          anew, and compares nothing but the SEALED rows of before, since no commit can begin
@@ -69,7 +70,7 @@ inline opn(j,k) {
        i = 0
      }
      if
-#ifdef DEL
+#if defined(DEL) && M!=78
      :: cand != 0 && GONE(cand, k) -> atomic { v[j] = ABSENT; cand = 0 }  /* whatever stands under the key */
 #endif
      :: cand != 0 && !GONE(cand, k) ->
