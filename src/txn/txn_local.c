@@ -103,9 +103,9 @@ static int claim(azri_txn *t, uint32_t i, bool finish_dead, azr_error *err)
 }
 
 /* One pass over the table. AZR_EBUSY: every row is taken. */
-static int claim_any(azri_txn *t, bool finish_dead, azr_error *err)
+static int claim_any(azri_txn *t, uint32_t rows, bool finish_dead,
+                     azr_error *err)
 {
-    uint32_t rows = azri_state_rows(t->s);
     uint32_t hint = atomic_load(&t->d->slot_hint);
 
     for (uint32_t k = 0; k < rows; k++) {
@@ -129,12 +129,14 @@ static int take_row(azri_txn *t, azr_error *err)
     int rc;
 
     for (;;) {
-        rc = claim_any(t, false, err);
+        uint32_t seen = azri_state_rows(t->s); /* the passes see as many */
+
+        rc = claim_any(t, seen, false, err);
         if (rc == AZR_EBUSY)
-            rc = claim_any(t, true, err);
+            rc = claim_any(t, seen, true, err);
         if (rc != AZR_EBUSY)
             break;
-        rc = azri_table_grow(t->d, &t->patience, err);
+        rc = azri_table_grow(t->d, seen, &t->patience, err);
         if (rc < 0)
             return rc;
     }

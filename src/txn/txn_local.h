@@ -357,8 +357,9 @@ AZR_CHECKED int azri_refs_put(azri_buf *out, const azri_txn *t,
                               azr_error *err);
 
 /* ---- grow.c ---- */
-AZR_CHECKED int azri_table_grow(azri_domain *d, const azri_patience *patience,
-                                azr_error *err);
+/* AZR_OK: there are more than the `seen` rows that were all taken, or may be. */
+AZR_CHECKED int azri_table_grow(azri_domain *d, uint32_t seen,
+                                const azri_patience *patience, azr_error *err);
 
 /* ---- txn_local.c ---- */
 /* After a row was cleared: who sleeps on its word wakes. */
