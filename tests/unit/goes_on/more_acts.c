@@ -23,11 +23,6 @@ static int with_big(actor *x, azr_error *err)
     return open_array(&x->a, x, "big", AZR_OPEN_WRITE, err);
 }
 
-int with_x(actor *x, azr_error *err)
-{
-    return open_array(&x->a, x, "g/x", AZR_OPEN_WRITE, err);
-}
-
 int with_a_and_x(actor *x, azr_error *err)
 {
     int rc = with_a(x, err);
