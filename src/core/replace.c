@@ -189,6 +189,10 @@ static int try_publish(azri_build *b, azri_whole *n, bool stale,
     return rc;
 }
 
+/* The name under which it was built is not synced before: coming into place takes
+ * it and the path's name together or neither, so a disk that has lost it has the
+ * old node at the path. What it is made of was synced while it was built, and
+ * azri_bin_sync() follows. */
 int azri_build_publish(azri_build *b, const char *path,
                        const azr_open_options *o, azr_error *err)
 {
@@ -197,8 +201,6 @@ int azri_build_publish(azri_build *b, const char *path,
     azri_whole n = AZRI_WHOLE_INIT;
     int rc = azri_place_open(&n.at, path, err);
 
-    if (rc == AZR_OK)
-        rc = azri_fsync_dir(b->bin.dir, ".", err);
     while (rc == AZR_OK) {
         rc = try_publish(b, &n, stale, &patience, err);
         if (rc != AZR_ECONFLICT || (err && err->code != 0))

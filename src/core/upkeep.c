@@ -590,7 +590,8 @@ static bool is_inside(const char *path)
     for (;;) {
         size_t n = strcspn(name, "/");
 
-        if (n == 0 || (n == 2 && name[0] == '.' && name[1] == '.'))
+        if (n == 0 || (n == 2 && name[0] == '.' && name[1] == '.') ||
+            (n == 1 && name[0] == '.' && path[1] != '\0'))
             return false;
         if (name[n] == '\0')
             return true;

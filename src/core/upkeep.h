@@ -140,11 +140,9 @@ typedef struct azri_copy {
     int dir;
     int format;
     bool loaded;
-    bool
-        anew; /* put it though nothing changes: it may never have been synced */
+    bool anew; /* put even if nothing changes: it may not have been synced */
     azri_buf text;
-    azri_span
-        object; /* within text: it holds the entries; NULL: not looked up */
+    azri_span object; /* within text, with the entries; NULL: not looked up */
     azri_identity id;
 } azri_copy;
 /* Checked. AZR_ENOTFOUND without a message: there is none (any more).

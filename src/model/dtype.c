@@ -98,6 +98,7 @@ int azr_dtype_parse(int *out, int *big_endian, const char *name, azr_error *err)
     const azri_dtype *type;
     int is_big = 0;
 
+    azri_error_reset(err);
     if (!out || !name)
         return azri_fail_sub(err, AZR_EINVAL, AZR_SUB_ARGUMENT,
                              "azr_dtype_parse: `out` or `name` is NULL");

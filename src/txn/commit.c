@@ -535,7 +535,8 @@ static int commit_row(azri_txn *t, azr_error *err)
 {
     azr_error why = AZR_ERROR_INIT;
 
-    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER) {
+    if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER &&
+        AZRI_GUARD(SEAL)) {
         set_word(t, "row.sealed", AZRI_SEALED);                  /* [W5-seal] */
         if (azri_fdatasync_fd(t->s->fd, ".azr/state", &why) < 0) /* [W5-sync] */
             return outcome_unknown(t, &why, err);

@@ -62,7 +62,9 @@ static int grow_locked(azri_domain *d, azri_state *s, int fd,
 
     /* [T-meta] */
     atomic_store(&q.spare->ticket, 0);
-    rc = azri_waitq_lock(&q, q.spare, fd, &meta, NULL, 0, patience, err);
+    rc = AZRI_GUARD(GROW_META)
+             ? azri_waitq_lock(&q, q.spare, fd, &meta, NULL, 0, patience, err)
+             : AZR_OK;
     if (rc < 0)
         return rc;
     rows = azri_state_rows(s);
@@ -103,26 +105,26 @@ static int wait_a_little(const azri_patience *patience)
     return rc;
 }
 
-/* All rows were taken a moment ago. AZR_OK: look again. */
-int azri_table_grow(azri_domain *d, const azri_patience *patience,
-                    azr_error *err)
+/* All of them were taken a moment ago. AZR_OK: look again; somebody else may have
+ * made more meanwhile. */
+int azri_table_grow(azri_domain *d, uint32_t seen,
+                    const azri_patience *patience, azr_error *err)
 {
     azri_state *s = azri_domain_state(d);
-    uint32_t before = azri_state_rows(s);
     int fd = -1;
     int rc;
 
-    if (before < AZRI_ROWS_AT_FIRST) /* somebody has cut it under our map */
+    if (seen < AZRI_ROWS_AT_FIRST) /* somebody has cut it under our map */
         return azri_fail_sub(err, AZR_ECORRUPT, AZR_SUB_STATE,
                              "'%s/.azr/state' has %u rows, need %u or more",
-                             d->path, before, AZRI_ROWS_AT_FIRST);
-    if (before == AZRI_WORDS)
+                             d->path, seen, AZRI_ROWS_AT_FIRST);
+    if (seen == AZRI_WORDS)
         return fail_full(d, wait_a_little(patience), err);
     rc = azri_domain_take_fd(d, &fd, err);
     if (rc < 0)
         return rc;
     rc = lock_init(fd, patience, err);
-    if (rc == AZR_OK && azri_state_rows(s) == before)
+    if (rc == AZR_OK && azri_state_rows(s) == seen)
         rc = grow_locked(d, s, fd, patience, err);
     azri_domain_put_fd(
         d, fd,

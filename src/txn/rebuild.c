@@ -38,6 +38,30 @@ static int count_one(const char *name, unsigned char d_type, void *arg)
     return 0;
 }
 
+/* The name of lost/ is on the disk before anything goes there, or a power loss could
+ * leave the one without the other. */
+static int move_all(azri_domain *d, azr_error *err)
+{
+    int rc = azri_make_parents(d->dir, ".azr/lost/x", d->dir_mode, d->dir_gid,
+                               NULL, NULL, err);
+
+    if (rc == AZR_OK)
+        rc = azri_fsync_dir(d->dir, ".azr", err);
+    return rc < 0 ? rc : azri_list_staged(d, move_to_lost, d, err);
+}
+
+/* On the disk before the header is: else they are in tx/ again after a power loss,
+ * in no row, and the next one removes them as rubbish. Whoever moved them: he may
+ * have died before he had synced it. */
+static int sync_lost(azri_domain *d, azr_error *err)
+{
+    struct stat st;
+
+    if (azri_sys->fstatat(d->dir, ".azr/lost", &st, 0) != 0 && errno == ENOENT)
+        return AZR_OK;
+    return azri_fsync_dir(d->dir, ".azr/lost", err);
+}
+
 /* [B-lost] what stood in tx/ belonged to rows that are gone */
 static int clear_tx(azri_domain *d, uint32_t *lost_out, azr_error *err)
 {
@@ -47,12 +71,10 @@ static int clear_tx(azri_domain *d, uint32_t *lost_out, azr_error *err)
 
     if (rc == AZR_OK)
         rc = azri_list_staged(d, count_one, &n, err);
-    if (rc < 0 || n == 0)
-        return rc;
-    rc = azri_make_parents(d->dir, ".azr/lost/x", d->dir_mode, d->dir_gid, NULL,
-                           NULL, err);
+    if (rc == AZR_OK && n > 0)
+        rc = move_all(d, err);
     if (rc == AZR_OK)
-        rc = azri_list_staged(d, move_to_lost, d, err);
+        rc = sync_lost(d, err);
     if (lost_out)
         *lost_out = n;
     return rc;

@@ -22,14 +22,11 @@ int azri_slot_try(int fd, uint32_t i, azr_error *err)
     return azri_ofd_try(fd, &r, err);
 }
 
-bool azri_slot_release(const azri_state *s, int fd, uint32_t i)
+/* Nobody stands in the queue for it: it is only tried. */
+bool azri_slot_release(int fd, uint32_t i)
 {
-    azri_range r = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, true};
-    azri_waitq q = azri_state_waitq(s);
-    bool unlocked = azri_ofd_unlock(fd, r.first, r.last, NULL) == AZR_OK;
-
-    azri_waitq_wake(&q, NULL, &r, 1);
-    return unlocked;
+    return azri_ofd_unlock(fd, AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, NULL) ==
+           AZR_OK;
 }
 
 /* ---------------------------------------------------------- staged files --- */
@@ -396,7 +393,7 @@ static int compare_ids(const void *a, const void *b)
     return *x < *y ? -1 : *x > *y;
 }
 
-/* Each id once, and only if no row has it: what is left is rubbish. */
+/* Sorted, and only if no row has it: what is left is rubbish. */
 static void keep_rubbish(id_list *l, const azri_state *s)
 {
     size_t kept = 0;
@@ -404,8 +401,6 @@ static void keep_rubbish(id_list *l, const azri_state *s)
     if (l->n > 0)
         qsort(l->ids, l->n, sizeof *l->ids, compare_ids);
     for (size_t i = 0; i < l->n; i++) {
-        if (i > 0 && l->ids[i] == l->ids[i - 1])
-            continue;
         if (!has_row(s, l->ids[i])) /* [G-rows] */
             l->ids[kept++] = l->ids[i];
     }
@@ -522,7 +517,7 @@ int azri_domain_recover(azri_domain *d, azr_recovery *out, azr_error *err)
         }
         if (rc == AZR_OK)
             rc = finish_or_count(d, fd, i, out, err);
-        unlocked &= azri_slot_release(s, fd, i);
+        unlocked &= azri_slot_release(fd, i);
     }
     if (rc == AZR_OK)
         rc = azri_collect_rubbish(d, out, err);

@@ -135,7 +135,7 @@ static int at_reference(azri_domain *d, uint32_t i, const azri_intent *in,
             rc = azri_slot_try(fd, r.row, err);
         if (rc == AZR_OK) {
             rc = fn(o, r.row, id, d, i, count, err);
-            unlocked = azri_slot_release(azri_domain_state(o), fd, r.row);
+            unlocked = azri_slot_release(fd, r.row);
         }
         if (fd >= 0)
             azri_domain_put_fd(o, fd, unlocked);
@@ -300,7 +300,7 @@ int azri_several_finish_homed(azri_domain *d, int fd, uint32_t i, uint64_t word,
     int rc = AZR_OK;
 
     if (has_home) {
-        (void)azri_slot_release(s, fd, i);
+        (void)azri_slot_release(fd, i);
         rc = try_home(d, &home, azri_word_id(word), count, err);
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, i, err);
@@ -401,7 +401,7 @@ static int try_home(azri_domain *d, const azri_ref *home, uint64_t id,
             rc = settle_home(h, home->row, id, &committed, &why);
             rc = rc < 0 ? unless_needed(rc, h, home->row, id, &why, err)
                         : finish_home(h, home->row, id, count, err);
-            unlocked = azri_slot_release(azri_domain_state(h), fd, home->row);
+            unlocked = azri_slot_release(fd, home->row);
         } else {
             rc = unless_needed(rc, h, home->row, id, &why, err);
         }
@@ -446,12 +446,13 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
         azri_row_give_up(d, i, id, count, &why);
         return AZR_OK;
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
-    if (rc < 0)
+    if (rc < 0) {
+        azri_error_pass(err, &why);
         return rc;
+    }
+
     if (carries(h, home->row, id)) {
-        (void)azri_slot_release(s, fd, i);
+        (void)azri_slot_release(fd, i);
         rc = azri_domain_take_fd(h, &home_fd, err);
         if (rc == AZR_OK && AZRI_GUARD(HOME_SLOT))
             rc = azri_slot_try(home_fd, home->row, err); /* [F-home] */
@@ -465,7 +466,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (!AZRI_GUARD(HOME_NO))
         committed = true;
     if (rc == AZR_OK && committed && home_fd >= 0) {
-        (void)azri_slot_release(s, fd, i); /* for who finishes the home */
+        (void)azri_slot_release(fd, i); /* for who finishes the home */
         rc = finish_home(h, home->row, id, count, err);
         if (rc == AZR_OK)
             rc = azri_slot_try(fd, i, err);
@@ -475,9 +476,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     else if (rc == AZR_OK)
         rc = roll_back_prepared(d, i, word, count, err);
     if (home_fd >= 0)
-        azri_domain_put_fd(
-            h, home_fd,
-            azri_slot_release(azri_domain_state(h), home_fd, home->row));
+        azri_domain_put_fd(h, home_fd, azri_slot_release(home_fd, home->row));
     azri_domain_close(h);
     return rc;
 }

@@ -132,14 +132,12 @@ int azri_refs_put(azri_buf *out, const azri_txn *t, azri_txn *const *others,
     int rc = AZR_OK;
 
     for (size_t k = 0; k < n; k++) {
-        azri_ref_head h;
+        azri_ref_head h = {.row = others[k]->row};
 
         rc = path_between(&path, t, others[k], err);
         if (rc < 0)
             break;
-        memset(&h, 0, sizeof h);
         memcpy(h.array_id, others[k]->s->header.array_id, 16);
-        h.row = others[k]->row;
         h.path_nbytes = (uint32_t)path.nbytes - 1;
         rc = azri_buf_append(out, &h, sizeof h, err);
         if (rc == AZR_OK)

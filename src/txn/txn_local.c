@@ -98,14 +98,14 @@ static int claim(azri_txn *t, uint32_t i, bool finish_dead, azr_error *err)
     else
         rc = AZR_EBUSY;
     if (rc < 0)
-        (void)azri_slot_release(t->s, t->fd, i);
+        (void)azri_slot_release(t->fd, i);
     return rc;
 }
 
 /* One pass over the table. AZR_EBUSY: every row is taken. */
-static int claim_any(azri_txn *t, bool finish_dead, azr_error *err)
+static int claim_any(azri_txn *t, uint32_t rows, bool finish_dead,
+                     azr_error *err)
 {
-    uint32_t rows = azri_state_rows(t->s);
     uint32_t hint = atomic_load(&t->d->slot_hint);
 
     for (uint32_t k = 0; k < rows; k++) {
@@ -129,12 +129,14 @@ static int take_row(azri_txn *t, azr_error *err)
     int rc;
 
     for (;;) {
-        rc = claim_any(t, false, err);
+        uint32_t seen = azri_state_rows(t->s); /* the passes see as many */
+
+        rc = claim_any(t, seen, false, err);
         if (rc == AZR_EBUSY)
-            rc = claim_any(t, true, err);
+            rc = claim_any(t, seen, true, err);
         if (rc != AZR_EBUSY)
             break;
-        rc = azri_table_grow(t->d, &t->patience, err);
+        rc = azri_table_grow(t->d, seen, &t->patience, err);
         if (rc < 0)
             return rc;
     }
@@ -488,12 +490,9 @@ int azri_txn_unlock_chunks(azri_txn *t, azr_error *err)
 static void unlock_all(azri_txn *t)
 {
     azri_waitq q = azri_state_waitq(t->s);
-    azri_range released[3 + 2 * AZRI_MAX_RANGES];
+    azri_range released[2 + 2 * AZRI_MAX_RANGES];
     size_t n = held_ranges(t, NULL, released);
 
-    released[n].first = AZRI_LOCK_SLOT + t->row;
-    released[n].last = released[n].first;
-    released[n++].exclusive = true;
     /* [Q-unlock] before the scan: a waiter is found, or finds the lock free */
     if (azri_ofd_unlock(t->fd, AZRI_LOCK_BASE, AZRI_LOCK_LAST, NULL) < 0) {
         /* let the kernel do it: nothing of ours may stay locked */
@@ -557,7 +556,8 @@ void azri_row_wake(const azri_state *s, uint32_t i)
         (void)azri_sys->futex_wake(azri_word_futex(s, i), INT32_MAX);
 }
 
-/* Does the row stand in our way? AZR_OK: *out says; AZR_ECONFLICT: it changed. */
+/* Does the row stand in our way? AZR_OK: *out says; AZR_ECONFLICT: it changed; else it
+ * is damaged, or its record is gone: finishing it will tell. */
 static int overlaps_us(azri_txn *t, uint32_t i, uint64_t word, bool meta,
                        bool *out, azr_error *err)
 {
@@ -580,8 +580,7 @@ static int overlaps_us(azri_txn *t, uint32_t i, uint64_t word, bool meta,
             azri_intent_dispose(&in);
         }
     }
-    /* its record is gone, and the row stands: finishing it will tell */
-    return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+    return rc;
 }
 
 /* One row. AZR_OK: it does not stand in our way (any more). */
@@ -605,14 +604,14 @@ static int look_at(azri_txn *t, uint32_t i, bool meta, azr_error *err)
                 continue;
             if (rc == AZR_OK && !overlap)
                 return AZR_OK;
-            /* damaged: whoever gets its SLOT decides */
+            /* cannot be read: whoever gets its SLOT decides */
         }
         rc = AZRI_GUARD(SLOT) ? azri_slot_try(t->fd, i, err) : AZR_OK;
         if (rc == AZR_OK) { /* [W2-finish] its owner is dead */
             azr_error why = AZR_ERROR_INIT;
 
             rc = azri_row_finish(t->d, t->fd, i, &count, &why);
-            (void)azri_slot_release(t->s, t->fd, i);
+            (void)azri_slot_release(t->fd, i);
             if (rc < 0)
                 azri_error_pass(err, &why);
             if (rc != AZR_EBUSY)

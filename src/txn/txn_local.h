@@ -286,7 +286,7 @@ AZR_CHECKED int azri_row_finish(azri_domain *d, int fd, uint32_t i,
 /* Try SLOT[i] on fd: AZR_OK, AZR_EBUSY (no message). */
 AZR_CHECKED int azri_slot_try(int fd, uint32_t i, azr_error *err);
 /* False: it could not be unlocked. */
-bool azri_slot_release(const azri_state *s, int fd, uint32_t i);
+bool azri_slot_release(int fd, uint32_t i);
 /*
  * Files that a rename replaces are kept open over it. Without that the rename
  * itself would give back their space, under the locks of both directories and of
@@ -357,8 +357,9 @@ AZR_CHECKED int azri_refs_put(azri_buf *out, const azri_txn *t,
                               azr_error *err);
 
 /* ---- grow.c ---- */
-AZR_CHECKED int azri_table_grow(azri_domain *d, const azri_patience *patience,
-                                azr_error *err);
+/* AZR_OK: there are more than the `seen` rows that were all taken, or may be. */
+AZR_CHECKED int azri_table_grow(azri_domain *d, uint32_t seen,
+                                const azri_patience *patience, azr_error *err);
 
 /* ---- txn_local.c ---- */
 /* After a row was cleared: who sleeps on its word wakes. */

@@ -6,6 +6,7 @@
 #include "power/disk.h"
 #include "txn/txn.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -499,6 +500,34 @@ static bool step_durability(const act *a, stage *s, int step)
     return rc < 0 ? act_failed("set durability", rc, &err) : true;
 }
 
+static int refuse_rename(int from_dir, const char *from, int to_dir,
+                         const char *to, unsigned flags)
+{
+    (void)from_dir;
+    (void)from;
+    (void)to_dir;
+    (void)to;
+    (void)flags;
+    errno = EIO;
+    return -1;
+}
+
+/* A row of two objects stays COMMITTED, and both are staged. */
+static bool leave_row(void)
+{
+    const struct azri_sys *saved = azri_sys;
+    struct azri_sys table = *azri_sys;
+    azr_array *a = NULL;
+    bool ok = scene_open(&a, act_places[0], AZR_OPEN_WRITE);
+
+    table.renameat2 = refuse_rename;
+    azri_sys = &table;
+    ok = ok && scene_write(a, 2, 6, 8000);
+    azri_sys = saved;
+    azr_array_close(a);
+    return ok;
+}
+
 /* The header of `state` is gone. */
 static bool make_damaged(const act *a, bool power)
 {
@@ -506,6 +535,7 @@ static bool make_damaged(const act *a, bool power)
     azr_error err = AZR_ERROR_INIT;
     int fd = -1;
     bool ok = make_plain(a, power) &&
+              (!(a->flags & ACT_LOSES) || leave_row()) &&
               azri_open_at(&fd, AT_FDCWD, "/d/a/.azr/state", O_RDWR, 0, &err) ==
                   AZR_OK &&
               azri_pwrite_full(fd, nothing, sizeof nothing, 0, "state", &err) ==
@@ -518,7 +548,8 @@ static bool make_damaged(const act *a, bool power)
 static bool step_mend(const act *a, stage *s, int step)
 {
     (void)a;
-    (void)step;
+    if (step != 0)
+        return scene_write(s->a[0], 1, 5, 4000);
     return scene_open(&s->a[0], act_places[0], AZR_OPEN_WRITE);
 }
 
@@ -579,6 +610,8 @@ static const act table[] = {
      begin_but_last, step_create_in, ACT_DOCUMENTS | ACT_CREATES},
     {"build state anew", OP_COUNT, V3, 1, 1, make_damaged, begin_nothing,
      step_mend, ACT_DAMAGED},
+    {"build state anew, a row left", OP_COUNT, V3, 1, 2, make_damaged,
+     begin_nothing, step_mend, ACT_DAMAGED | ACT_LOSES},
     {"durability", OP_COUNT, V3, 1, 2, make_unsynced, begin_open,
      step_durability, ACT_UNSYNCED},
     {"remove", OP_COUNT, V3, 1, 1, make_plain, begin_nothing, step_remove,

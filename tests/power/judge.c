@@ -272,6 +272,8 @@ static bool writers_after(const judge *j, const view *seen, unsigned turn)
         return false;
     if (d.lost > 0 && !(j->a->flags & ACT_DAMAGED))
         return complain("something went to .azr/lost");
+    if (d.lost != 2 && (j->a->flags & ACT_LOSES))
+        return complain("%u of 2 staged files are in .azr/lost", d.lost);
     return true;
 }
 
@@ -294,8 +296,8 @@ static bool readers_after(const judge *j, view *v)
 
 bool judge_power(const judge *j, unsigned turn, view *v)
 {
-    if (j->a->flags & ACT_DAMAGED)
-        *v = j->views[j->from];
+    if ((j->a->flags & ACT_DAMAGED) && j->from == 0) /* not mended yet */
+        *v = j->views[0];
     else if (!readers_after(j, v))
         return false;
     if (!writers_after(j, v, turn))
@@ -400,7 +402,7 @@ bool judge_process(judge *j)
         return false;
     if (!refused && d.lost > 0) {
         j->lost++;
-        if (g_warnings == 0)
+        if (g_warnings == 0 && !(j->a->flags & ACT_LOSES)) /* or before */
             return complain("files went to .azr/lost, and nobody was told");
     }
     if (disk_open_count() != 0)

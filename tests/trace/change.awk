@@ -12,7 +12,7 @@
     rest[n] = $0
     if (how == "value" && label[n] == "read")
         at[++choices] = n
-    if (how == "drop" && label[n] ~ /bump|rename|commit|clear/)
+    if (how == "drop" && label[n] ~ /bump|rename|unlink|seal|commit|clear/)
         at[++choices] = n
     if (how == "swap" && who[n] in before && label[n] !~ /die/)
         at[++choices] = n
@@ -26,7 +26,7 @@ END {
         exit
     pick = at[int(choices / 2) + 1]
     if (how == "value")
-        value[pick] = (value[pick] + 1) % 16
+        value[pick] = (value[pick] + 1) % 64
     if (how == "swap") {
         k = earlier[pick]
         t = label[k]; label[k] = label[pick]; label[pick] = t

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Runs of the library, drawn from a seed, and what happened in them: two or three
- * processes write one or both chunks of an array, some die at it; others read, and
- * one recovers. Each run becomes a file of steps that proofs/replay holds against
+ * processes write or empty one or both chunks of an array, some die at it; others
+ * read, and one recovers. Each run becomes a file of steps that proofs/replay holds against
  * the model.
  *
  *   trace-record [--loose] [--without GUARD] DIRECTORY FIRST COUNT
@@ -43,7 +43,8 @@ static const guard_name guard_names[] = {
     NAME(RENAME_FIRST), NAME(CHUNK_LOCKS), NAME(LOOK),
     NAME(BUSY_ROW),     NAME(P2),          NAME(C2),
     NAME(READ_THROUGH), NAME(HOLD_LOCKS),  NAME(SLOT),
-    NAME(FINISH),
+    NAME(FINISH),       NAME(DELETED),     NAME(READ_LOCKS),
+    NAME(SEAL),         NAME(GROW_META),
 };
 
 /* ------------------------------------------------------------------ array --- */
@@ -53,7 +54,7 @@ static bool fail(const char *what, const azr_error *err)
     return complain("%s: %s", what, err->message);
 }
 
-static bool make_array(const char *path)
+static bool make_array(const char *path, bool power)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
     azr_selection all = azr_select_all(1);
@@ -68,6 +69,7 @@ static bool make_array(const char *path)
     spec.shape[0] = LENGTH;
     spec.chunks[0] = CHUNK;
     spec.codecs = "none";
+    spec.durability = power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
     for (int i = 0; i < LENGTH; i++)
         values[i] = AT_FIRST;
     ok = azr_array_create(&a, path, &spec, NULL, &err) == AZR_OK &&
@@ -76,17 +78,21 @@ static bool make_array(const char *path)
     return ok || fail("make", &err);
 }
 
-/* Parts of the chunks of the set: each holds element 2 or 5. */
-static bool write_part(azr_array *a, uint8_t who, uint8_t set)
+/* Parts of the chunks of the set: each holds element 2 or 5; and the whole of those
+ * that are emptied. */
+static bool write_part(azr_array *a, uint8_t who, uint8_t set, uint8_t gone)
 {
+    int64_t both = set == 3;
+    int64_t first = set & 1 ? (gone & 1 ? 0 : 1 + both) : (gone & 2 ? 4 : 5);
+    int64_t end = set & 2 ? (gone & 2 ? 8 : 7 - both) : (gone & 1 ? 4 : 3);
     azr_selection s = AZR_BOX(1, {0}, {0});
     azr_error err = AZR_ERROR_INIT;
     int32_t values[LENGTH];
 
-    s.start[0] = set == 1 ? 1 : set == 2 ? 5 : 2;
-    s.count[0] = set == 3 ? 4 : 2;
-    for (int i = 0; i < LENGTH; i++)
-        values[i] = OF_TXN + who;
+    s.start[0] = first;
+    s.count[0] = end - first;
+    for (int64_t i = first; i < end; i++)
+        values[i - first] = (gone >> (i / CHUNK) & 1) ? 0 : OF_TXN + who;
     return azr_array_write(a, &s, values, (size_t)s.count[0] * sizeof values[0],
                            &err) == AZR_OK ||
            fail("write", &err);
@@ -94,6 +100,8 @@ static bool write_part(azr_array *a, uint8_t who, uint8_t set)
 
 static uint8_t writer_of(int32_t value)
 {
+    if (value == 0)
+        return TRACE_ABSENT;
     return value == AT_FIRST ? 0 : (uint8_t)(value - OF_TXN);
 }
 
@@ -137,11 +145,12 @@ static bool act(board *b, uint8_t who, const char *path)
         (void)sem_post(&b->ready);
         return fail("open", &err);
     }
-    atomic_store(&a->d->slot_hint, 0);
+    /* who waits under a row of his own is out of the writers' way there */
+    atomic_store(&a->d->slot_hint, who <= TRACE_WRITERS ? 0 : TRACE_ROWS + 1);
     steps_begin(b, who, azri_domain_state(a->d));
     steps_wait(me->begins);
     if (who <= TRACE_WRITERS)
-        ok = write_part(a, who, me->set);
+        ok = write_part(a, who, me->set, me->gone);
     else if (who == TRACE_JANITOR)
         ok = recover(a);
     else
@@ -238,6 +247,7 @@ static void draw(board *b)
     unsigned writers = 2 + (steps_below(b, 3) > 0);
 
     b->stays = steps_below(b, 3) * 4;
+    b->power = steps_below(b, 4) == 0;
     for (uint8_t p = 1; p < TRACE_PROCS; p++) {
         part *t = &b->parts[p];
 
@@ -246,6 +256,9 @@ static void draw(board *b)
             unsigned set = steps_below(b, 4);
 
             t->set = (uint8_t)(p > writers ? 0 : set == 0 ? 3 : set);
+            t->gone = steps_below(b, 3) == 0
+                          ? (uint8_t)(t->set & (1 + steps_below(b, 3)))
+                          : 0;
             t->late = steps_below(b, 2) == 0;
             t->dies = steps_below(b, 2) == 0
                           ? 1 + steps_below(b, t->late ? 10 : 60)
@@ -278,6 +291,32 @@ static void crowd(board *b)
     janitor->dies = 0;
 }
 
+/* A reader is disturbed until it reads under lock. */
+static void chase(board *b)
+{
+    for (uint8_t p = 1; p < TRACE_PROCS; p++)
+        b->parts[p].begins = 15 + steps_below(b, 40);
+    for (uint8_t p = 1; p <= TRACE_WRITERS; p++) {
+        if (b->parts[p].set == 0 || steps_below(b, 4) > 0)
+            b->parts[p].set = 3;
+        if (p < TRACE_WRITERS)
+            b->parts[p].dies = 0;
+    }
+    b->parts[TRACE_READER].begins = 0;
+    b->chased = TRACE_READER;
+}
+
+/* All rows but one are busy: who finds none makes more. */
+static void fill(board *b)
+{
+    b->busy = AZRI_ROWS_AT_FIRST - 1;
+    for (uint8_t p = 1; p <= TRACE_WRITERS; p++) {
+        if (b->parts[p].set == 0)
+            b->parts[p].set = 1;
+        b->parts[p].begins = steps_below(b, 60);
+    }
+}
+
 static board *new_board(bool loose, unsigned seed)
 {
     void *p = mmap(NULL, sizeof(board), PROT_READ | PROT_WRITE,
@@ -299,15 +338,16 @@ static board *new_board(bool loose, unsigned seed)
 
 static void put_event(FILE *f, const event *e)
 {
-    static const char states[] = "FAC";
+    static const char states[] = "FACS";
 
     (void)fprintf(f, "%u %s %u %u |", e->who, e->label, e->arg, e->value);
     for (int i = 0; i < TRACE_ROWS; i++)
         (void)fprintf(f, " %c%u",
-                      e->before.state[i] < 3 ? states[e->before.state[i]] : '?',
+                      e->before.state[i] < 4 ? states[e->before.state[i]] : '?',
                       e->before.txn[i]);
-    (void)fprintf(f, " | %u %u | %u %u\n", e->before.counter[0],
-                  e->before.counter[1], e->before.key[0], e->before.key[1]);
+    (void)fprintf(f, " | %u %u | %u %u | %u\n", e->before.counter[0],
+                  e->before.counter[1], e->before.key[0], e->before.key[1],
+                  e->before.rows);
 }
 
 static bool put_trace(const board *b, const char *dir, unsigned seed)
@@ -319,14 +359,49 @@ static bool put_trace(const board *b, const char *dir, unsigned seed)
     f = fopen(name, "we");
     if (!f)
         return complain("%s: %s", name, strerror(errno));
-    (void)fprintf(f,
-                  "# seed %u%s: who label argument value | rows | counters "
-                  "| keys\n# sets %u %u %u\n",
-                  seed, b->loose ? ", loose" : "", b->parts[1].set,
-                  b->parts[2].set, b->parts[3].set);
+    (void)fprintf(
+        f,
+        "# seed %u%s: who label argument value | rows | counters "
+        "| keys | number of rows\n# sets %u %u %u emptied %u %u %u power %u "
+        "rows %u\n",
+        seed, b->loose ? ", loose" : "", b->parts[1].set, b->parts[2].set,
+        b->parts[3].set, b->parts[1].gone, b->parts[2].gone, b->parts[3].gone,
+        b->power, b->events[0].before.rows);
     for (unsigned i = 0; i < b->count; i++)
         put_event(f, &b->events[i]);
     return fclose(f) == 0 || complain("%s: %s", name, strerror(errno));
+}
+
+static struct {
+    azr_array *a;
+    azri_txn *txn[AZRI_ROWS_AT_FIRST];
+} g_busy;
+
+/* Rows of transactions that do nothing else, for as long as the run lasts. */
+static bool take_rows(const board *b, const char *path)
+{
+    azri_patience patience = azri_patience_from(0, NULL);
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+
+    memset(&g_busy, 0, sizeof g_busy);
+    o.flags = AZR_OPEN_WRITE;
+    if (b->busy > 0 && azr_array_open(&g_busy.a, path, &o, &err) != AZR_OK)
+        return fail("open", &err);
+    for (uint32_t i = 0; i < b->busy; i++) {
+        if (azri_txn_begin(&g_busy.txn[i], g_busy.a->d, &patience, &err) !=
+            AZR_OK)
+            return fail("begin", &err);
+    }
+    return true;
+}
+
+static void give_rows(void)
+{
+    for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++)
+        azri_txn_end(g_busy.txn[i]);
+    azr_array_close(g_busy.a);
+    memset(&g_busy, 0, sizeof g_busy);
 }
 
 static unsigned g_traces, g_outside, g_failed;
@@ -342,8 +417,13 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
     draw(b);
     if (seed % 3 == 0)
         crowd(b);
-    ok = make_array(path) &&
+    else if (seed % 3 == 1)
+        chase(b);
+    else if (seed % 6 == 2)
+        fill(b);
+    ok = make_array(path, b->power) &&
          (steps_watch(b, path) || complain("the array cannot be watched"));
+    ok = ok && take_rows(b, path);
     if (ok) {
         ok = run_all(b, path);
         steps_last(b);
@@ -359,6 +439,7 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
         ok = put_trace(b, dir, seed);
         g_traces++;
     }
+    give_rows();
     steps_unwatch();
     tree_remove(path);
     (void)munmap(b, sizeof *b);

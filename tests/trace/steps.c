@@ -19,6 +19,8 @@ static bool g_on;
 static uint8_t g_me;
 static unsigned g_calls;
 static bool g_waits, g_late, g_has_row, g_done;
+static bool g_read_lock;     /* a read holds the chunks */
+static bool g_grows, g_room; /* META is ours for more rows; they are written */
 static int g_finishing = -1; /* row of a dead owner whose SLOT byte is ours */
 static int g_missed = -1;    /* key of a rename that found nothing */
 static const azri_state *g_state;
@@ -61,6 +63,14 @@ static _Atomic uint64_t *counter_at(unsigned key)
     return (_Atomic uint64_t *)p + g_stripe[key];
 }
 
+static _Atomic uint64_t *rows_of_map(void)
+{
+    void *p = g_map + AZRI_CHANGING_AT;
+    azri_changing *c = p;
+
+    return &c->rows;
+}
+
 static uint8_t txn_of(uint64_t id)
 {
     for (uint8_t t = 1; t <= TRACE_WRITERS; t++) {
@@ -69,6 +79,12 @@ static uint8_t txn_of(uint64_t id)
     }
     outside("a row of a transaction that is none of ours");
     return UNKNOWN;
+}
+
+static bool is_of_reader(uint64_t id)
+{
+    return id != 0 && (id == g_board->ids[TRACE_READER] ||
+                       id == g_board->ids[TRACE_READER_2]);
 }
 
 static uint8_t file_of(uint64_t ino)
@@ -103,7 +119,8 @@ static uint8_t file_under(unsigned key)
     struct stat st;
 
     (void)snprintf(name, sizeof name, "c/%u", key);
-    return fstatat(g_dir, name, &st, 0) == 0 ? file_of(st.st_ino) : UNKNOWN;
+    return fstatat(g_dir, name, &st, 0) == 0 ? file_of(st.st_ino)
+                                             : TRACE_ABSENT;
 }
 
 static uint8_t state_of(uint64_t word)
@@ -115,8 +132,10 @@ static uint8_t state_of(uint64_t word)
         return 1;
     case AZRI_COMMITTED:
         return 2;
+    case AZRI_SEALED:
+        return 3;
     default:
-        outside("a row is neither FREE nor ACTIVE nor COMMITTED");
+        outside("a row is neither FREE nor ACTIVE nor SEALED nor COMMITTED");
         return UNKNOWN;
     }
 }
@@ -124,10 +143,13 @@ static uint8_t state_of(uint64_t word)
 static picture look(void)
 {
     picture p;
+    uint64_t rows;
 
-    for (uint32_t i = 0; i < AZRI_ROWS_AT_FIRST; i++) {
-        uint64_t word = atomic_load(word_at(i));
+    for (uint32_t i = 0; i < 2 * AZRI_ROWS_AT_FIRST - g_board->busy; i++) {
+        uint64_t word = atomic_load(word_at(g_board->busy + i));
 
+        if (is_of_reader(azri_word_id(word)))
+            word = 0; /* nobody's business but his who waits there */
         if (i >= TRACE_ROWS && azri_word_state(word) != AZRI_FREE)
             outside("more rows than the model has");
         if (i >= TRACE_ROWS)
@@ -139,6 +161,8 @@ static picture look(void)
         p.counter[k] = (uint8_t)(atomic_load(counter_at(k)) - g_at_first[k]);
         p.key[k] = file_under(k);
     }
+    rows = atomic_load(rows_of_map()) - g_board->busy;
+    p.rows = (uint8_t)(rows < TRACE_ROWS ? rows : TRACE_ROWS);
     return p;
 }
 
@@ -152,6 +176,9 @@ static void emit(const char *label, unsigned arg, unsigned value,
         return;
     }
     g_board->count++;
+    if (strstr(label, "commit") || strstr(label, "bump") ||
+        strstr(label, "clear"))
+        g_board->moved = true;
     e->label = label;
     e->who = g_me;
     e->arg = (uint8_t)arg;
@@ -193,14 +220,23 @@ void steps_tidy(board *b)
 
 uint8_t steps_anyone(board *b)
 {
-    uint8_t there[TRACE_PROCS];
+    uint8_t there[TRACE_PROCS], who;
     unsigned n = 0;
 
     for (uint8_t p = 1; p < TRACE_PROCS; p++) {
         if (b->there[p])
             there[n++] = p;
     }
-    return n > 0 ? there[steps_below(b, n)] : 0;
+    if (n == 0)
+        return 0;
+    who = there[steps_below(b, n)];
+    for (int k = 0; k < 4 && b->chasing && who == b->chased && !b->moved; k++)
+        who = there[steps_below(b, n)];
+    if (who == b->chased) {
+        b->moved = false;
+        b->runs = steps_below(b, 3);
+    }
+    return who;
 }
 
 static void wait_for(sem_t *s)
@@ -213,7 +249,11 @@ static void hand_on(void)
 {
     uint8_t next = g_me;
 
-    if (steps_below(g_board, 10) >= g_board->stays)
+    if (g_me == g_board->chased && g_board->runs > 0) {
+        g_board->runs--;
+        return;
+    }
+    if (g_me == g_board->chased || steps_below(g_board, 10) >= g_board->stays)
         next = steps_anyone(g_board);
     if (next == g_me)
         return;
@@ -282,6 +322,7 @@ void steps_start(void)
         return;
     p = look();
     emit("begin", 0, 0, &p);
+    g_board->chasing |= g_me == g_board->chased;
     leave();
 }
 
@@ -292,7 +333,7 @@ void steps_read(uint8_t first, uint8_t second)
     if (!enter())
         return;
     p = look();
-    emit("read", 0, first + 4u * second, &p);
+    emit("read", 0, first + 8u * second, &p);
     leave();
 }
 
@@ -356,7 +397,7 @@ static void opened(int fd, const char *path, int flags, const picture *before)
         return; /* what is replaced is kept, not read */
     if (key >= 0 && g_me != TRACE_JANITOR)
         emit(is_reader() ? "R2-key" : "W3-read", (unsigned)key,
-             fd >= 0 ? file_of(st.st_ino) : UNKNOWN, before);
+             fd >= 0 ? file_of(st.st_ino) : TRACE_ABSENT, before);
     if (key >= 0 || !staged_of(path, &at, &txn))
         return;
     if (is_reader())
@@ -412,9 +453,19 @@ static void locked(const struct flock *fl, const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
     uint64_t last = first + (uint64_t)fl->l_len - 1;
-    uint64_t row = first - AZRI_LOCK_SLOT;
+    uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
 
-    if (row < TRACE_ROWS && before->state[row] != 0) {
+    if (first == AZRI_LOCK_META && fl->l_type == F_WRLCK) {
+        g_grows = true;
+        emit("T-meta", 0, 0, before);
+        if (is_reader())
+            outside("a reader makes more rows");
+    } else if (first == AZRI_LOCK_META) {
+        emit(is_reader() ? "R4-meta" : "W1-meta", 0, 1, before);
+    }
+    if (row < TRACE_ROWS && before->state[row] != 0 && is_reader())
+        outside("a reader finishes a row");
+    else if (row < TRACE_ROWS && before->state[row] != 0) {
         g_finishing = (int)row;
         g_missed = -1;
         g_late = true;
@@ -423,20 +474,32 @@ static void locked(const struct flock *fl, const picture *before)
     for (uint64_t k = 0; k < TRACE_KEYS; k++) {
         uint64_t w = azri_w_offset(g_state, &k);
 
-        if (first <= w && w <= last)
-            emit("W1-lock", (unsigned)k, fl->l_type != F_WRLCK, before);
+        if (first > w || w > last)
+            continue;
+        g_read_lock = is_reader();
+        emit(g_read_lock ? "R4-lock" : "W1-lock", (unsigned)k,
+             fl->l_type != F_WRLCK, before);
     }
 }
 
 static void unlocked(const struct flock *fl, const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
-    uint64_t row = first - AZRI_LOCK_SLOT;
+    uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
 
-    if (first == AZRI_LOCK_BASE && g_has_row) {
+    if (first == AZRI_LOCK_META && g_grows) {
+        emit("T-rest", 0, 0, before);
+        g_grows = g_room = false;
+    }
+    if (first == AZRI_LOCK_BASE && g_has_row && !is_reader()) {
         emit("W8-unlock", 0, 0, before);
         g_done = true;
     }
+    if (g_read_lock && first == AZRI_LOCK_BASE)
+        emit("R4-unlock", 0, 0, before);
+    else if (g_read_lock)
+        outside("a read under lock begins anew");
+    g_read_lock = false;
     if (g_finishing >= 0 && row == (uint64_t)g_finishing) {
         emit("F-rest", (unsigned)row, 0, before);
         g_finishing = -1;
@@ -469,15 +532,17 @@ static void stored(const char *what, uint32_t row, const picture *before)
     static const struct {
         const char *what, *label;
     } words[] = {
-        {"row.active", "W1-row"},
-        {"row.committed", "W5-commit"},
-        {"row.clear", "W8-clear"},
-        {"recovery.clear", "F-clear"},
+        {"row.active", "W1-row"},        {"row.sealed", "W5-seal"},
+        {"row.committed", "W5-commit"},  {"row.clear", "W8-clear"},
+        {"recovery.commit", "F-commit"}, {"recovery.clear", "F-clear"},
     };
+
+    if (is_reader() || strcmp(what, "recovery.seal") == 0) /* as it was */
+        return;
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(what, words[i].what) == 0) {
-            g_late |= i == 1;
+            g_late |= i == 1 || i == 2;
             emit(words[i].label, row, 0, before);
             return;
         }
@@ -497,15 +562,18 @@ static void call_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
     }
     if (is_word && strcmp(what, "row.active") == 0) {
         g_has_row = true;
-        if (g_me <= TRACE_WRITERS)
-            g_board->ids[g_me] = azri_word_id(value);
-        else
-            outside("a reader takes locks");
+        g_board->ids[g_me] = azri_word_id(value);
     }
     before = look();
+    if (is_word && strcmp(what, "row.active") == 0 && g_finishing >= 0) {
+        emit("F-rest", (unsigned)g_finishing, 0, &before); /* and taken */
+        g_finishing = -1;
+    }
     azri_sys_posix.store64(what, p, value);
     if (is_word)
-        stored(what, (uint32_t)row, &before);
+        stored(what, (uint32_t)row - g_board->busy, &before);
+    else if (strcmp(what, "table.rows") == 0)
+        emit("T-number", 0, 0, &before);
     leave();
 }
 
@@ -555,6 +623,27 @@ static int call_futex_wait(_Atomic uint32_t *word, uint32_t value,
     return -1;
 }
 
+/* An object that is deleted. */
+static int call_unlinkat(int dir, const char *path, int flags)
+{
+    bool watched = enter();
+    int key = key_of(path);
+    picture before;
+    int rc, saved;
+
+    if (!watched)
+        return azri_sys_posix.unlinkat(dir, path, flags);
+    before = look();
+    rc = azri_sys_posix.unlinkat(dir, path, flags);
+    saved = errno;
+    if (key >= 0)
+        emit(g_finishing >= 0 ? "F-unlink" : "W7-unlink", (unsigned)key,
+             rc == 0, &before);
+    leave();
+    errno = saved;
+    return rc;
+}
+
 /* Calls that are no steps, at which others may come in between. */
 static ssize_t call_pread(int fd, void *buf, size_t n, off_t off)
 {
@@ -564,8 +653,19 @@ static ssize_t call_pread(int fd, void *buf, size_t n, off_t off)
 
 static ssize_t call_pwrite(int fd, const void *buf, size_t n, off_t off)
 {
-    steps_pause();
-    return azri_sys_posix.pwrite(fd, buf, n, off);
+    bool watched = enter();
+    picture before;
+    ssize_t rc;
+
+    if (!watched)
+        return azri_sys_posix.pwrite(fd, buf, n, off);
+    before = look();
+    rc = azri_sys_posix.pwrite(fd, buf, n, off);
+    if (g_grows && !g_room)
+        emit("T-room", 0, 0, &before);
+    g_room |= g_grows;
+    leave();
+    return rc;
 }
 
 static int call_fstatat(int dir, const char *path, struct stat *st, int flags)
@@ -578,12 +678,6 @@ static int call_fstat(int fd, struct stat *st)
 {
     steps_pause();
     return azri_sys_posix.fstat(fd, st);
-}
-
-static int call_unlinkat(int dir, const char *path, int flags)
-{
-    steps_pause();
-    return azri_sys_posix.unlinkat(dir, path, flags);
 }
 
 /* ------------------------------------------------------------------ begin --- */

@@ -24,14 +24,16 @@
 
 #define TRACE_ROWS   3
 #define TRACE_KEYS   2
-#define TRACE_EVENTS 100
+#define TRACE_ABSENT 4 /* under a key: nothing */
+#define TRACE_EVENTS 120
 
 /* What is common to all, before a step. */
 typedef struct picture {
-    uint8_t state[TRACE_ROWS]; /* as in the model: FREE, ACTIVE, COMMITTED */
+    uint8_t state[TRACE_ROWS]; /* as in the model: FREE, ACTIVE, COMMITTED, … */
     uint8_t txn[TRACE_ROWS];
     uint8_t counter[TRACE_KEYS]; /* bumps since the beginning */
     uint8_t key[TRACE_KEYS];     /* whose the file is */
+    uint8_t rows;                /* how many there are */
 } picture;
 
 typedef struct event {
@@ -42,6 +44,7 @@ typedef struct event {
 
 typedef struct part {
     uint8_t set;     /* writer: bit k: it writes key k; 0: does not take part */
+    uint8_t gone;    /* … and of these it empties those */
     unsigned begins; /* after so many calls of all */
     unsigned dies;   /* before its call of this number; 0: lives */
     bool late; /* … counted from its commit, or the lock of a dead row */
@@ -52,13 +55,20 @@ typedef struct board {
     /* From the first call to the end one process runs: it is chosen at each call.
      * `loose`: they run as the machine likes, and only the calls take turns. */
     bool loose;
+    bool power;    /* durability */
+    uint32_t busy; /* so many rows, the first ones, are somebody else's */
+    /* Once it reads it goes on only when somebody has moved a row or a counter, and
+     * then makes up to three calls: it is disturbed again and again. 0: nobody. */
+    uint8_t chased;
+    bool chasing, moved;
+    unsigned runs; /* calls that it has left */
     sem_t go[TRACE_PROCS], ready, call;
     uint64_t seed;
     unsigned stays; /* of ten calls so many do not hand on */
     unsigned calls;
     bool there[TRACE_PROCS];
     part parts[TRACE_PROCS];
-    uint64_t ids[TRACE_WRITERS + 1];
+    uint64_t ids[TRACE_PROCS]; /* of a reader: it has a row only to wait in */
     uint8_t staged[TRACE_WRITERS + 1];
     struct {
         uint64_t ino;

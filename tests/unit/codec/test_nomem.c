@@ -4,49 +4,7 @@
 #include "codec_fixture.h"
 
 #include "base/alloc.h"
-
-#include <stdlib.h>
-
-static long g_left = -1; /* allocations until one fails; -1: none does */
-static bool g_fired;
-
-static bool fails_now(void)
-{
-    if (g_left != 0) {
-        g_left -= g_left > 0;
-        return false;
-    }
-    g_left = -1;
-    g_fired = true;
-    return true;
-}
-
-static void *fault_alloc(size_t nbytes, void *arg)
-{
-    (void)arg;
-    return fails_now() ? NULL : malloc(nbytes);
-}
-
-static void *fault_resize(void *p, size_t nbytes, void *arg)
-{
-    (void)arg;
-    return fails_now() ? NULL : realloc(p, nbytes);
-}
-
-static void fault_release(void *p, void *arg)
-{
-    (void)arg;
-    free(p);
-}
-
-static int install(void **state)
-{
-    static const azr_allocator faulty = {fault_alloc, fault_resize,
-                                         fault_release, NULL};
-
-    (void)state;
-    return azr_set_allocator(&faulty);
-}
+#include "unit/nomem.h"
 
 static const uint8_t *sample(void)
 {
@@ -81,11 +39,10 @@ static bool nth_allocation_fails(const struct fx_kind *kind, long n)
     fx_codec(&f, "bytes", "{\"endian\":\"little\"}", kind->dialect);
     fx_codec(&f, kind->name, kind->config, kind->dialect);
     fx_codec(&f, kind->name, kind->config, kind->dialect);
-    g_fired = false;
-    g_left = n;
+    nomem_arm(n);
     rc = use(&f, stored, back);
-    g_left = -1;
-    if (g_fired) {
+    nomem_left = -1;
+    if (nomem_fired) {
         assert_int_equal(rc, AZR_ENOMEM);
         assert_int_equal(f.err.code, AZR_ENOMEM);
         azri_chain_free(f.chain);
@@ -96,7 +53,7 @@ static bool nth_allocation_fails(const struct fx_kind *kind, long n)
     assert_memory_equal(back, sample(), 4096);
     fx_free(&f);
     assert_int_equal(azri_heap_nbytes(), before);
-    return g_fired;
+    return nomem_fired;
 }
 
 static void test_every_allocation(void **state)
@@ -117,5 +74,5 @@ int main(void)
         cmocka_unit_test(test_every_allocation),
     };
 
-    return cmocka_run_group_tests(tests, install, NULL);
+    return cmocka_run_group_tests(tests, nomem_install, NULL);
 }

@@ -4,6 +4,7 @@
 #ifndef TEST_CORE_SMALL_H
 #define TEST_CORE_SMALL_H
 
+#include "os/sys.h"
 #include "unit/checks.h"
 
 #include <stdio.h>
@@ -36,6 +37,25 @@ static inline void small_dir_remove(const char *dir)
     (void)snprintf(command, sizeof command, "rm -rf '%s'", dir);
     assert_int_equal(system(command), 0);
 }
+
+/* g_dir: a new one for each test; the table of calls is the real one afterwards. */
+#define SMALL_FIXTURE(name)                                                    \
+    static char g_dir[64];                                                     \
+                                                                               \
+    static int set_up(void **state)                                            \
+    {                                                                          \
+        (void)state;                                                           \
+        small_dir(g_dir, name);                                                \
+        return 0;                                                              \
+    }                                                                          \
+                                                                               \
+    static int tear_down(void **state)                                         \
+    {                                                                          \
+        (void)state;                                                           \
+        azri_sys = &azri_sys_posix;                                            \
+        small_dir_remove(g_dir);                                               \
+        return 0;                                                              \
+    }
 
 /* `name` in `dir`: good until eight more are asked for. */
 static inline const char *small_path(const char *dir, const char *name)

@@ -11,25 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static char g_dir[64];
 static azr_error err;
 static struct azri_sys g_sys;
 static const char *g_at; /* the call that is preceded; NULL: it was */
 
-static int set_up(void **state)
-{
-    (void)state;
-    small_dir(g_dir, "astray");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    azri_sys = &azri_sys_posix;
-    small_dir_remove(g_dir);
-    return 0;
-}
+SMALL_FIXTURE("astray")
 
 static void make_array(void)
 {

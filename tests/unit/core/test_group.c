@@ -14,22 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static char g_dir[64];
-
-static int set_up(void **state)
-{
-    (void)state;
-    small_dir(g_dir, "group");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    azri_sys = &azri_sys_posix;
-    small_dir_remove(g_dir);
-    return 0;
-}
+SMALL_FIXTURE("group")
 
 static const char *at(const char *name)
 {

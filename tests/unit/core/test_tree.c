@@ -18,23 +18,9 @@
 
 #define LENGTH 12
 
-static char g_dir[64];
 static struct azri_sys g_sys;
 
-static int set_up(void **state)
-{
-    (void)state;
-    small_dir(g_dir, "tree");
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    (void)state;
-    azri_sys = &azri_sys_posix;
-    small_dir_remove(g_dir);
-    return 0;
-}
+SMALL_FIXTURE("tree")
 
 static const char *at(const char *name)
 {
@@ -779,20 +765,11 @@ static void test_progress_may_stop_it(void **state)
     assert_false(exists(".azr-trash"));
 }
 
-static int descriptors(void)
-{
-    int n = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        n += fcntl(fd, F_GETFD) >= 0;
-    return n;
-}
-
 static void test_descriptors(void **state)
 {
     struct rlimit old, few;
     azr_error err = AZR_ERROR_INIT;
-    int before = descriptors();
+    unsigned before = count_descriptors();
 
     (void)state;
     azr_group_close(make_group("g", 0));
@@ -809,12 +786,12 @@ static void test_descriptors(void **state)
     assert_int_equal(remove_node("g", AZR_TREE_RECURSIVE, &err), AZR_EIO);
     assert_non_null(strstr(err.message, "ulimit"));
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_descriptors(), before);
     assert_true(exists("g/a19/zarr.json"));
     assert_int_equal(azr_move(at("g"), at("h"), NULL, &err), AZR_OK);
     azr_group_close(make_group("h", AZR_CREATE_REPLACE));
     assert_int_equal(remove_node("h", 0, &err), AZR_OK);
-    assert_int_equal(descriptors(), before);
+    assert_int_equal(count_descriptors(), before);
 }
 
 int main(void)

@@ -153,6 +153,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    azri_sys = &azri_sys_posix;
     shell("rm -rf ../$(basename \"$PWD\")");
     return 0;
 }
@@ -295,6 +296,116 @@ static void refuses_without_permission(void **state)
     assert_int_equal(stale("r"), 1);
 }
 
+/* A directory in which all may make things, and each take away only his own: the
+ * document must be his to be replaced. */
+static bool nobody_appends(int rc)
+{
+    azr_error err = AZR_ERROR_INIT;
+    pid_t pid = fork();
+    int status = -1;
+
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(setresuid(NOBODY, NOBODY, NOBODY) != 0 ||
+              try_append("r/s/a", 0, &err) != rc);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status == 0;
+}
+
+static void asks_whose_the_document_is(void **state)
+{
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    consolidate("r");
+    shell("chown -R 65534 r/s; chmod 1777 r");
+    assert_true(nobody_appends(AZR_EPERM));
+    assert_int_equal(length("r/s/a"), 4);
+    shell("chown 65534 r/.z* r/zarr.json >/dev/null 2>&1 || true");
+    assert_true(nobody_appends(AZR_OK));
+    assert_int_equal(stale("r"), 0);
+    shell("chown 0 r/.z* r/zarr.json >/dev/null 2>&1 || true; chown 65534 r");
+    assert_true(nobody_appends(AZR_OK)); /* who owns the directory may */
+    assert_int_equal(stale("r"), 0);
+}
+
+/* What a marker names is renewed, and nothing else: whoever wrote it. */
+static void settles_markers(void **state)
+{
+    static const char names[] =
+        "s/a\0../x\0s/../../x\0/etc\0s//a\0\0none\0s/.\0..";
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g = NULL;
+    const char *marker =
+        g_format == 2 ? "r/.zmetadata.renew" : "r/zarr.json.renew";
+    FILE *f;
+
+    (void)state;
+    consolidate("r");
+    assert_int_equal(try_append("r/s/a", AZR_OPEN_STALE_CONSOLIDATED, &err),
+                     AZR_OK);
+    assert_int_equal(stale("r"), 1);
+    f = fopen(at(marker), "we");
+    assert_non_null(f);
+    assert_int_equal(fwrite(names, 1, sizeof names, f), sizeof names);
+    assert_int_equal(fclose(f), 0);
+    o.flags = AZR_OPEN_WRITE;
+    assert_int_equal(azr_group_open(&g, at("r"), &o, &err), AZR_OK);
+    azr_group_close(g);
+    assert_int_equal(stale("r"), 0);
+    assert_int_not_equal(access(at(marker), F_OK), 0);
+}
+
+/* Somebody consolidates the group above after the writer has looked there, and
+ * before his document is in its place. */
+static struct azri_sys g_sys;
+static const char *g_before; /* the rename to this name */
+
+static int consolidating_rename(int from_dir, const char *from, int to_dir,
+                                const char *to, unsigned flags)
+{
+    const char *name = strrchr(to, '/');
+
+    if (g_before && strcmp(name ? name + 1 : to, g_before) == 0) {
+        g_before = NULL;
+        consolidate("r");
+    }
+    return azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
+}
+
+static void consolidate_before(const char *name)
+{
+    g_before = name;
+    g_sys = azri_sys_posix;
+    g_sys.renameat2 = consolidating_rename;
+    azri_sys = &g_sys;
+}
+
+static void follows_who_consolidates(void **state)
+{
+    azr_open_options o = AZR_OPEN_OPTIONS_INIT;
+    azr_error err = AZR_ERROR_INIT;
+    azr_group *g = NULL;
+
+    (void)state;
+    consolidate_before(g_format == 2 ? ".zarray" : "zarr.json");
+    append("r/s/a");
+    assert_null(g_before);
+    assert_int_equal(stale("r"), 0);
+    shell(g_format == 2 ? "rm r/.zmetadata"
+                        : "echo '{\"zarr_format\": 3, \"node_type\": "
+                          "\"group\"}' >r/zarr.json");
+    o.flags = AZR_OPEN_WRITE;
+    assert_int_equal(azr_group_open(&g, at("r/s"), &o, &err), AZR_OK);
+    consolidate_before(g_format == 2 ? ".zattrs" : "zarr.json");
+    if (azr_group_attribute_set(g, "x", "1", &err) != AZR_OK)
+        fail_msg("%s", err.message);
+    azr_group_close(g);
+    azri_sys = &azri_sys_posix;
+    assert_int_equal(stale("r"), 0);
+}
+
 /* Documents that others hold in it: a group of the other version, extra keys. */
 static void touches_nothing_else(void **state)
 {
@@ -392,6 +503,9 @@ int main(void)
         BOTH(leaves_it_if_asked_to),
         BOTH(refuses_what_it_cannot_read),
         BOTH(refuses_without_permission),
+        BOTH(asks_whose_the_document_is),
+        BOTH(settles_markers),
+        BOTH(follows_who_consolidates),
         BOTH(touches_nothing_else),
         BOTH(renews_subtrees),
         BOTH(puts_anew_what_a_marker_names),

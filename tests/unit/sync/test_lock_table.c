@@ -163,6 +163,37 @@ static void test_order(void **state)
     assert_int_equal(result(&w), AZR_OK);
 }
 
+static _Atomic int g_came; /* 1: to the mutex, 2: beyond it */
+
+static void *fork_too(void *arg)
+{
+    atomic_store(&g_came, 1);
+    azri_lock_table_before_fork(table);
+    atomic_store(&g_came, 2);
+    azri_lock_table_after_fork(table, false);
+    return arg;
+}
+
+/* Nobody is at the table while the process is copied. */
+static void test_held_over_fork(void **state)
+{
+    pthread_t other;
+
+    (void)state;
+    atomic_store(&g_came, 0);
+    azri_lock_table_before_fork(table);
+    assert_int_equal(pthread_create(&other, NULL, fork_too, NULL), 0);
+    while (atomic_load(&g_came) == 0)
+        (void)sched_yield();
+    for (int i = 0; i < 1000; i++) {
+        (void)sched_yield();
+        assert_int_equal(atomic_load(&g_came), 1);
+    }
+    azri_lock_table_after_fork(table, false);
+    assert_int_equal(pthread_join(other, NULL), 0);
+    assert_int_equal(atomic_load(&g_came), 2);
+}
+
 /* The child's table is empty: what was granted is the parent's. */
 static void test_fork(void **state)
 {
@@ -206,6 +237,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_order, begin, end),
         cmocka_unit_test_setup_teardown(test_fork, begin, end),
         cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
+        cmocka_unit_test_setup_teardown(test_held_over_fork, begin, end),
+
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

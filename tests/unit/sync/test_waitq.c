@@ -182,10 +182,29 @@ static void test_nobody_there(void **state)
     assert_ptr_equal(azri_waitq_slot(&q, 1), &slots[1]);
 }
 
+static uint64_t g_alive[2];
+
+/* What status tells of it, and the others look at. */
+static void assert_enlisted(unsigned n)
+{
+    uint64_t alive = atomic_load(&slots[0].alive_ns);
+
+    assert_int_equal(atomic_load(&slots[0].first), 3);
+    assert_true(atomic_load(&slots[0].last) == (3 | AZRI_WAIT_EXCLUSIVE));
+    assert_in_range(now() - atomic_load(&slots[0].ticket), 1, SECOND);
+    assert_in_range(now() - atomic_load(&slots[0].since_ns), 1, SECOND);
+    assert_in_range(now() - alive, 1, SECOND / 100);
+    assert_int_equal(atomic_load(&waiting), 1);
+    g_alive[n] = alive;
+}
+
 static bool let_go(unsigned n)
 {
-    if (n < 2)
+    if (n < 2) {
+        assert_enlisted(n);
         return false;
+    }
+    assert_true(g_alive[1] >= g_alive[0] + 50000000);
     assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
     return true;
 }
@@ -430,9 +449,30 @@ static void test_older_than_elder(void **state)
     assert_true(atomic_load(&slots[0].ticket) <= now() - 9 * SECOND);
 }
 
+static bool let_go_at_once(unsigned n)
+{
+    (void)n;
+    assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
+    return false;
+}
+
+/* Who has waited for longer, but not for 0.2 s, is overtaken: he is on his way. */
+static void test_not_yet_an_elder(void **state)
+{
+    azri_range r = X(3, 3);
+
+    (void)state;
+    assert_int_equal(azri_ofd_try(theirs, &r, NULL), AZR_OK);
+    on_wait = let_go_at_once;
+    put_waiter(1, X(3, 3), SECOND / 10);
+    assert_int_equal(lock_it(r), AZR_OK);
+    assert_int_equal(waits, 1);
+}
+
 static bool alive_for_ever(unsigned n)
 {
     atomic_store(&slots[1].alive_ns, now());
+    atomic_store(&slots[2].alive_ns, now());
     if (n == 9) /* half a second: it was not free so far */
         assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
     return false;
@@ -455,6 +495,17 @@ static void test_elder_that_does_not_move(void **state)
     assert_int_equal(azri_ofd_unlock(ours, 0, 99, NULL), AZR_OK);
     assert_int_equal(lock_it(r), AZR_OK);
     assert_int_equal(waits, before);
+    /* nor are both when there is another one */
+    put_waiter(2, X(3, 3), SECOND);
+    atomic_store(&slots[0].ticket, 0);
+    for (int i = 0; i < 2; i++) {
+        atomic_store(&slots[1].alive_ns, now());
+        assert_int_equal(azri_ofd_unlock(ours, 0, 99, NULL), AZR_OK);
+        assert_int_equal(lock_it(r), AZR_OK);
+        assert_in_range(waits - before, i ? 0 : 20,
+                        i ? 0 : 22); /* one second */
+        before = waits;
+    }
 }
 
 /* ------------------------------------------------------------------- wake --- */
@@ -581,7 +632,9 @@ int main(void)
         T(test_no_elder),
         T(test_elder_ahead),
         T(test_older_than_elder),
+        T(test_not_yet_an_elder),
         T(test_elder_that_does_not_move),
+
         T(test_wake_order),
         T(test_wake_nobody),
         T(test_wake_awake),

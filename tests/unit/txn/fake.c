@@ -140,6 +140,8 @@ BY_FD(int, fstat, ON_FSTAT, (int fd, struct stat *st), (fd, st))
 BY_FD(int, fsync, ON_FSYNC, (int fd), (fd))
 BY_FD(int, fdatasync, ON_FDATASYNC, (int fd), (fd))
 BY_FD(int, syncfs, ON_SYNCFS, (int fd), (fd))
+BY_FD(int, fallocate, ON_FALLOCATE, (int fd, int mode, off_t off, off_t nbytes),
+      (fd, mode, off, nbytes))
 BY_FD(int, flock, ON_FLOCK, (int fd, int operation), (fd, operation))
 
 static int fake_fstatfs(int fd, struct statfs *st)
@@ -223,6 +225,12 @@ static void fake_bump64(const char *what, _Atomic uint64_t *p)
     azri_sys_posix.bump64(what, p);
 }
 
+static void fake_put(const char *what, void *dst, const void *src, size_t n)
+{
+    (void)fails(ON_STORE, what);
+    azri_sys_posix.put(what, dst, src, n);
+}
+
 void fake_install(void)
 {
     static struct azri_sys fake;
@@ -239,6 +247,7 @@ void fake_install(void)
     fake.fsync = fake_fsync;
     fake.fdatasync = fake_fdatasync;
     fake.syncfs = fake_syncfs;
+    fake.fallocate = fake_fallocate;
     fake.renameat2 = fake_renameat2;
     fake.linkat = fake_linkat;
     fake.unlinkat = fake_unlinkat;
@@ -250,6 +259,7 @@ void fake_install(void)
     fake.getrandom = fake_getrandom;
     fake.store64 = fake_store64;
     fake.bump64 = fake_bump64;
+    fake.put = fake_put;
     azri_sys = &fake;
     (void)fake_clear();
 }

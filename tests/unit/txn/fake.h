@@ -20,6 +20,7 @@ typedef enum fake_call {
     ON_FSYNC,
     ON_FDATASYNC,
     ON_SYNCFS,
+    ON_FALLOCATE,
     ON_RENAMEAT2,
     ON_LINKAT,
     ON_UNLINKAT,
@@ -29,7 +30,7 @@ typedef enum fake_call {
     ON_FLOCK,
     ON_FUTEX_WAIT,
     ON_GETRANDOM,
-    ON_STORE, /* by the name of the place */
+    ON_STORE, /* by the name of the place; of parts of rows, too */
     ON_BUMP
 } fake_call;
 

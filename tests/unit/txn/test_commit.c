@@ -84,6 +84,8 @@ static void test_entries(void **state)
     FAILS(azri_txn_entries(t, UINT32_MAX - 1, coords_from, &first, &err),
           AZR_EINVAL, AZR_SUB_NONE, "4294967294 objects in one transaction");
     azr_set_memory_cap(azri_heap_nbytes() + 100);
+    FAILS(azri_txn_entries(t, UINT32_MAX - 2, coords_from, &first, &err),
+          AZR_ENOMEM, AZR_SUB_NONE, "memory"); /* as many as there may be */
     FAILS(azri_txn_entries(t, 10, coords_from, &first, &err), AZR_ENOMEM,
           AZR_SUB_NONE, "memory");
     azr_set_memory_cap(0);
@@ -313,6 +315,11 @@ static void test_sticky(void **state)
     OK(azri_txn_stage_deleted(t, 0, NULL, &err));
     become(0);
     assert_int_equal(chown(below(0, "c"), 0, (gid_t)-1), 0);
+    become(NOBODY);
+    err = (azr_error)AZR_ERROR_INIT;
+    assert_int_equal(stage(0), AZR_EPERM);
+    become(0);
+
     assert_int_equal(chown(below(0, "c/3"), NOBODY, (gid_t)-1), 0);
     become(NOBODY); /* whose file it is */
     OK(azri_txn_stage_deleted(t, 0, NULL, &err));
@@ -363,6 +370,14 @@ static void test_foreign(void **state)
     OK(stage_seen(0, &seen));
     assert_int_equal(unlink(below(0, "c/3")), 0);
     expect_foreign();
+    put_chunk(0, 3, "old"); /* what is deleted was read as well */
+    begin(3, 1);
+    seen = see("c/3");
+    OK(azri_txn_stage_deleted(t, 0, &seen, &err));
+    put_chunk(0, 3, "other");
+    expect_foreign();
+    assert_chunk(0, 3, "other");
+    assert_int_equal(unlink(below(0, "c/3")), 0);
     begin(3, 1);
     OK(stage_seen(0, &none));
     put_chunk(0, 3, "came");
@@ -467,6 +482,9 @@ static void test_large(void **state)
     OK(commit());
     assert_int_equal(fake_clear(), 1);
     assert_chunk(0, 3, "new");
+    fake_fail(ON_OPENAT, ".0", 0, 1, ENOSPC);
+    begin(3, 1);
+    FAILS(stage(0), AZR_EIO, AZR_SUB_OPEN, ".0");
     fake_fail(ON_CLOSE, ".azr/tx/", 0, 1, EIO);
     begin(3, 1);
     FAILS(stage(0), AZR_EIO, AZR_SUB_WRITE, "close");
@@ -632,6 +650,28 @@ static void test_syncs_after(void **state)
     assert_goes_on();
 }
 
+static void begin_document(void);
+
+/* The directory of a document too; not one that never was there. */
+static void test_directories_synced(void **state)
+{
+    (void)state;
+    begin(3, 1);
+    OK(azri_txn_stage_deleted(t, 0, NULL, &err));
+    OK(commit());
+    assert_false(is_there(0, "c"));
+    assert_false(atomic_load(&w.d[0]->poisoned));
+    begin_document();
+    OK(azri_txn_stage_document(t, AZRI_ENTRY_V3, bytes_of("{}"), false, NULL,
+                               &err));
+    fake_fail(ON_FSYNC, NULL, 1, 1, EIO); /* after tx/: the array's own */
+    OK(commit());
+    assert_int_equal(fake_clear(), 1);
+    assert_true(is_there(0, "zarr.json"));
+    assert_poisoned();
+    assert_goes_on();
+}
+
 /* ------------------------------------------------------------------ records --- */
 
 static void stage_all(uint64_t n)
@@ -676,6 +716,24 @@ static void test_records(void **state)
     assert_goes_on();
 }
 
+/* Who finishes it may be another one of the group. */
+static void test_mode_of_record(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    (void)umask(077);
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    prepare(t, 0, 11);
+    stage_all(11);
+    fake_fail(ON_RENAMEAT2, "c/0", 0, 1, EIO);
+    OK(commit());
+    (void)umask(022);
+    assert_int_equal(stat(below(0, record_path(t->row, t->id)), &st), 0);
+    assert_int_equal(st.st_mode & 07777, w.d[0]->dir_mode & 0666);
+    assert_goes_on();
+}
+
 static void test_records_power(void **state)
 {
     (void)state;
@@ -706,7 +764,7 @@ static int upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
 {
     (void)arg;
     (void)d;
-    (void)owner;
+    assert_true(owner);
     return upkeep_says < 0 ? azri_fail(e, upkeep_says, "above") : AZR_OK;
 }
 
@@ -830,14 +888,31 @@ static void test_publish_power(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_entries),        T(test_strange_targets), T(test_parent_goes),
-        T(test_modes),          T(test_without_tx),      T(test_far),
-        T(test_sticky),         T(test_foreign),         T(test_linked),
-        T(test_keep),           T(test_large),           T(test_many),
-        TP(test_syncs_before),  TP(test_sync_of_commit), TP(test_syncs_after),
-        T(test_records),        TP(test_records_power),  T(test_documents),
-        T(test_publish),        TP(test_publish_power),  T(test_counted),
-        T(test_made_no_memory), T(test_unsynced_since),
+        T(test_entries),
+        T(test_strange_targets),
+        T(test_parent_goes),
+        T(test_modes),
+        T(test_without_tx),
+        T(test_far),
+        T(test_sticky),
+        T(test_foreign),
+        T(test_linked),
+        T(test_keep),
+        T(test_large),
+        T(test_many),
+        TP(test_syncs_before),
+        TP(test_sync_of_commit),
+        TP(test_syncs_after),
+        T(test_records),
+        TP(test_records_power),
+        T(test_documents),
+        T(test_publish),
+        TP(test_publish_power),
+        T(test_counted),
+        T(test_made_no_memory),
+        T(test_unsynced_since),
+        T(test_mode_of_record),
+        TP(test_directories_synced),
     };
 
     (void)umask(022);

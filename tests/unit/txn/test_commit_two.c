@@ -41,6 +41,7 @@ static void begin_two(void)
     end();
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
     OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    assert_true(u->id == t->id);
     prepare(t, 3, 1);
     prepare(u, 4, 1);
     OK(stage(0));
@@ -94,6 +95,11 @@ static void test_two(void **state)
     FAILS(commit_two(), AZR_EINVAL, AZR_SUB_NONE, "belongs to process");
     u->pid--;
     assert_neither();
+    begin_two();
+    t->pid++;
+    FAILS(commit_two(), AZR_EINVAL, AZR_SUB_NONE, "belongs to process");
+    t->pid--;
+    assert_neither();
     begin_two(); /* the second one cannot be made ready */
     put_chunk(1, 4, "foreign");
     u->staged[0].seen = (azri_seen){.read = true, .absent = true};
@@ -134,6 +140,7 @@ static void test_two(void **state)
 /* Ten entries, and a path that has no room beside them. */
 static void test_two_paths_do_not_fit(void **state)
 {
+    azr_recovery told = {0};
     azri_txn *parts[2];
 
     (void)state;
@@ -152,6 +159,131 @@ static void test_two_paths_do_not_fit(void **state)
     end();
     assert_clean(0);
     assert_clean(1);
+    (void)fake_clear();
+    /* what stands in the record is what recovery needs */
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    prepare(t, 0, CELLS);
+    prepare(u, 4, 1);
+    for (uint64_t i = 0; i < CELLS; i++)
+        OK(stage(i));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
+    parts[0] = t;
+    parts[1] = u;
+    fake_fail(ON_RENAMEAT2, "c/4", 0, 1, EIO);
+
+    OK(azri_txn_commit_all(parts, 2, &err));
+    end();
+    OK(azri_domain_recover(w.d[0], &told, &err));
+    assert_int_equal(told.finished, 2);
+    assert_chunk(0, 9, "new");
+    assert_chunk(1, 4, "new");
+    assert_clean(0);
+    assert_clean(1);
+}
+
+/* Nine entries, and a path for which there is just enough. */
+static void test_two_fit(void **state)
+{
+    const azri_what *x;
+
+    (void)state;
+    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
+    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    prepare(t, 0, 9);
+    prepare(u, 4, 1);
+    for (uint64_t i = 0; i < 9; i++)
+        OK(stage(i));
+    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
+    OK(commit_two());
+    x = &azri_state_row(state_of(0), t->row)->what;
+    assert_int_equal(x->flags, AZRI_WHAT_HOME);
+    assert_int_equal(x->entries_nbytes, sizeof x->entries);
+    assert_int_equal(x->record_nbytes, 0);
+    assert_chunk(0, 8, "new");
+}
+
+static uint32_t is(const azri_txn *x)
+{
+    return (uint32_t)(atomic_load(azri_state_word(x->s, x->row)) & 0xFF);
+}
+
+static void at_commit(void)
+{
+    assert_int_equal(is(u), AZRI_PREPARED);
+    assert_int_equal(is(t), AZRI_ACTIVE);
+}
+
+static azri_txn *third; /* of b too */
+
+static void at_told(void)
+{
+    assert_int_equal(is(u), AZRI_COMMITTED);
+    assert_int_equal(is(third), AZRI_COMMITTED);
+
+    assert_int_equal(is(t), AZRI_COMMITTED);
+}
+
+static void at_first_clear(void)
+{
+    assert_int_equal(is(u), AZRI_COMMITTED);
+    assert_int_equal(is(t), AZRI_COMMITTED | AZRI_TOLD);
+    assert_chunk(1, 4, "new");
+}
+
+static void at_last_clear(void)
+{
+    assert_int_equal(is(u), AZRI_FREE);
+    assert_int_equal(is(third), AZRI_FREE);
+
+    assert_chunk(0, 3, "new");
+}
+
+/* Which word says what, and when; and how the rows know each other. */
+static void test_two_words(void **state)
+{
+    azri_txn *x = NULL, *parts[3];
+    const azri_what *what;
+    azri_ref_head h;
+
+    (void)state;
+    OK(azri_txn_begin(&x, w.d[0], &w.patience, &err)); /* so that rows differ */
+    begin_two();
+    third = NULL;
+    OK(azri_txn_join(&third, w.d[1], t, &w.patience, &err));
+    prepare(third, 7, 1);
+    OK(azri_txn_stage(third, 0, bytes_of(new), NULL, &err));
+    parts[0] = t;
+    parts[1] = u;
+    parts[2] = third;
+
+    assert_true(t->row != u->row);
+    fake_before(ON_STORE, "row.committed", 0, at_commit);
+    fake_before(ON_STORE, "home.told", 0, at_told);
+    fake_before(ON_STORE, "row.clear", 0, at_first_clear);
+    fake_before(ON_STORE, "row.clear", 2, at_last_clear);
+
+    fake_fail(ON_FDATASYNC, NULL, 0, 1, EIO); /* `process` asks for none */
+    fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
+    OK(azri_txn_commit_all(parts, 3, &err));
+    assert_int_equal(fake_clear(), 4);
+    assert_chunk(1, 7, "new");
+    assert_int_equal(t->others, 2);
+
+    what = &azri_state_row(state_of(0), t->row)->what;
+    assert_int_equal(what->flags, AZRI_WHAT_HOME);
+    what = &azri_state_row(state_of(1), u->row)->what;
+    assert_int_equal(what->flags, AZRI_WHAT_HAS_HOME);
+    assert_int_equal(what->home_row, t->row);
+    assert_memory_equal(what->home_id, state_of(0)->header.array_id, 16);
+    memcpy(&h, t->refs.data, sizeof h);
+    assert_int_equal(h.row, u->row);
+    assert_memory_equal(h.array_id, state_of(1)->header.array_id, 16);
+    memcpy(&h, u->refs.data, sizeof h);
+    assert_int_equal(h.row, t->row);
+    assert_memory_equal(h.array_id, state_of(0)->header.array_id, 16);
+    azri_txn_end(third);
+    azri_txn_end(x);
 }
 
 static int setup_two_power(void **state)
@@ -179,9 +311,14 @@ static void test_two_power(void **state)
         assert_true(rc == AZR_OK || rc == AZR_EIO || rc == AZR_EUNKNOWN);
         assert_int_equal(err.sub, rc == AZR_OK ? AZR_SUB_NONE : AZR_SUB_SYNC);
         unknown += rc == AZR_EUNKNOWN;
+        if (rc == AZR_EIO)
+            assert_int_equal(is(u), AZRI_ACTIVE);
         end();
         if (fake_clear() == 0) /* there are no more */
             break;
+        assert_true(atomic_load(&w.d[0]->poisoned) !=
+                    atomic_load(&w.d[1]->poisoned));
+
         for (int i = 0; i < 2; i++)
             world_open(i, AZRI_DOMAIN_WRITE);
         for (int i = 0; i < 2; i++)
@@ -195,6 +332,38 @@ static void test_two_power(void **state)
     assert_int_equal(unknown, 1);
 }
 
+/* A third row, of the home's array, cannot be prepared: the second one is taken back,
+ * and that synced, before the home may be cleared. */
+static void test_taken_back(void **state)
+{
+    (void)state;
+    for (unsigned round = 0; round < 2; round++) {
+        azri_txn *v = NULL, *parts[3];
+
+        begin_two();
+        OK(azri_txn_join(&v, w.d[0], t, &w.patience, &err));
+        prepare(v, 7, 1);
+        OK(azri_txn_stage(v, 0, bytes_of(new), NULL, &err));
+        parts[0] = t;
+        parts[1] = u;
+        parts[2] = v;
+        fake_fail(ON_FDATASYNC, "a/.azr/state", 2, 1, EIO);
+        if (round == 1)
+            fake_fail(ON_FDATASYNC, "b/.azr/state", 2, 1, EIO);
+        FAILS(azri_txn_commit_all(parts, 3, &err), AZR_EIO, AZR_SUB_SYNC,
+              "state");
+        assert_int_equal(fake_clear(), 1 + round);
+        assert_int_equal(is(u), AZRI_ACTIVE);
+        assert_int_equal(is(v), AZRI_ACTIVE);
+        assert_true(atomic_load(&w.d[0]->poisoned));
+        assert_int_equal(atomic_load(&w.d[1]->poisoned), round);
+        azri_txn_end(v);
+        assert_neither();
+        for (int k = 0; k < 2; k++)
+            world_open(k, AZRI_DOMAIN_WRITE);
+    }
+}
+
 /* One of them cannot be applied: all are finished later. */
 static void test_two_applied_later(void **state)
 {
@@ -205,6 +374,9 @@ static void test_two_applied_later(void **state)
         begin_two();
         fake_fail(ON_RENAMEAT2, k ? "c/4" : "c/3", 0, 1, EIO);
         OK(commit_two());
+        assert_int_equal(is(t), AZRI_COMMITTED | AZRI_TOLD); /* it stays */
+        assert_int_equal(is(u), k ? AZRI_COMMITTED : AZRI_FREE);
+
         end();
         (void)fake_clear();
         OK(azri_domain_recover(w.d[1 - k], &told, &err));
@@ -250,7 +422,9 @@ static void test_paths(void **state)
     FAILS(commit_two(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "no path");
     state_of(1)->ino--;
     assert_neither();
-    for (uint64_t room = 0; room < 4000; room += 16) { /* each allocation */
+    /* each allocation; byte by byte where the first path is put together */
+    for (uint64_t room = 0; room < 4000;
+         room += room >= 640 && room < 720 ? 1 : 16) {
         begin_two();
         azr_set_memory_cap(azri_heap_nbytes() + room + 1);
         err = (azr_error)AZR_ERROR_INIT;
@@ -296,6 +470,7 @@ static void move_b(const char *to)
 static void expect_path(const char *there, const char *back)
 {
     azri_ref_head h;
+    size_t at;
 
     begin_two();
     OK(commit_two());
@@ -306,6 +481,10 @@ static void expect_path(const char *there, const char *back)
     memcpy(&h, u->refs.data, sizeof h);
     assert_int_equal(h.path_nbytes, strlen(back));
     assert_memory_equal(u->refs.data + sizeof h, back, strlen(back));
+    /* known from now on */
+    at = state_of(1)->ino % AZRI_BESIDE;
+    assert_string_equal(w.d[0]->beside[at].path, there);
+    assert_true(w.d[0]->beside[at].ino == state_of(1)->ino);
     end();
 }
 
@@ -316,17 +495,72 @@ static void expect_no_path(void)
     end();
 }
 
+static void assert_refs(const azri_buf *refs, const char *path)
+{
+    azri_ref_head h;
+
+    memcpy(&h, refs->data, sizeof h);
+    assert_int_equal(h.path_nbytes, strlen(path));
+    assert_memory_equal(refs->data + sizeof h, path, strlen(path));
+    assert_int_equal(refs->nbytes, sizeof h + (strlen(path) + 7) / 8 * 8);
+    for (size_t i = sizeof h + strlen(path); i < refs->nbytes; i++)
+        assert_int_equal(refs->data[i], 0);
+}
+
+/* A path for which there is no memory, and for the zeros behind it there is. */
+static void test_long_path(void **state)
+{
+    char name[61], path[64];
+    unsigned refused = 0;
+    int rc = AZR_ENOMEM;
+
+    (void)state;
+    memset(name, 'n', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    (void)snprintf(path, sizeof path, "../%s", name);
+    move_b(name);
+    for (uint64_t room = 0; room < 4000; room += 8) {
+        begin_two();
+        azr_set_memory_cap(azri_heap_nbytes() + room + 1);
+        err = (azr_error)AZR_ERROR_INIT;
+        rc = commit_two();
+        azr_set_memory_cap(0);
+        if (rc == AZR_OK)
+            break;
+        assert_int_equal(rc, AZR_ENOMEM);
+        refused++;
+        assert_neither();
+    }
+    assert_int_equal(rc, AZR_OK);
+    assert_true(refused > 8);
+    assert_refs(&t->refs, path);
+    assert_refs(&u->refs, "../a");
+}
+
 /* Beside it by a name that begins alike, below it, too far away. */
 static void test_where(void **state)
 {
     int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    char name[201];
+    char name[201], deep[128];
     int top;
 
     (void)state;
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     expect_path("../b", "../a");
+    { /* what is known is gone by, as long as it leads there */
+        size_t at = state_of(1)->ino % AZRI_BESIDE;
+
+        azri_free(w.d[0]->beside[at].path);
+        w.d[0]->beside[at].path = azri_strdup(".././b");
+    }
+    expect_path(".././b", "../a");
+    (void)snprintf(deep, sizeof deep, "%s/p", w.dir);
+    assert_int_equal(mkdir(deep, 0755), 0);
+    (void)snprintf(deep, sizeof deep, "%s/p/q", w.dir);
+    assert_int_equal(mkdir(deep, 0755), 0);
+    move_b("p/q/b");
+    expect_path("../p/q/b", "../../../a");
     move_b("ab");
     expect_path("../ab", "../a");
     move_b("a/in");
@@ -358,9 +592,11 @@ static void test_where(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T2(test_two),        T2(test_two_paths_do_not_fit),
-        T2P(test_two_power), T2(test_two_applied_later),
-        T2(test_paths),      T2(test_where),
+        T2(test_two),         T2(test_two_paths_do_not_fit),
+        T2P(test_two_power),  T2(test_two_applied_later),
+        T2(test_paths),       T2(test_where),
+        T2(test_two_fit),     T2(test_two_words),
+        T2P(test_taken_back), T2(test_long_path),
     };
 
     (void)umask(022);

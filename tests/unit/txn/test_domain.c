@@ -39,8 +39,8 @@ static void test_open_fails(void **state)
     FAILS(open_other(0), AZR_EIO, AZR_SUB_OPEN, "state");
     FAILS_SILENTLY(azri_domain_open(&d, "nowhere", 0, &err), AZR_ENOTFOUND);
     (void)fake_clear();
-    fake_fail(ON_OPENAT, ".", 0, 1, EMFILE);
-    FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EIO, AZR_SUB_OPEN,
+    fake_fail(ON_OPENAT, ".", 0, 1, EACCES);
+    FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EPERM, AZR_SUB_OPEN,
           "");
     fake_fail(ON_FSTAT, NULL, 0, 1, EIO);
     FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EIO, AZR_SUB_STAT,
@@ -56,6 +56,9 @@ static void test_open_fails(void **state)
           AZR_SUB_OPEN, "state");
     FAILS_SILENTLY(azri_domain_open_at(&d, AT_FDCWD, w.dir, "x", &err),
                    AZR_ENOTFOUND); /* a directory, and nothing in it */
+    put_file(below(0, ".azr/state"), "short", 5); /* and one of no use */
+    FAILS_SILENTLY(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err),
+                   AZR_ENOTFOUND);
     assert_null(d);
     assert_int_equal(close(dir), 0);
 }
@@ -110,8 +113,10 @@ static void test_create_fails(void **state)
     const int process = AZR_DURABILITY_PROCESS, power = AZR_DURABILITY_POWER;
     char path[128], slashes[160], far[5000];
     azri_domain *d = NULL;
+    struct stat st;
 
     (void)state;
+    (void)umask(022);
     (void)snprintf(path, sizeof path, "%s/n", w.dir);
     fake_fail(ON_MKDIRAT, path, 0, 1, EROFS);
     FAILS(azri_domain_create(&d, path, 0, process, &err), AZR_EPERM,
@@ -128,8 +133,17 @@ static void test_create_fails(void **state)
     FAILS(azri_domain_create(&d, slashes, 0, power, &err), AZR_EIO,
           AZR_SUB_SYNC, w.dir);
     (void)fake_clear();
+    (void)snprintf(slashes, sizeof slashes, "%s/zz-name///", w.dir);
+    fake_fail(ON_FSYNC, "zz-name", 0, 1, EIO); /* not in itself */
+    OK(azri_domain_create(&d, slashes, 0, power, &err));
+    assert_int_equal(fake_clear(), 0);
+    azri_domain_close(d);
+    d = NULL;
     assert_int_equal(chdir(w.dir), 0);
+
     OK(azri_domain_create(&d, "n", 0, power, &err));
+    assert_int_equal(fstat(azri_domain_dir(d), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0755);
     azri_domain_close(d);
     d = NULL;
     OK(azri_domain_create(&d, "m/", 0, power, &err));
@@ -148,6 +162,16 @@ static void test_create_fails(void **state)
     fake_fail(ON_MKDIRAT, "xxxx", 0, 1, EEXIST);
     FAILS(azri_domain_create(&d, far, 0, power, &err), AZR_EINVAL, AZR_SUB_NONE,
           "4999 bytes is too long");
+    for (size_t at = 4094; at < 4096; at++) { /* what fits, and what does not */
+        memset(far, 'x', sizeof far);
+        far[at] = '/';
+        far[at + 2] = '\0';
+        fake_fail(ON_MKDIRAT, "xxxx", 0, 1, EEXIST);
+        err = (azr_error)AZR_ERROR_INIT;
+        assert_int_equal(azri_domain_create(&d, far, 0, power, &err),
+                         at == 4094 ? AZR_EIO : AZR_EINVAL);
+        (void)fake_clear();
+    }
     assert_null(d);
 }
 
@@ -170,7 +194,13 @@ static void test_ready(void **state)
     (void)state;
     begin_ready(0);
     OK(ready());
+    fake_fail(ON_FSTATFS, NULL, 0, 1, EIO);
     OK(ready()); /* once is enough */
+    assert_int_equal(fake_clear(), 0);
+    begin_ready(0);
+    assert_int_equal(link(below(0, ".azr/state"), below(0, "copy")), 0);
+    FAILS(ready(), AZR_EUNSUPPORTED, AZR_SUB_STATE, "has 2 links");
+    assert_int_equal(unlink(below(0, "copy")), 0);
     begin_ready(0);
     fake_magic = 0x6969;
     FAILS(ready(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM, "is on nfs");
@@ -244,6 +274,9 @@ static void test_try_out(void **state)
         begin_ready(0);
         fake_fail(ON_OPENAT, "state", 1 + k, 1, EMFILE);
         FAILS(ready(), AZR_EIO, AZR_SUB_OPEN, "state");
+        begin_ready(0);
+        fake_fail(ON_OPENAT, "state", 1 + k, 1, EACCES);
+        FAILS(ready(), AZR_EPERM, AZR_SUB_OPEN, "state");
         begin_ready(0);
         fake_fail(ON_LOCK, "try PROBE", k, 1, ENOLCK);
         FAILS(ready(), AZR_EIO, AZR_SUB_LOCK, "lock");
@@ -398,6 +431,11 @@ static void test_damaged(void **state)
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(ready(), AZR_EIO, AZR_SUB_CALL, "getrandom");
     OK(ready());
+    assert_int_equal(unlink(below(0, ".azr/state")), 0);
+    begin_ready(0); /* made, and removed under us */
+    fake_fail(ON_OPENAT, ".azr/state", 1, 1, ENOENT);
+    FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE, "by another program");
+    OK(ready());
     for (unsigned k = 0; k < 6; k++) { /* opened, made (anew), opened */
         if (k % 2 == 0)
             put_file(below(0, ".azr/state"), "short", 5);
@@ -452,7 +490,7 @@ static void test_check(void **state)
 /* Without a `state`: nothing to check, nothing to tell. */
 static void test_stateless(void **state)
 {
-    uint8_t id[16] = {1}, zeros[16] = {0};
+    uint8_t id[17] = {[0] = 1, [16] = 7}, zeros[16] = {0};
     uint64_t version = 7;
     bool has = true;
     azri_domain *d = NULL;
@@ -470,6 +508,7 @@ static void test_stateless(void **state)
     assert_false(azri_domain_has_rows(d));
     azri_domain_array_id(d, id);
     assert_memory_equal(id, zeros, 16);
+    assert_int_equal(id[16], 7);
     OK(azri_domain_gone(d, &err));
     OK(azri_domain_status(d, NULL, NULL, &err));
     azri_domain_close(d);
@@ -541,6 +580,11 @@ static void test_descriptors(void **state)
     }
     assert_int_equal(d->lent_count, 0);
     assert_int_equal(d->pool_count, AZRI_POOL_FDS);
+    azri_domain_hold(d);
+    assert_int_equal(pthread_mutex_trylock(&d->mutex), EBUSY);
+    azri_domain_release(d);
+    assert_int_equal(pthread_mutex_trylock(&d->mutex), 0);
+    assert_int_equal(pthread_mutex_unlock(&d->mutex), 0);
     fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO);
     OK(azri_domain_take_fd(d, &fds[0], &err)); /* an idle one: not asked */
     assert_int_equal(fake_clear(), 0);
@@ -605,20 +649,29 @@ static void test_fork(void **state)
 {
     azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
     azri_txn *t = NULL, *u = NULL;
-    int fd, status = 0;
+    int fd, carries, idle = -1, status = 0;
     pid_t child;
 
     (void)state;
     world_open(1, AZRI_DOMAIN_WRITE | AZRI_DOMAIN_KERNEL_LOCKS);
+    world_open(0, AZRI_DOMAIN_WRITE); /* the older one: b is still known */
+    assert_true(w.d[0]->table && !w.d[1]->table);
+    assert_true(w.d[1]->pool_count > 0);
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
     OK(azri_txn_begin(&u, w.d[0], &w.patience, &err));
     OK(azri_txn_lock_meta(t, true, &err));
+    OK(azri_domain_take_fd(w.d[0], &idle, &err));
+    azri_domain_give_fd(w.d[0], idle);
+    carries = t->fd;
+    assert_true(w.d[0]->id_count > 0);
     child = fork();
     assert_true(child >= 0);
     if (child == 0) {
         bool ok = !azri_txn_is_owner(t) && t->fd == -1 && u->orphan &&
                   w.d[0]->pool_count == 0 && w.d[0]->lent_count == 0 &&
-                  w.d[0]->txns == NULL && w.d[1]->pool_count == 0;
+                  w.d[0]->txns == NULL && w.d[1]->pool_count == 0 &&
+                  w.d[0]->id_count == 0 && t->orphan && u->fd == -1 &&
+                  fcntl(carries, F_GETFD) == -1 && fcntl(idle, F_GETFD) == -1;
 
         ok = ok && azri_txn_commit(t, &err) == AZR_EINVAL &&
              strstr(err.message, "belongs to process");
@@ -634,8 +687,191 @@ static void test_fork(void **state)
     assert_true(azri_ofd_busy(fd, &meta));
     azri_domain_give_fd(w.d[0], fd);
     azri_txn_end(t); /* not in the order they came */
+    assert_ptr_equal(w.d[0]->txns, u);
     azri_txn_end(u);
+    assert_null(w.d[0]->txns);
     assert_clean(0);
+}
+
+/* Whoever is alive is in the list, however the others have gone. */
+static void test_list_of_txns(void **state)
+{
+    static const int orders[][3] = {{0, 1, 2}, {0, 2, 1}, {1, 0, 2},
+                                    {1, 2, 0}, {2, 0, 1}, {2, 1, 0}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof orders / sizeof orders[0]; i++) {
+        azri_txn *t[3] = {NULL};
+
+        for (int k = 0; k < 3; k++)
+            OK(azri_txn_begin(&t[k], w.d[0], &w.patience, &err));
+        for (int gone = 0; gone < 3; gone++) {
+            unsigned n = 0;
+
+            azri_txn_end(t[orders[i][gone]]);
+            t[orders[i][gone]] = NULL;
+            for (azri_txn *x = w.d[0]->txns; x; x = x->next) {
+                assert_true(x == t[0] || x == t[1] || x == t[2]);
+                assert_ptr_equal(*x->link, x);
+                n++;
+            }
+            assert_int_equal(n, 2 - gone);
+        }
+    }
+}
+
+static int no_upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
+{
+    (void)arg;
+    (void)d;
+    (void)owner;
+    (void)e;
+    return AZR_OK;
+}
+
+static azri_domain *open_by(int way)
+{
+    azri_domain *d = NULL;
+
+    if (way == 0)
+        OK(azri_domain_open(&d, w.path[0], 0, &err));
+    else if (way == 1)
+        OK(azri_domain_open_dir(&d, azri_domain_dir(w.d[0]), "x", 0, &err));
+    else if (way == 2)
+        OK(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err));
+    else
+        OK(azri_domain_create(&d, w.path[0], 0, AZR_DURABILITY_PROCESS, &err));
+    return d;
+}
+
+/* However it was opened, the fork handler knows it. */
+static void test_list_of_domains(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        azri_domain *d = open_by(way), *e = open_by(way);
+
+        assert_ptr_equal(*d->link, d);
+        assert_ptr_equal(*e->link, e);
+        assert_ptr_equal(e->next, d);
+        azri_domain_close(way % 2 ? d : e);
+        d = way % 2 ? e : d;
+        assert_ptr_equal(*d->link, d);
+        assert_ptr_equal(d->next, w.d[0]);
+        assert_ptr_equal(w.d[0]->link, &d->next);
+        azri_domain_close(d);
+        assert_ptr_equal(*w.d[0]->link, w.d[0]);
+    }
+}
+
+static void *open_and_close(void *arg)
+{
+    for (int i = 0; i < 3000; i++) {
+        azri_domain *d = NULL;
+
+        if (azri_domain_open(&d, "/", AZRI_DOMAIN_PLAIN, NULL) < 0)
+            return arg;
+        azri_domain_close(d);
+    }
+    return NULL;
+}
+
+/* Threads that open and close do not lose each other's. */
+static void test_at_the_same_time(void **state)
+{
+    pthread_t threads[2];
+    void *failed = NULL;
+
+    (void)state;
+    for (int k = 0; k < 2; k++)
+        assert_int_equal(pthread_create(&threads[k], NULL, open_and_close, &w),
+                         0);
+    for (int k = 0; k < 2; k++) {
+        assert_int_equal(pthread_join(threads[k], &failed), 0);
+        assert_null(failed);
+    }
+    assert_null(w.d[0]->next);
+    assert_ptr_equal(*w.d[0]->link, w.d[0]);
+}
+
+/* What it takes over from the array beside which it was opened. */
+static void test_beside(void **state)
+{
+    azri_domain *d = NULL;
+    char path[256];
+    bool has = false;
+
+    (void)state;
+    azri_domain_set_threads(w.d[0], 3);
+    azri_domain_set_upkeep(w.d[0], no_upkeep, NULL);
+    OK(azri_domain_open_beside(&d, w.d[0], "../b", &err));
+    assert_int_equal(d->threads, 3);
+    assert_ptr_equal(d->upkeep, no_upkeep);
+    assert_null(d->table);
+    assert_int_equal(d->flags, AZRI_DOMAIN_KERNEL_LOCKS);
+    (void)snprintf(path, sizeof path, "%s/../b", w.path[0]);
+    assert_string_equal(azri_domain_path(d), path);
+    assert_int_equal(azri_domain_compare(d, w.d[1]), 0);
+    azri_domain_close(d);
+    OK(azri_domain_open_at(&d, AT_FDCWD, w.path[1], "b", &err));
+    assert_int_equal(d->flags, AZRI_DOMAIN_KERNEL_LOCKS | AZRI_DOMAIN_WRITE);
+    OK(azri_domain_has_state(d, &has, &err));
+    assert_true(has);
+    azri_domain_close(d);
+    /* and each path that it remembers is given back with it */
+    for (int i = 0; i < AZRI_BESIDE; i++) {
+        assert_null(w.d[0]->beside[i].path);
+        w.d[0]->beside[i].path = azri_strdup("../x");
+    }
+}
+
+/* New files get the rights of the array's directory, and its group. */
+static void test_rights(void **state)
+{
+    bool root = geteuid() == 0;
+    azri_domain *d = NULL;
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(chmod(w.path[0], 0751), 0);
+    if (root)
+        assert_int_equal(chown(w.path[0], (uid_t)-1, NOBODY), 0);
+    world_open(0, AZRI_DOMAIN_WRITE);
+    assert_int_equal(w.d[0]->dir_mode, 0751);
+    assert_int_equal(w.d[0]->dir_gid, root ? NOBODY : getegid());
+    assert_int_equal(w.d[0]->uid, geteuid());
+    OK(azri_plain_replace(w.d[0], "c/1", bytes_of("x"), &err));
+    assert_int_equal(stat(below(0, "c/1"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+    assert_int_equal(st.st_gid, root ? NOBODY : getegid());
+    assert_int_equal(stat(below(0, "c"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0751);
+    if (!root)
+        return;
+    assert_int_equal(seteuid(NOBODY), 0);
+    OK(azri_domain_open(&d, "/", AZRI_DOMAIN_PLAIN, &err));
+    assert_int_equal(seteuid(0), 0);
+    assert_int_equal(d->uid, NOBODY);
+    azri_domain_close(d);
+}
+
+/* Who may only read locks through what may only be read. */
+static void test_descriptor_of_reader(void **state)
+{
+    azri_domain *d = NULL;
+    int fd = -1;
+
+    (void)state;
+    fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
+    OK(azri_domain_open(&d, w.path[0], 0, &err));
+    OK(azri_domain_take_fd(d, &fd, &err));
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
+    azri_domain_give_fd(d, fd);
+    azri_domain_close(d);
+    no_idle_descriptors(w.d[0]);
+    OK(azri_domain_take_fd(w.d[0], &fd, &err));
+    assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDWR);
+    azri_domain_give_fd(w.d[0], fd);
 }
 
 #define T(f)  cmocka_unit_test_setup_teardown(f, world_begin, world_end)
@@ -663,6 +899,13 @@ int main(void)
         T(test_descriptors_fail),
         T(test_idle_without_room),
         T2(test_fork),
+        T(test_list_of_txns),
+        T(test_list_of_domains),
+        T(test_at_the_same_time),
+        T2(test_beside),
+
+        T(test_rights),
+        T(test_descriptor_of_reader),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

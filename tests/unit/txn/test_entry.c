@@ -372,6 +372,8 @@ static void test_references_in_row(void **state)
     FAILS(azri_intent_ref(&ref, &in, 2, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
           "other array 2 is not a relative path");
     azri_intent_dispose(&in);
+    FAILS(azri_intent_ref(&ref, &in, 0, &err), AZR_ECORRUPT, AZR_SUB_RECORD,
+          "other array 0 is not a relative path");
 }
 
 /* Reference 0 of these bytes. */
@@ -394,6 +396,15 @@ static void test_references(void **state)
     memcpy(bytes + sizeof h, "../b", 4);
     assert_int_equal(ref_of(bytes, sizeof h + 8), AZR_OK);
     assert_int_equal(ref_of(bytes, sizeof h - 1), AZR_ECORRUPT);
+    {
+        uint8_t *exact = malloc(sizeof h - 1); /* nothing behind it is read */
+
+        assert_non_null(exact);
+        memcpy(exact, bytes, sizeof h - 1);
+        assert_int_equal(ref_of(exact, sizeof h - 1), AZR_ECORRUPT);
+        free(exact);
+    }
+
     assert_int_equal(ref_of(bytes, sizeof h + 7), AZR_ECORRUPT);
     bytes[sizeof h] = '/';
     assert_int_equal(ref_of(bytes, sizeof h + 8), AZR_ECORRUPT);

@@ -99,6 +99,11 @@ static void test_remover(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     fake_fail(ON_LOCK, "try SLOT", 1, 1, ENOLCK);
     FAILS(azri_txn_settle(t, &err), AZR_EIO, AZR_SUB_LOCK, "lock");
+    t->patience.deadline_ns = 0; /* somebody is finishing it */
+    fake_fail(ON_LOCK, "try SLOT", 0, 3, EAGAIN);
+    FAILS(azri_txn_settle(t, &err), AZR_EBUSY, AZR_SUB_NONE,
+          "row 3 is being finished by pid 999999");
+    t->patience.deadline_ns = INT64_MAX;
     OK(azri_txn_settle(t, &err));
     assert_chunk(0, 2, "new");
     azri_txn_doubt(t, false);

@@ -39,6 +39,9 @@ static void test_lock(void **state)
     r.first = r.last = azri_w_offset(state_of(0), three);
     OK(azri_plain_lock(&p, w.d[0], three, &err));
     assert_true(azri_ofd_busy(fd, &r));
+    r.exclusive = false; /* readers too */
+    assert_true(azri_ofd_busy(fd, &r));
+    r.exclusive = true;
     azri_plain_unlock(p);
     assert_false(azri_ofd_busy(fd, &r));
     fake_fail(ON_LOCK, "wait W", 0, 1, EDEADLK);
@@ -62,7 +65,11 @@ static void test_replace(void **state)
     struct stat st;
 
     (void)state;
+    (void)umask(077);
     OK(replace("one")); /* its directory is made */
+    (void)umask(022);
+    assert_int_equal(stat(below(0, "c/3"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, w.d[0]->dir_mode & 0666);
     assert_int_equal(COUNTED(chunks_written) - chunks, 1);
     assert_int_equal(COUNTED(bytes_written) - nbytes, 3);
     assert_chunk(0, 3, "one");

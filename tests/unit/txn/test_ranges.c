@@ -41,6 +41,21 @@ static void test_neighbours(void **state)
     assert_range(2, 8, 8, true);
 }
 
+/* The first one has no neighbour, whatever stands in memory before it. */
+static void test_first(void **state)
+{
+    static struct {
+        azri_range before;
+        azri_ranges r;
+    } s = {.before = {4, 4, true}};
+
+    (void)state;
+    azri_ranges_add(&s.r, 5, true);
+    assert_int_equal(s.r.n, 1);
+    assert_int_equal(s.r.list[0].first, 5);
+    assert_int_equal(s.before.last, 4);
+}
+
 /* One byte may not be asked for twice: then exclusive. */
 static void test_overlap(void **state)
 {
@@ -113,7 +128,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup(test_neighbours, begin),
+        cmocka_unit_test_setup(test_first, begin),
         cmocka_unit_test_setup(test_overlap, begin),
+
         cmocka_unit_test_setup(test_bounded, begin),
         cmocka_unit_test_setup(test_nearest, begin),
     };

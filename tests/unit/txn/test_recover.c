@@ -134,6 +134,159 @@ static void test_states(void **state)
     assert_stays(AZRI_ACTIVE);
 }
 
+static bool slot_is_held(uint32_t i)
+{
+    azri_range slot = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, false};
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+    bool held = azri_ofd_busy(fd, &slot);
+
+    assert_int_equal(close(fd), 0);
+    return held;
+}
+
+/* The first row and the last one are rows. */
+static void test_ends_of_table(void **state)
+{
+    made_row last;
+
+    (void)state;
+    for (uint32_t i = 0; i < 8; i += 7) {
+        put_chunk(0, 2, "old");
+        row_make(&r, 0, i, ID, 2, 2);
+        row_put(&r, 0, AZRI_COMMITTED);
+        OK(recover());
+        assert_int_equal(told.finished, 1);
+        assert_chunk(0, 2, "new");
+        assert_clean(0);
+        assert_false(slot_is_held(i));
+    }
+    /* alive, both: what they have staged is not rubbish */
+    row_make(&r, 0, 0, ID, 2, 2);
+    row_put(&r, 0, AZRI_COMMITTED);
+    row_make(&last, 0, 7, ID + 1, 3, 3);
+    row_put(&last, 0, AZRI_COMMITTED);
+    fake_fail(ON_LOCK, "try SLOT", 0, 2, EAGAIN);
+    OK(recover());
+    assert_int_equal(told.busy, 2);
+    assert_int_equal(told.rubbish, 0);
+    OK(recover());
+    assert_int_equal(told.finished, 2);
+    (void)fake_clear();
+    fake_fail(ON_LOCK, "try SLOT", 0, 1, EIO); /* nobody's row is left alone */
+    OK(recover());
+    assert_int_equal(fake_clear(), 0);
+}
+
+static unsigned step;
+
+static void at_who(void)
+{
+    assert_int_equal(step++, 0);
+}
+
+static void at_what(void)
+{
+    assert_int_equal(step++, 1);
+}
+
+static void at_seal(void)
+{
+    assert_int_equal(step++, 2);
+}
+
+static void at_sync(void)
+{
+    assert_int_equal(step++, 3);
+    assert_int_equal(azri_word_state(word_of(0, ROW)), AZRI_SEALED);
+}
+
+static void at_commit(void)
+{
+    assert_int_equal(step++, 4);
+}
+
+/* Stored again, all of it, so that the sync has something to sync. */
+static void test_unseal(void **state)
+{
+    (void)state;
+    make();
+    row_put(&r, 0, AZRI_SEALED);
+    step = 0;
+    fake_before(ON_STORE, "recovery.who", 0, at_who);
+    fake_before(ON_STORE, "recovery.what", 0, at_what);
+    fake_before(ON_STORE, "recovery.seal", 0, at_seal);
+    fake_before(ON_FDATASYNC, ".azr/state", 0, at_sync);
+    fake_before(ON_STORE, "recovery.commit", 0, at_commit);
+    OK(recover());
+    assert_int_equal(fake_clear(), 5);
+    assert_done();
+}
+
+/* `process` asks for no sync. */
+static void test_no_sync(void **state)
+{
+    (void)state;
+    for (int with_record = 0; with_record < 2; with_record++) {
+        make();
+        if (with_record)
+            row_use_record(&r, 0);
+        row_put(&r, 0, AZRI_COMMITTED);
+        fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
+        fake_fail(ON_FDATASYNC, NULL, 0, 1, EIO);
+        OK(recover());
+        assert_int_equal(fake_clear(), 0);
+        assert_done();
+    }
+}
+
+static unsigned woken;
+
+static int count_wake(_Atomic uint32_t *word, int count)
+{
+    (void)count;
+    woken += word == azri_word_futex(state_of(0), ROW);
+    return 0;
+}
+
+static void recover_waking(void)
+{
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+
+    mine.futex_wake = count_wake;
+    woken = 0;
+    azri_sys = &mine;
+    OK(recover());
+    azri_sys = before;
+}
+
+/* The dead one waits no more; who slept on its row is woken. */
+static void test_wakes(void **state)
+{
+    azri_wait_slot *slot = &azri_state_row(state_of(0), ROW)->wait;
+    _Atomic uint64_t *waiting = &azri_state_changing(state_of(0))->waiting;
+
+    (void)state;
+    for (uint32_t s = AZRI_ACTIVE; s <= AZRI_COMMITTED; s += 3) {
+        make();
+        row_put(&r, 0, s);
+        atomic_store(&slot->first, AZRI_LOCK_META);
+        atomic_store(&slot->last, AZRI_LOCK_META);
+        atomic_store(waiting, 2); /* it, and who sleeps on its row */
+        recover_waking();
+        assert_int_equal(woken, 1);
+        assert_int_equal(atomic_load(&slot->last), 0);
+        assert_int_equal(atomic_load(waiting), 1);
+    }
+    make(); /* only what is above is left: that stands in nobody's way */
+    r.what.flags |= AZRI_WHAT_ABOVE | AZRI_WHAT_METADATA;
+    row_put(&r, 0, AZRI_COMMITTED);
+    recover_waking();
+    assert_int_equal(woken, 1);
+    assert_int_equal(azri_word_state(word_of(0, ROW)), AZRI_ACTIVE);
+    atomic_store(waiting, 0);
+}
+
 static void test_unseal_fails(void **state)
 {
     azri_txn *t = NULL;
@@ -208,8 +361,15 @@ static void test_objects(void **state)
     FAILS(recover(), AZR_EIO, AZR_SUB_OPEN, ".1");
     OK(recover());
     assert_done();
+    make(); /* tx/ cannot be opened */
+    row_put(&r, 0, AZRI_COMMITTED);
+    world_without_tx(0);
+    fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EACCES);
+    FAILS(recover(), AZR_EPERM, AZR_SUB_OPEN, ".azr/tx");
+    assert_stays(AZRI_COMMITTED);
     make(); /* renamed before */
     row_put(&r, 0, AZRI_COMMITTED);
+
     assert_int_equal(rename(below(0, staged(0)), below(0, "c/2")), 0);
     OK(recover());
     assert_done();
@@ -261,6 +421,7 @@ static void test_directory_goes(void **state)
     make();
     row_put(&r, 0, AZRI_COMMITTED);
     fake_before(ON_RENAMEAT2, "c/2", 0, remove_chunks);
+    fake_fail(ON_FSYNC, NULL, 0, 1, EIO); /* of which `process` asks for none */
     OK(recover());
     assert_int_equal(fake_clear(), 1);
     assert_done();
@@ -288,7 +449,8 @@ static void test_directory_goes_power(void **state)
     row_put(&r, 0, AZRI_COMMITTED);
     fake_before(ON_RENAMEAT2, "c/2", 0, remove_chunks);
     fake_fail(ON_FSYNC, NULL, 0, 1, EIO); /* the new directory's own name */
-    FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "fsync");
+    FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "fsync '.'");
+
     (void)fake_clear();
     fake_fail(ON_FSYNC, "/a/c", 0, 1, ENOSPC);
     FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "fsync 'c'");
@@ -416,6 +578,7 @@ static void test_over(void **state)
             continue;
         }
         FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "state");
+        assert_true(atomic_load(&w.d[0]->poisoned));
         row_put(&r, 0, s);
         OK(recover());
         assert_int_equal(told.finished, 1);
@@ -539,6 +702,23 @@ static void test_rubbish(void **state)
     azr_set_memory_cap(0);
 }
 
+/* However many objects one had, it is noted once. */
+static void test_rubbish_of_one(void **state)
+{
+    char name[64];
+
+    (void)state;
+    for (unsigned i = 0; i < 200; i++) {
+        (void)snprintf(name, sizeof name, ".azr/tx/0123456789abcd.%u", i);
+        put_file(below(0, name), "", 0);
+    }
+    azr_set_memory_cap(azri_heap_nbytes() + 1000); /* 64 ids, and not 128 */
+    OK(recover());
+    azr_set_memory_cap(0);
+    assert_int_equal(told.rubbish, 200);
+    assert_clean(0);
+}
+
 static void test_rubbish_fails(void **state)
 {
     (void)state;
@@ -567,7 +747,9 @@ int main(void)
         T(test_restart),        T(test_record_gone),
         T(test_no_locks),       TP(test_over),
         T(test_above),          T(test_rubbish),
-        T(test_rubbish_fails),
+        T(test_rubbish_fails),  T(test_rubbish_of_one),
+        T(test_ends_of_table),  TP(test_unseal),
+        T(test_no_sync),        T(test_wakes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

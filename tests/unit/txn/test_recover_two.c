@@ -268,7 +268,18 @@ static void test_missing(void **state)
     back(0);
     OK(recover(0));
     assert_both("new");
+    /* nor does a PREPARED one after a restart */
+    make(AZRI_FREE, AZRI_PREPARED, false);
+    row_age(&ours);
+    row_put(&ours, 1, AZRI_PREPARED);
+    away(0);
+    OK(recover(1));
+    assert_int_equal(told.lost, 1);
+    assert_int_equal(ours_is(), AZRI_FREE);
+    assert_chunk(1, 6, "old");
+    back(0);
     /* an ACTIVE home lets go of what it can reach */
+
     make(AZRI_ACTIVE, AZRI_PREPARED, false);
     away(1);
     OK(recover(0));
@@ -436,6 +447,7 @@ static void test_left_above(void **state)
     OK(recover(0));
     assert_int_equal(home_is(), AZRI_FREE);
     assert_int_equal(ours_is(), AZRI_ACTIVE);
+    assert_chunk(1, 6, "old"); /* what else there is to do is done */
 }
 
 /* ------------------------------------------------- what moves in between ----- */
@@ -638,6 +650,69 @@ static void test_sync_fails_once(void **state)
     assert_chunk(1, 6, "old");
 }
 
+static void fail_sync_of(const char *part)
+{
+    (void)fake_clear();
+    fake_fail(ON_FDATASYNC, part, 0, 1, EIO);
+}
+
+/* Nothing is built on a word that may not outlive a power loss. */
+static void test_syncs_fail(void **state)
+{
+    (void)state;
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), AZRI_COMMITTED); /* not told */
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    assert_false(atomic_load(&w.d[0]->poisoned));
+    make(AZRI_COMMITTED, AZRI_PREPARED, false);
+    fail_sync_of("a/.azr/state"); /* that it was told */
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), TOLD);
+    assert_true(atomic_load(&w.d[0]->poisoned));
+    assert_chunk(0, 5, "old");
+    assert_chunk(1, 6, "old");
+    make(TOLD, AZRI_COMMITTED, false); /* the same, of who died meanwhile */
+    fail_sync_of("a/.azr/state");
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), TOLD);
+    assert_int_equal(ours_is(), AZRI_COMMITTED);
+    for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
+        make(AZRI_SEALED, s, false); /* that it is committed, after all */
+
+        fail_sync_of("a/.azr/state");
+        FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+        assert_int_equal(home_is(), AZRI_SEALED);
+        assert_int_equal(ours_is(), s);
+        assert_chunk(1, 6, "old");
+    }
+    /* that ours is nobody's any more */
+    make(AZRI_ACTIVE, AZRI_PREPARED, false);
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_true(atomic_load(&w.d[1]->poisoned));
+    assert_int_equal(ours_is(), AZRI_FREE);
+    (void)fake_clear();
+    assert_both("old");
+}
+
+/* `process` asks for none. */
+static void test_no_sync(void **state)
+{
+    (void)state;
+    for (uint32_t h = AZRI_ACTIVE; h <= AZRI_COMMITTED; h += 3) {
+        for (int first = 0; first < 2; first++) {
+            make(h, AZRI_PREPARED, true);
+            fake_fail(ON_FDATASYNC, NULL, 0, 1, EIO);
+            fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
+            OK(recover(first));
+            assert_int_equal(fake_clear(), 0);
+            assert_both(h == AZRI_COMMITTED ? "new" : "old");
+        }
+    }
+}
+
 /* Of two others the first one is not there: the second one is not told either. */
 static void test_three(void **state)
 {
@@ -715,6 +790,8 @@ int main(void)
         T(test_home_says_less),
         TP(test_power),
         TP(test_sync_fails_once),
+        TP(test_syncs_fail),
+        T(test_no_sync),
         T(test_three),
         T(test_home_is_damaged),
         T(test_look),

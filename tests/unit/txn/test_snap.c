@@ -41,7 +41,9 @@ static void test_snap(void **state)
     OK(list(NULL)); /* there never was one */
     assert_int_equal(told_count, 0);
     assert_false(azri_snaps_are_used(w.d[0]));
+    (void)umask(077);
     OK(snap());
+    (void)umask(022);
     assert_true(azri_snaps_are_used(w.d[0]));
     assert_int_equal(stat(below(0, ".azr/snap"), &st), 0);
     assert_int_equal(st.st_mode & 0777, w.d[0]->dir_mode);
@@ -53,6 +55,11 @@ static void test_snap(void **state)
     azri_owned_close(&o);
     OK(list(NULL));
     assert_int_equal(told_count, 0);
+    assert_int_equal(chmod(below(0, ".azr/snap"), 0700), 0);
+    OK(snap()); /* whoever made it, and what was made of it since */
+    azri_owned_close(&o);
+    assert_int_equal(stat(below(0, ".azr/snap"), &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
 }
 
 static void test_snap_fails(void **state)
@@ -128,13 +135,17 @@ static void test_list(void **state)
         (void)snprintf(deep + at, sizeof deep - at, "/d");
         at += 2;
         assert_int_equal(mkdir(deep, 0755), 0);
+        if (depth == AZR_MAX_RANK - 1) { /* as deep as a key */
+            (void)snprintf(deep + at, sizeof deep - at, "/x");
+            put_file(deep, "key", 3);
+        }
     }
     (void)snprintf(deep + at, sizeof deep - at, "/x");
     put_file(deep, "deep", 4);
     assert_int_equal(
         rmdir(below(0, ".azr/snap/0123456789abcdef0123456789abcde1")), 0);
     OK(list(NULL));
-    assert_int_equal(told.objects, 2);
+    assert_int_equal(told.objects, 3);
 }
 
 static void test_collect(void **state)

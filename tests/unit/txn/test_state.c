@@ -142,9 +142,12 @@ static void test_create(void **state)
 
     (void)state;
     make_fresh();
+    fake_fail(ON_RENAMEAT2, "state", 0, 1, EIO);
     make_it();
+    assert_int_equal(fake_clear(), 0); /* it had no other name before */
     assert_made();
     assert_names(1);
+
     make_it(); /* there is one: that is well */
     assert_names(1);
     make_fresh(); /* no unnamed files here */
@@ -538,6 +541,12 @@ static void test_rebuild_fails(void **state)
     put_file(below(0, ".azr/tx/0123456789abcd.0"), "x", 1);
     fake_fail(ON_MKDIRAT, "lost", 0, 1, EIO);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_MKDIR, "lost");
+    for (unsigned k = 0; k < 2; k++) { /* the name of lost/, names in it */
+        (void)fake_clear();
+        put_file(below(0, ".azr/tx/0123456789abcd.0"), "x", 1);
+        fake_fail(ON_FSYNC, NULL, k, 1, EIO);
+        FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_SYNC, ".azr");
+    }
     (void)fake_clear();
     fake_fail(ON_GETRANDOM, NULL, 0, 1, EAGAIN);
     FAILS(rebuild(NULL), AZR_EIO, AZR_SUB_CALL, "getrandom");
@@ -630,14 +639,14 @@ static void test_refit(void **state)
 
 /* -------------------------------------------------------------------- grow --- */
 
-static int grow(const azri_patience *p)
-{
-    return azri_table_grow(w.d[0], p, &err);
-}
-
 static uint32_t rows(void)
 {
     return azri_state_rows(state_of(0));
+}
+
+static int grow(const azri_patience *p)
+{
+    return azri_table_grow(w.d[0], rows(), p, &err);
 }
 
 static void grow_beside(void)
@@ -646,7 +655,7 @@ static void grow_beside(void)
     azri_domain *d = NULL;
 
     assert_int_equal(azri_domain_open(&d, w.path[0], 0, &why), AZR_OK);
-    assert_int_equal(azri_table_grow(d, &w.patience, &why), AZR_OK);
+    assert_int_equal(azri_table_grow(d, rows(), &w.patience, &why), AZR_OK);
     azri_domain_close(d);
 }
 
@@ -660,10 +669,16 @@ static void test_grow(void **state)
     OK(grow(&w.patience));
     assert_int_equal(rows(), 32);
     (void)fake_clear();
+    /* … and before that: those that he made have not been looked at yet */
+    OK(azri_table_grow(w.d[0], 16, &w.patience, &err));
+    assert_int_equal(rows(), 32);
     while (rows() < AZRI_WORDS)
         OK(grow(&w.patience));
     fake_no_sleep = true;
+    fake_fail(ON_FUTEX_WAIT, NULL, 0, 1, ETIMEDOUT);
     OK(grow(&w.patience)); /* there cannot be more: a little later, perhaps */
+    assert_int_equal(fake_clear(), 1);
+
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row of .azr/state");
     err = (azr_error){.code = AZR_EINVAL, .message = "before"};
     assert_int_equal(grow(&no_time), AZR_EBUSY);
@@ -698,12 +713,16 @@ static void test_grow_waits(void **state)
     OK(azri_ofd_unlock(fd, init.first, init.last, &err));
     OK(azri_ofd_try(fd, &meta, &err));
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row");
-    assert_int_equal(azri_table_grow(w.d[0], &no_time, NULL), AZR_EBUSY);
+    assert_int_equal(azri_table_grow(w.d[0], rows(), &no_time, NULL),
+                     AZR_EBUSY);
     FAILS(grow(&patience), AZR_ECANCELED, AZR_SUB_NONE, "waiting for a row");
     azr_cancel_free(cancel);
     assert_int_equal(close(fd), 0);
     fake_fail(ON_LOCK, "try INIT", 0, 3, EAGAIN); /* he is quick */
+    fake_fail(ON_FUTEX_WAIT, NULL, 0, 9, ETIMEDOUT);
     OK(grow(&w.patience));
+    assert_int_equal(fake_clear(), 6); /* a pause after each try */
+
     assert_int_equal(rows(), 16);
 }
 

@@ -204,6 +204,16 @@ static int set(int durability)
     return azri_domain_set_durability(w.d[0], durability, &w.patience, &err);
 }
 
+/* Nobody else is beyond META meanwhile. */
+static void meta_is_held(void)
+{
+    azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+
+    assert_true(azri_ofd_busy(fd, &meta));
+    assert_int_equal(close(fd), 0);
+}
+
 static void test_durability(void **state)
 {
     azri_range meta = {AZRI_LOCK_META, AZRI_LOCK_META, false};
@@ -211,9 +221,15 @@ static void test_durability(void **state)
     int beside;
 
     (void)state;
+    put_row(3, AZRI_COMMITTED); /* what was promised before is kept first */
+    fake_before(ON_STORE, "durability", 0, meta_is_held);
     OK(set(AZR_DURABILITY_POWER));
+    assert_int_equal(fake_clear(), 1);
+    assert_chunk(0, 2, "new");
     assert_int_equal(azri_domain_durability(w.d[0]), AZR_DURABILITY_POWER);
-    OK(set(AZR_DURABILITY_PROCESS));
+    fake_fail(ON_SYNCFS, NULL, 0, 1, EIO);
+    OK(set(AZR_DURABILITY_PROCESS)); /* promises less: nothing to sync */
+    assert_int_equal(fake_clear(), 0);
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err)); /* somebody is at work */
     FAILS(set(AZR_DURABILITY_POWER), AZR_EBUSY, AZR_SUB_NONE,
           "while a transaction is open: pid ");

@@ -231,7 +231,13 @@ static void test_who_holds_it(void **state)
         want_odd(i != 3);
         FAILS(azri_txn_lock_chunks(t, &err), AZR_EBUSY, AZR_SUB_NONE, who[i]);
     }
+    say(3, AZRI_HOLDS_META, offset_of(1), offset_of(2) | AZRI_WAIT_EXCLUSIVE);
+    OK(begin_with(&no_time)); /* what stands before it */
+    want_odd(true);
+    FAILS(azri_txn_lock_chunks(t, &err), AZR_EBUSY, AZR_SUB_NONE,
+          "by somebody");
     assert_int_equal(meta_in_vain(false), AZR_OK);
+
     azri_txn_end(t);
     t = NULL;
     hold(AZRI_LOCK_META, AZRI_LOCK_META, true);

@@ -265,6 +265,12 @@ static void test_second_look(void **state)
     far.what.flags = AZRI_WHAT_METADATA; /* that is everybody's */
     row_put(&far, 0, AZRI_COMMITTED);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    for (uint64_t c = 2; c < 5; c++) { /* each of ours alone */
+        look_at_none();
+        row_make(&far, 0, ROW, ID, c, c);
+        row_put(&far, 0, AZRI_COMMITTED);
+        FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    }
     look_at_none();
     azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
@@ -627,6 +633,11 @@ static void test_locked(void **state)
     OK(azri_view_look(v, &err));
     row_put(&r, 0, AZRI_FREE);
     OK(azri_view_check(v, &err));
+    row_age(&r); /* of another boot, it may be given up: which is not ours */
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(azri_view_look(v, &err));
+    row_put(&r, 0, AZRI_FREE);
+    OK(azri_view_check(v, &err));
     row_make(&r, 0, ROW, ID, 7, 8);
     row_put(&r, 0, AZRI_COMMITTED); /* of others */
     OK(azri_view_look(v, &err));
@@ -649,6 +660,11 @@ static void test_locked(void **state)
     OK(azri_view_look(v, &err));
     azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
     OK(azri_view_check(v, &err));
+    /* aimed anew it is not trusted any more */
+    OK(azri_view_aim(v, &w.grid.keying, 3, coords_from, &two, &err));
+    OK(azri_view_look(v, &err));
+    azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
+    FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
     done();
 }
 
@@ -684,7 +700,92 @@ static azri_domain *read_only(void)
     return d;
 }
 
-/* Without a row to wait in: by trying, ever more seldom. */
+/* Held by somebody, who lets others read. */
+static void assert_shared(uint64_t first, uint64_t last, bool held)
+{
+    int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
+
+    for (uint64_t at = first;; at = last) {
+        azri_range there = {at, at, true};
+
+        assert_int_equal(azri_ofd_busy(fd, &there), held);
+        there.exclusive = false;
+        assert_false(azri_ofd_busy(fd, &there));
+        if (at == last)
+            break;
+    }
+    assert_int_equal(close(fd), 0);
+}
+
+static uint64_t offset_of(uint64_t chunk)
+{
+    return azri_w_offset(state_of(0), &chunk);
+}
+
+static void test_what_is_locked(void **state)
+{
+    azri_domain *d[2] = {w.d[0], read_only()};
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        aim_at(d[k]);
+        OK(azri_view_lock_ground(v, &err));
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_DOC, true);
+        assert_shared(offset_of(2), offset_of(4), false);
+        OK(azri_view_lock_chunks(v, &err));
+        assert_shared(offset_of(2), offset_of(4), true);
+        assert_shared(offset_of(1), offset_of(1), false);
+        assert_shared(offset_of(5), AZRI_LOCK_LAST, false);
+        OK(azri_view_aim_all(v, &w.grid.keying, &err));
+        assert_shared(offset_of(2), offset_of(4), false);
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_DOC, true);
+        OK(azri_view_lock_chunks(v, &err));
+        assert_shared(AZRI_LOCK_W, AZRI_LOCK_LAST, true);
+        done();
+        assert_shared(AZRI_LOCK_META, AZRI_LOCK_LAST, false);
+    }
+    azri_domain_close(d[1]);
+}
+
+static int64_t naps[16];
+static unsigned nap_count;
+
+static int note_nap(_Atomic uint32_t *word, uint32_t value,
+                    const struct timespec *timeout)
+{
+    assert_int_equal(atomic_load(word), value);
+    assert_in_range(nap_count, 0, 15);
+    naps[nap_count++] =
+        timeout->tv_sec * INT64_C(1000000000) + timeout->tv_nsec;
+    errno = ETIMEDOUT;
+    return -1;
+}
+
+/* Ever more seldom, from 50 µs to 2 ms. */
+static void test_naps(void **state)
+{
+    static const int64_t want[] = {50000,   100000,  200000,  400000, 800000,
+                                   1600000, 2000000, 2000000, 2000000};
+    const struct azri_sys *before = azri_sys;
+    struct azri_sys mine = *before;
+    azri_domain *d = read_only();
+
+    (void)state;
+    mine.futex_wait = note_nap;
+    aim_at(d);
+    fake_fail(ON_LOCK, "try META", 0, 9, EAGAIN);
+    nap_count = 0;
+    azri_sys = &mine;
+    OK(azri_view_lock_ground(v, &err));
+    azri_sys = before;
+    assert_int_equal(nap_count, 9);
+    for (unsigned i = 0; i < 9; i++)
+        assert_int_equal(naps[i], want[i]);
+    done();
+    azri_domain_close(d);
+}
+
+/* Without a row to wait in: by trying. */
 static void test_read_only(void **state)
 {
     azri_range w_range = {AZRI_LOCK_W, AZRI_LOCK_LAST, true};
@@ -889,6 +990,8 @@ int main(void)
         T(test_locked),
         T(test_lock_fails),
         T(test_read_only),
+        T(test_naps),
+        T(test_what_is_locked),
         T(test_no_memory),
         T2(test_home),
         T2(test_home_under_lock),

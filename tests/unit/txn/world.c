@@ -10,6 +10,88 @@ world w;
 azr_error err;
 const azri_patience no_time = {0, NULL};
 
+/* ------------------------------------------------------------- what is logged */
+
+static char log_text[8192];
+static size_t log_nbytes;
+
+static void note_line(int level, const char *text, void *arg)
+{
+    int n = snprintf(log_text + log_nbytes, sizeof log_text - log_nbytes,
+                     "%s: %s\n", level == AZR_LOG_WARNING ? "warning" : "info",
+                     text);
+
+    (void)arg;
+    if (n > 0 && (size_t)n < sizeof log_text - log_nbytes)
+        log_nbytes += (size_t)n;
+}
+
+void forget_log(void)
+{
+    log_nbytes = 0;
+    log_text[0] = '\0';
+}
+
+void assert_logged(const char *part)
+{
+    if (!strstr(log_text, part))
+        fail_msg("'%s' is not in the log: %s", part, log_text);
+}
+
+void assert_not_logged(void)
+{
+    assert_string_equal(log_text, "");
+}
+
+/* --------------------------------------------------------------- descriptor 0 */
+
+static int kept_zero = -1; /* a copy of what it is */
+
+static void free_zero(void)
+{
+    kept_zero = fcntl(0, F_DUPFD_CLOEXEC, 200);
+    assert_true(kept_zero >= 0);
+    assert_int_equal(close(0), 0);
+}
+
+void zero_for(const char *part, unsigned skip)
+{
+    if (fcntl(0, F_GETFD) < 0)
+        assert_int_equal(open("/dev/null", O_RDONLY), 0);
+    fake_before(ON_OPENAT, part, skip, free_zero);
+}
+
+bool zero_is_back(void)
+{
+    if (kept_zero < 0)
+        return false;
+    assert_int_equal(fcntl(0, F_GETFD), -1);
+    assert_int_equal(dup2(kept_zero, 0), 0);
+    assert_int_equal(close(kept_zero), 0);
+    kept_zero = -1;
+    return true;
+}
+
+/* ------------------------------------------------------------------ the world */
+
+/* A mutex that was unlocked without being locked knows it. */
+static bool is_even(azri_domain *d)
+{
+    bool even = pthread_mutex_destroy(&d->mutex) == 0;
+
+    (void)pthread_mutex_init(&d->mutex, NULL);
+    return even;
+}
+
+static bool close_domain(int k)
+{
+    bool even = !w.d[k] || is_even(w.d[k]);
+
+    azri_domain_close(w.d[k]);
+    w.d[k] = NULL;
+    return even;
+}
+
 static int begin(int arrays, int durability)
 {
     char dir[] = "world-XXXXXX";
@@ -24,6 +106,8 @@ static int begin(int arrays, int durability)
     w.patience = (azri_patience){INT64_MAX, NULL};
     w.grid.keying = (azri_keying){3, 'd', '/', 1};
     w.grid.cells[0] = CELLS;
+    forget_log();
+    azr_set_log(note_line, AZR_LOG_INFO, NULL);
     for (int k = 0; k < arrays; k++) {
         (void)snprintf(w.path[k], sizeof w.path[k], "%s/%c", dir, 'a' + k);
         OK(azri_domain_create(&w.d[k], w.path[k], AZRI_DOMAIN_WRITE,
@@ -68,12 +152,14 @@ int world_end(void **state)
     char command[192];
     uint64_t left;
     unsigned opened;
+    bool even;
 
     (void)state;
     (void)fake_clear();
     azr_set_memory_cap(0);
-    azri_domain_close(w.d[0]);
-    azri_domain_close(w.d[1]);
+    azr_set_log(NULL, 0, NULL);
+    even = close_domain(0);
+    even &= close_domain(1);
     left = azri_heap_nbytes();
     opened = count_descriptors();
     fake_remove();
@@ -83,14 +169,16 @@ int world_end(void **state)
         print_error("%" PRIu64 " bytes left\n", left);
     if (opened != w.descriptors)
         print_error("%u descriptors, %u before\n", opened, w.descriptors);
-    return left == 0 && opened == w.descriptors && system(command) == 0 ? 0
-                                                                        : -1;
+    if (!even)
+        print_error("a mutex was unlocked that was not locked\n");
+    return left == 0 && opened == w.descriptors && even && system(command) == 0
+               ? 0
+               : -1;
 }
 
 void world_open(int k, unsigned flags)
 {
-    azri_domain_close(w.d[k]);
-    w.d[k] = NULL;
+    assert_true(close_domain(k));
     OK(azri_domain_open(&w.d[k], w.path[k], flags, &err));
     if (flags & AZRI_DOMAIN_WRITE)
         OK(azri_domain_ready(w.d[k], &w.grid, w.durability, &w.patience, &err));

@@ -75,6 +75,19 @@ void prepare(azri_txn *t, uint64_t first, uint64_t n);
         assert_int_equal(err.code, AZR_OK);                                    \
     } while (0)
 
+/* A line was logged that has this in it ("warning: '", "info: '" begin one), or none
+ * at all, since the begin or since that was forgotten. */
+void assert_logged(const char *part);
+void assert_not_logged(void);
+void forget_log(void);
+
+/* Descriptor 0 is free for the open whose path has `part` in it (NULL: any), after
+ * `skip` others. */
+void zero_for(const char *part, unsigned skip);
+/* It was taken by that one, and has been given back; it becomes what it was. False:
+ * no such open came. */
+bool zero_is_back(void);
+
 /* What azr_stats_get tells. */
 #define COUNTED(name) atomic_load(&azri_stats.name)
 
