@@ -55,7 +55,7 @@ typedef enum azri_guard {
     AZRI_GUARD_LOOK_AGAIN,   /* who gave a row up reads the document again */
     AZRI_GUARD_MARKER_STAYS, /* what is above an unknown change is left to it */
     AZRI_GUARD_ASTRAY,       /* opened in the trash: what is at the path now? */
-    AZRI_GUARD_DELETED,    /* reader: a deleted chunk of a committed row is gone */
+    AZRI_GUARD_DELETED, /* reader: a deleted chunk of a committed row is gone */
     AZRI_GUARD_READ_LOCKS, /* a read under lock takes the chunks' locks */
     AZRI_GUARD_SEAL,       /* power: SEALED before COMMITTED */
     AZRI_GUARD_GROW_META   /* more rows: META exclusive */

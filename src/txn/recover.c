@@ -25,8 +25,9 @@ int azri_slot_try(int fd, uint32_t i, azr_error *err)
 /* Nobody stands in the queue for it: it is only tried. */
 bool azri_slot_release(int fd, uint32_t i)
 {
-    return azri_ofd_unlock(fd, AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, NULL) ==
-           AZR_OK;
+    uint64_t at = AZRI_LOCK_SLOT + i;
+
+    return azri_ofd_unlock(fd, at, at, NULL) == AZR_OK;
 }
 
 /* ---------------------------------------------------------- staged files --- */

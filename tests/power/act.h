@@ -33,7 +33,7 @@ typedef struct stage {
 #define ACT_UNSYNCED 32u /* until the first step is over nothing is promised */
 #define ACT_DAMAGED  64u /* no reader, until a writer has mended it */
 #define ACT_DEPARTS                                                            \
-    128u /* then an array is taken away, or moved and put back */
+    128u               /* then an array is taken away, or moved and put back */
 #define ACT_LOSES 256u /* two staged files end in .azr/lost */
 
 typedef struct act {

@@ -337,7 +337,6 @@ int main(int argc, char **argv)
         ok &= try_guards(NULL);
     if (ledger && fclose(ledger) != 0)
         ok = false;
-    (void)printf("%" PRIu32 " of %" PRIu32 " syncs are missed\n",
-                 good, asked);
+    (void)printf("%" PRIu32 " of %" PRIu32 " syncs are missed\n", good, asked);
     return ok && good == asked && asked > 0 ? 0 : 1;
 }

@@ -359,14 +359,14 @@ static bool put_trace(const board *b, const char *dir, unsigned seed)
     f = fopen(name, "we");
     if (!f)
         return complain("%s: %s", name, strerror(errno));
-    (void)fprintf(f,
-                  "# seed %u%s: who label argument value | rows | counters "
-                  "| keys | number of rows\n# sets %u %u %u emptied %u %u %u power %u "
-                  "rows %u\n",
-                  seed, b->loose ? ", loose" : "", b->parts[1].set,
-                  b->parts[2].set, b->parts[3].set, b->parts[1].gone,
-                  b->parts[2].gone, b->parts[3].gone, b->power,
-                  b->events[0].before.rows);
+    (void)fprintf(
+        f,
+        "# seed %u%s: who label argument value | rows | counters "
+        "| keys | number of rows\n# sets %u %u %u emptied %u %u %u power %u "
+        "rows %u\n",
+        seed, b->loose ? ", loose" : "", b->parts[1].set, b->parts[2].set,
+        b->parts[3].set, b->parts[1].gone, b->parts[2].gone, b->parts[3].gone,
+        b->power, b->events[0].before.rows);
     for (unsigned i = 0; i < b->count; i++)
         put_event(f, &b->events[i]);
     return fclose(f) == 0 || complain("%s: %s", name, strerror(errno));

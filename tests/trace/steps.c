@@ -19,7 +19,7 @@ static bool g_on;
 static uint8_t g_me;
 static unsigned g_calls;
 static bool g_waits, g_late, g_has_row, g_done;
-static bool g_read_lock; /* a read holds the chunks */
+static bool g_read_lock;     /* a read holds the chunks */
 static bool g_grows, g_room; /* META is ours for more rows; they are written */
 static int g_finishing = -1; /* row of a dead owner whose SLOT byte is ours */
 static int g_missed = -1;    /* key of a rename that found nothing */
@@ -253,8 +253,7 @@ static void hand_on(void)
         g_board->runs--;
         return;
     }
-    if (g_me == g_board->chased ||
-        steps_below(g_board, 10) >= g_board->stays)
+    if (g_me == g_board->chased || steps_below(g_board, 10) >= g_board->stays)
         next = steps_anyone(g_board);
     if (next == g_me)
         return;

@@ -55,7 +55,7 @@ typedef struct board {
     /* From the first call to the end one process runs: it is chosen at each call.
      * `loose`: they run as the machine likes, and only the calls take turns. */
     bool loose;
-    bool power; /* durability */
+    bool power;    /* durability */
     uint32_t busy; /* so many rows, the first ones, are somebody else's */
     /* Once it reads it goes on only when somebody has moved a row or a counter, and
      * then makes up to three calls: it is disturbed again and again. 0: nobody. */

@@ -191,12 +191,21 @@ static bool is_honest(const trial *t)
     if (is_lie(t) || (t->a->parts & PART_TORN))
         return true;
     if (!is_new && strcmp(t->seen, t->old) != 0)
-        return complain("neither old nor new: %.900s", t->seen);
+        return (t->a->by_steps && t->rc < 0) ||
+               complain("neither old nor new: %.900s", t->seen);
     if (t->rc == AZR_OK)
         return is_new || complain("success, but nothing happened");
     if (is_new && t->a->changes && t->rc != AZR_EUNKNOWN)
         return complain("it failed, but it happened: %s", t->err.message);
     return t->rc < 0 || complain("answer %d", t->rc);
+}
+
+static void copy_world(const trial *t)
+{
+    tree_remove(t->at);
+    tree_copy(t->from, t->at);
+    if (t->a->parts & PART_SHARED)
+        world_share(t->at);
 }
 
 /* The same process does it again, where it did not happen. */
@@ -206,7 +215,7 @@ static bool do_again(trial *t)
     azr_error err = t->err;
     int rc = t->rc;
 
-    if (is_lie(t) || rc == AZR_OK || rc == AZR_EUNKNOWN)
+    if (is_lie(t) || rc == AZR_OK || rc == AZR_EUNKNOWN || t->a->by_steps)
         return true;
     if (t->a->changes && strcmp(t->seen, t->new) == 0)
         return true;
@@ -265,8 +274,7 @@ static bool try_it(trial *t)
     scene_error()[0] = '\0';
     g_now = t;
     (void)alarm(PATIENCE_S);
-    tree_remove(t->at);
-    tree_copy(t->from, t->at);
+    copy_world(t);
     g_trials++;
     ok = act_once(t, &t->plan);
     if (ok && !fired())
@@ -343,8 +351,7 @@ static bool begin(trial *t, inject_seen *out)
     scene_error()[0] = '\0';
     for (int k = 0; k < 2; k++) {
         t->heap = UINT64_MAX;
-        tree_remove(t->at);
-        tree_copy(t->from, t->at);
+        copy_world(t);
         if (!world_see(t->old, t->at, false) || !act_once(t, &nothing))
             return false;
         if (t->rc < 0)
@@ -388,7 +395,8 @@ static unsigned g_worlds[256], g_count;
 /* A process beside would have what we have. */
 static bool is_usable(const act *a)
 {
-    return !a->unsteady && !a->finish;
+    return !a->unsteady && !a->finish &&
+           (!(a->parts & PART_SHARED) || world_can_share());
 }
 
 static void gather(const act *list, unsigned n, int argc, char **argv, int from)
@@ -403,6 +411,14 @@ static void gather(const act *list, unsigned n, int argc, char **argv, int from)
     }
 }
 
+static bool same_world(const act *a, const act *b)
+{
+    const char *x = a->codecs ? a->codecs : "", *y = b->codecs ? b->codecs : "";
+
+    return a->parts == b->parts && a->power == b->power &&
+           a->format == b->format && strcmp(x, y) == 0;
+}
+
 /* One of a kind for all acts that want it; before anything can fail. */
 static bool make_worlds(void)
 {
@@ -412,9 +428,7 @@ static bool make_worlds(void)
         const act *a = g_acts[i];
         unsigned k = 0;
 
-        while (k < i &&
-               (g_acts[k]->parts != a->parts || g_acts[k]->power != a->power ||
-                g_acts[k]->format != a->format))
+        while (k < i && !same_world(g_acts[k], a))
             k++;
         g_worlds[i] = k;
         (void)snprintf(at, sizeof at, "%s/from-%u", scene_root(true), k);

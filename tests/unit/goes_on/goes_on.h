@@ -34,7 +34,6 @@ extern const unsigned more_act_count, whole_act_count;
 
 /* ---- more_acts.c ---- */
 int open_read(actor *x, azr_error *err);
-int with_x(actor *x, azr_error *err);       /* g/x */
 int with_a_and_x(actor *x, azr_error *err); /* x->b is g/x */
 int with_a_twice(actor *x, azr_error *err); /* x->b is another handle of a */
 /* An azr_progress_fn that does. */

@@ -239,7 +239,8 @@ static void test_rows_and_size(void **state)
     atomic_store(rows, 8);
     OK(azri_state_rebuild(w.d[0], &w.grid, w.durability, NULL, &err));
     while (azri_state_rows(state_of(0)) < AZRI_WORDS)
-        OK(azri_table_grow(w.d[0], &w.patience, &err));
+        OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
+                           &w.patience, &err));
     OK(open_state());
     OK(azri_state_rebuild(w.d[0], &w.grid, w.durability, NULL, &err));
     assert_int_equal(atomic_load(rows), AZRI_WORDS);
@@ -408,7 +409,8 @@ static void test_grown(void **state)
              ->ticket,
         5); /* of somebody who grew it before */
     while (rows < AZRI_WORDS) {
-        OK(azri_table_grow(w.d[0], &w.patience, &err));
+        OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
+                           &w.patience, &err));
         rows *= 2;
         assert_int_equal(azri_state_rows(state_of(0)), rows);
         assert_int_equal(stat(below(0, ".azr/state"), &st), 0);

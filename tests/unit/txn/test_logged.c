@@ -182,7 +182,8 @@ static void test_state(void **state)
     (void)state;
     OK(azri_state_rebuild(w.d[0], &w.grid, w.durability, NULL, &err));
     assert_not_logged(); /* it is sound */
-    OK(azri_table_grow(w.d[0], &w.patience, &err));
+    OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
+                       &w.patience, &err));
     assert_logged("info: '");
     assert_logged("row table grown to 16 rows");
     forget_log();

@@ -484,7 +484,8 @@ static void test_growth_wakes(void **state)
     put_newcomer(AZRI_LOCK_META);
     count_wakes_of(&waiter()->wake);
     g_mine.futex_wake = wake_at_meta;
-    OK(azri_table_grow(w.d[0], &w.patience, &err));
+    OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
+                       &w.patience, &err));
     assert_woken(1);
 }
 

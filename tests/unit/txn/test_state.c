@@ -713,7 +713,8 @@ static void test_grow_waits(void **state)
     OK(azri_ofd_unlock(fd, init.first, init.last, &err));
     OK(azri_ofd_try(fd, &meta, &err));
     FAILS(grow(&no_time), AZR_EBUSY, AZR_SUB_NONE, "every row");
-    assert_int_equal(azri_table_grow(w.d[0], rows(), &no_time, NULL), AZR_EBUSY);
+    assert_int_equal(azri_table_grow(w.d[0], rows(), &no_time, NULL),
+                     AZR_EBUSY);
     FAILS(grow(&patience), AZR_ECANCELED, AZR_SUB_NONE, "waiting for a row");
     azr_cancel_free(cancel);
     assert_int_equal(close(fd), 0);

@@ -200,7 +200,8 @@ static void rebuild(void)
 
 static void grow(void)
 {
-    OK(azri_table_grow(w.d[0], &w.patience, &err));
+    OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
+                       &w.patience, &err));
 }
 
 static void plain(void)
