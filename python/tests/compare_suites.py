@@ -96,7 +96,8 @@ def listed(package, version, what):
             continue
         name, versions, test, outcome, reason = line.split("\t")
         if name == package and (versions in ("all", what)
-                                or version in versions.split()):
+                                or {version, f"{what}:{version}"}
+                                & set(versions.split())):
             found[test] = outcome, reason
     return found
 
