@@ -293,12 +293,22 @@ class Array(OfArray):
         self._writable()
         ms = _transaction.timeout_ms(timeout)
         value = np.asarray(value, dtype=self._dtype)
+        tries = 0
 
         def use(plan, shape, h, txn):
+            nonlocal tries
+            tries += 1
+            if tries > _TRIES and txn is None:
+                return _transaction.run(lambda: self._set(make, value, None),
+                                        timeout=timeout)
             must = None if txn is not None or plan.exact \
                 or value.ndim == 0 and _is_open(plan) else shape
             try:
-                _write(plan, value, h, txn, ms, progress, must)
+                return _write(plan, value, h, txn, ms, progress, must)
+            except BoundsCheckError:
+                if must is None:
+                    raise
+                raise _Moved from None  # it may be back by now
             except ValueError:
                 # it did not fit, perhaps as the shape was an old one
                 if txn is None and h.shape(None) != shape:

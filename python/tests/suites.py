@@ -28,7 +28,7 @@ passages = 0
 def count_passages():
     from atomiczarr.zarr import _pipeline
 
-    off_the_loop = _pipeline._off_the_loop
+    off_the_loop, here = _pipeline._off_the_loop, _pipeline._here
 
     async def counted(fn, *args):
         global passages
@@ -36,7 +36,13 @@ def count_passages():
         passages += 1
         return result
 
-    _pipeline._off_the_loop = counted
+    def counted_here(*args):
+        global passages
+        result = here(*args)
+        passages += 1
+        return result
+
+    _pipeline._off_the_loop, _pipeline._here = counted, counted_here
 
 
 # ------------------------------------------------ memory that is a directory ---

@@ -393,6 +393,34 @@ def test_a_resize_beside_a_write(line, monkeypatch):
     assert other[:].tolist() == [7] * 4
 
 
+class Restless(Meddler):
+    """Another shape at each write, and the same one at each look."""
+
+    def __init__(self, h, other, times):
+        super().__init__(h)
+        self.other, self.times = other, times
+
+    def _call(self, name, args):
+        self.calls.append(name)
+        if len(self.calls) > self.times:
+            return getattr(self._h, name)(*args)
+        self.other.append([1])
+        try:
+            return getattr(self._h, name)(*args)
+        finally:
+            self.other.resize(12)
+
+
+@pytest.mark.parametrize("times", [3, 4, 5])  # two are quick ones
+def test_a_write_beside_one_who_grows_and_shrinks(line, times, monkeypatch):
+    """It has the shape again that it was found with: no error for that."""
+    other = az.open(line.store, "r+")
+    monkeypatch.setattr(line, "_h", Restless(line._h, other, times))
+    line[:] = np.arange(12)
+    assert len(line._h.calls) > times
+    assert other[:].tolist() == list(range(12))
+
+
 def test_a_resize_beside_an_update(square, monkeypatch):
     """Also one to as many elements, in another shape."""
     other = az.open(square.store, "r+")

@@ -81,11 +81,10 @@ static void enlist(azri_domain *d)
 
 static void delist(azri_domain *d)
 {
-    if (!d->link)
-        return;
     (void)pthread_mutex_lock(&g_domains_mutex);
-    *d->link = d->next;
-    if (d->next)
+    if (d->link)
+        *d->link = d->next;
+    if (d->link && d->next)
         d->next->link = d->link;
     (void)pthread_mutex_unlock(&g_domains_mutex);
 }
