@@ -57,9 +57,11 @@ static int sync_lost(azri_domain *d, azr_error *err)
 {
     struct stat st;
 
-    if (azri_sys->fstatat(d->dir, ".azr/lost", &st, 0) != 0 && errno == ENOENT)
+    if (azri_sys->fstatat(d->dir, ".azr/lost", &st, 0) == 0)
+        return azri_fsync_dir(d->dir, ".azr/lost", err);
+    if (errno == ENOENT)
         return AZR_OK;
-    return azri_fsync_dir(d->dir, ".azr/lost", err);
+    return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '.azr/lost'");
 }
 
 /* [B-lost] what stood in tx/ belonged to rows that are gone */
