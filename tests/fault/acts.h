@@ -87,7 +87,8 @@ int with_a(actor *x, azr_error *err);
 int with_both(actor *x, azr_error *err);
 int with_g(actor *x, azr_error *err);
 int with_o(actor *x, azr_error *err);
-int with_x(actor *x, azr_error *err); /* g/x is its a */
+int with_x(actor *x, azr_error *err);       /* g/x is its a */
+azr_memory backwards(int32_t *v, size_t n); /* the last element first */
 void place(char out[256], const char *root, const char *name);
 int beside_holds(actor *x, azr_error *err);
 int beside_waits(actor *x, azr_error *err);

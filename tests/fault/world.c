@@ -128,6 +128,17 @@ int with_o(actor *x, azr_error *err)
     return open_array(&x->a, x, "o", AZR_OPEN_WRITE, err);
 }
 
+azr_memory backwards(int32_t *v, size_t n)
+{
+    azr_memory m = {.struct_size = sizeof m, .rank = 1};
+
+    m.data = v;
+    m.nbytes = n * sizeof *v;
+    m.offset = (n - 1) * sizeof *v;
+    m.strides[0] = -(int64_t)sizeof *v;
+    return m;
+}
+
 int write_box(azr_array *a, int64_t first, int64_t end, int32_t base,
               azr_error *err)
 {

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 /* A code with a text; more of it only where it matters. Who uses it has an
@@ -21,6 +22,15 @@
         if (rc_ != (expected) || err.code != (expected) || !err.message[0])    \
             fail_msg("line %d: %s: %s %s", __LINE__, #call,                    \
                      azr_status_name(rc_), err.message);                       \
+    } while (0)
+
+/* The code, and what the text says among other things. */
+#define TELLS(call, expected, text)                                            \
+    do {                                                                       \
+        FAILS(call, expected);                                                 \
+        if (!strstr(err.message, text))                                        \
+            fail_msg("line %d: %s: \"%s\", need \"%s\"", __LINE__, #call,      \
+                     err.message, text);                                       \
     } while (0)
 
 /* A new directory, below this one. */

@@ -16,14 +16,6 @@ static azr_error err;
 
 SMALL_FIXTURE("odds")
 
-#define TELLS(call, expected, text)                                            \
-    do {                                                                       \
-        FAILS(call, expected);                                                 \
-        if (!strstr(err.message, text))                                        \
-            fail_msg("line %d: %s: \"%s\", need \"%s\"", __LINE__, #call,      \
-                     err.message, text);                                       \
-    } while (0)
-
 static const char *at(const char *name)
 {
     return small_path(g_dir, name);

@@ -20,15 +20,6 @@ static struct azri_sys g_sys;
 
 SMALL_FIXTURE("refusals")
 
-/* The code, and what the text says among other things. */
-#define TELLS(call, expected, text)                                            \
-    do {                                                                       \
-        FAILS(call, expected);                                                 \
-        if (!strstr(err.message, text))                                        \
-            fail_msg("line %d: %s: \"%s\", need \"%s\"", __LINE__, #call,      \
-                     err.message, text);                                       \
-    } while (0)
-
 static const char *at(const char *name)
 {
     return small_path(g_dir, name);

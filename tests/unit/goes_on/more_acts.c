@@ -48,17 +48,6 @@ static int read_points(actor *x, azr_error *err)
     return rc;
 }
 
-static azr_memory backwards(int32_t *v, size_t n)
-{
-    azr_memory m = {.struct_size = sizeof m, .rank = 1};
-
-    m.data = v;
-    m.nbytes = n * sizeof *v;
-    m.offset = (n - 1) * sizeof *v;
-    m.strides[0] = -(int64_t)sizeof *v;
-    return m;
-}
-
 static int read_backwards(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {-10}, {AZR_TO_END});

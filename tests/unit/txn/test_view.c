@@ -13,13 +13,18 @@ static azri_domain *g_d; /* whose view it is */
 static azri_view *v;
 static made_row r, home;
 
+static void done(void)
+{
+    azri_view_free(v);
+    v = NULL;
+}
+
 /* Chunks 2 to 4 are read; 2 is there, 3 and 4 are not. */
 static void aim_at(azri_domain *d)
 {
     static const uint64_t first = 2;
 
-    azri_view_free(v);
-    v = NULL;
+    done();
     g_d = d;
     OK(azri_view_new(&v, d, &w.patience, &err));
     OK(azri_view_aim(v, &w.grid.keying, 3, coords_from, &first, &err));
@@ -30,12 +35,6 @@ static void begin_view(void)
     put_chunk(0, 2, "old");
     row_make(&r, 0, ROW, ID, 2, 4);
     aim_at(w.d[0]);
-}
-
-static void done(void)
-{
-    azri_view_free(v);
-    v = NULL;
 }
 
 static void assert_item(uint64_t i, const char *text)
@@ -94,8 +93,7 @@ static void test_states(void **state)
         row_put(&r, 0, TOLD);
         assert_new();
         row_age(&r);
-        row_put(&r, 0,
-                AZRI_SEALED); /* half of its renames may be on the disk */
+        row_put(&r, 0, AZRI_SEALED); /* half of it may be on the disk */
         assert_new();
     }
     row_put(&r, 0, AZRI_COMMITTED + 1); /* whatever that is */
