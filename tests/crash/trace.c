@@ -127,20 +127,24 @@ static const struct {
     {SYS_mkdirat, NAMES, "mkdirat"},
 };
 
+/* Transactions, and the inodes by which /proc calls files that never had a name
+ * ("#5525714 (deleted)"), which are of any length. */
 static void mask_numbers(char *text)
 {
+    bool nameless = false;
     char *to = text;
 
     while (*text) {
         size_t n = strspn(text, "0123456789abcdef");
 
-        if (n >= 8) {
+        if (n >= 8 || (n > 0 && nameless)) {
             *to++ = '*';
         } else {
             n = n ? n : 1;
             memmove(to, text, n);
             to += n;
         }
+        nameless = *text == '#';
         text += n;
     }
     *to = '\0';
