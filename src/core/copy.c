@@ -171,8 +171,10 @@ static int add_source(copier *c, const char *path, int kind, azr_error *err)
 
     if (rc == AZR_OK)
         rc = azri_buf_append(&c->kinds, &kind, sizeof kind, err);
-    c->n++;
-    c->arrays += kind == AZR_NODE_ARRAY;
+    if (rc == AZR_OK) {
+        c->n++;
+        c->arrays += kind == AZR_NODE_ARRAY;
+    }
     return rc;
 }
 

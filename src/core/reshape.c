@@ -174,13 +174,15 @@ static int note_victim(void *arg, const uint64_t *coords, const char *key,
                        azr_error *err)
 {
     victims *v = arg;
+    int rc;
 
     (void)key;
     if (!azri_victims_outside(v, coords) && !azri_victims_border(v, coords))
         return AZR_OK;
-    v->n++;
-    return azri_buf_append(&v->coords, coords,
-                           (size_t)v->m->rank * sizeof *coords, err);
+    rc = azri_buf_append(&v->coords, coords,
+                         (size_t)v->m->rank * sizeof *coords, err);
+    v->n += rc == AZR_OK;
+    return rc;
 }
 
 static const uint64_t *victim_at(const victims *v, uint64_t i)

@@ -31,13 +31,15 @@ typedef struct names {
 static int take_name(const char *name, unsigned char d_type, void *arg)
 {
     names *n = arg;
+    int rc;
 
     /* ours, and what is being built or thrown away */
     if (strcmp(name, ".azr") == 0 || strncmp(name, ".azr-", 5) == 0 ||
         !azri_is_directory(n->dir, name, d_type))
         return 0;
-    n->count++;
-    return azri_buf_append(&n->text, name, strlen(name) + 1, n->err);
+    rc = azri_buf_append(&n->text, name, strlen(name) + 1, n->err);
+    n->count += rc == AZR_OK;
+    return rc;
 }
 
 static int by_bytes(const void *a, const void *b)
