@@ -230,6 +230,7 @@ static void test_reading(void **state)
     a = open_with(0, -1); /* with locks, after four of them */
     disturb("c/1", 1000, change_chunks);
     assert_int_equal(read_all(a), AZR_OK);
+    assert_int_equal(g_changes, 4 + 1); /* the last one found it locked */
     end(a);
 }
 
@@ -275,6 +276,7 @@ static void test_snapshots(void **state)
     a = open_with(0, -1); /* with locks */
     disturb("c/1", 1000, change_chunks);
     OK(azr_snapshot_take(&s, &a, 1, &o, &err));
+    assert_in_range(g_changes, 4, 20);
     disturb("c/1", 0, change_chunks);
     assert_int_equal(read_all(azr_snapshot_array(s, 0)), AZR_OK);
     azr_snapshot_close(s);
@@ -384,6 +386,7 @@ static void test_chunks_that_come_and_go(void **state)
         change_chunks();
         disturb_links("c/1", times, remove_a_chunk);
         OK(azr_snapshot_take(&s, &a, 1, &o, &err));
+        assert_in_range(g_changes, 1, times);
         disturb_links("c/1", 0, remove_a_chunk);
         read_ends(a, &first, &last);
         assert_true(last == 0 || last >= 300);
@@ -395,30 +398,64 @@ static void test_chunks_that_come_and_go(void **state)
     end(NULL);
 }
 
-/* Two arrays, of which one is disturbed: both are of one instant. */
+/* One value in both arrays, at once. */
+static azr_array *g_second;
+
+static void change_both(void)
+{
+    azr_selection all = azr_select_all(1);
+    const int32_t value = 400 + g_changes;
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    azr_error why = AZR_ERROR_INIT;
+    azr_txn *t = NULL;
+    int rc;
+
+    o.timeout_ms = 0;
+    rc = azr_txn_begin(&t, &o, &why);
+    if (rc == AZR_OK)
+        rc = azr_txn_fill(t, g_writer, &all, &value, sizeof value, &why);
+    if (rc == AZR_OK)
+        rc = azr_txn_fill(t, g_second, &all, &value, sizeof value, &why);
+    if (rc == AZR_OK)
+        rc = azr_txn_commit(t, &why);
+    azr_txn_free(t);
+    if (rc < 0 && rc != AZR_EBUSY)
+        fail_msg("%s", why.message);
+}
+
+/* Whatever is committed to both of them meanwhile: they are of one instant. */
 static void test_snapshots_of_two(void **state)
 {
     azr_array_spec spec = small_line(3, LENGTH);
     azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
     azr_array *both[2] = {NULL, NULL};
+    int32_t first, last, other;
     azr_snapshot *s = NULL;
-    int32_t first, last;
 
     (void)state;
     begin(3);
     OK(azr_array_create(&both[1], small_path(g_dir, "b"), &spec, NULL, &err));
+    g_second = both[1];
     both[0] = open_with(0, -1);
-    disturb_links("c/0", 1000, change_two_chunks);
-    OK(azr_snapshot_take(&s, both, 2, &o, &err));
-    disturb_links("c/0", 0, change_two_chunks);
-    read_ends(azr_snapshot_array(s, 0), &first, &last);
-    assert_int_equal(first, last);
-    azr_snapshot_close(s);
+    for (int times = 1; times <= 1000; times *= 10) {
+        disturb_links("c/0", 0, change_both);
+        change_both(); /* there are chunks in both */
+        disturb_links("c/0", times, change_both);
+        OK(azr_snapshot_take(&s, both, 2, &o, &err));
+        assert_in_range(g_changes, 1, times);
+        disturb_links("c/0", 0, change_both);
+        read_ends(azr_snapshot_array(s, 0), &first, &last);
+        assert_int_equal(first, last);
+        read_ends(azr_snapshot_array(s, 1), &other, &last);
+        assert_int_equal(other, first);
+        assert_int_equal(last, first);
+        azr_snapshot_close(s);
+    }
     azr_array_close(both[1]);
     end(both[0]);
 }
 
-/* A link that leads to a chunk is what it leads to; one that is in the way goes. */
+/* A link that leads to a chunk is what it leads to. */
 static void test_chunks_that_are_links(void **state)
 {
     azr_snapshot *s = NULL;

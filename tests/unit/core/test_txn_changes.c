@@ -58,7 +58,6 @@ static azr_array *make_at(const char *path, int format)
 
 static void begin_scene(scene *s, int format)
 {
-
     memset(s, 0, sizeof *s);
     small_dir(s->dir, "changes");
     (void)snprintf(s->data_path, sizeof s->data_path, "%s/data", s->dir);
@@ -114,13 +113,11 @@ static int append(azr_txn *t, azr_array *a, int32_t v, int64_t n)
     return azr_txn_append(t, a, 0, n, values, (size_t)n * sizeof v, NULL, &err);
 }
 
-static void assert_attribute(azr_array *a, const char *expected)
+/* Blanks and lines apart; the text is freed. */
+static void assert_json(char *text, const char *expected)
 {
-    char *text = NULL;
-
     size_t n = 0;
 
-    OK(azr_array_attributes(a, &text, &err));
     for (size_t i = 0; text[i]; i++) {
         if (text[i] != ' ' && text[i] != '\n')
             text[n++] = text[i];
@@ -130,19 +127,20 @@ static void assert_attribute(azr_array *a, const char *expected)
     azr_free(text);
 }
 
+static void assert_attribute(azr_array *a, const char *expected)
+{
+    char *text = NULL;
+
+    OK(azr_array_attributes(a, &text, &err));
+    assert_json(text, expected);
+}
+
 static void assert_txn_attribute(azr_txn *t, azr_array *a, const char *expected)
 {
     char *text = NULL;
-    size_t n = 0;
 
     OK(azr_txn_attributes(t, a, &text, &err));
-    for (size_t i = 0; text[i]; i++) {
-        if (text[i] != ' ' && text[i] != '\n')
-            text[n++] = text[i];
-    }
-    text[n] = '\0';
-    assert_string_equal(text, expected);
-    azr_free(text);
+    assert_json(text, expected);
 }
 
 static bool is_there(const char *path)

@@ -296,8 +296,6 @@ static void refuses_without_permission(void **state)
     assert_int_equal(stale("r"), 1);
 }
 
-/* A directory in which all may make things, and each take away only his own: the
- * document must be his to be replaced. */
 static bool nobody_appends(int rc)
 {
     azr_error err = AZR_ERROR_INIT;
@@ -312,6 +310,8 @@ static bool nobody_appends(int rc)
     return status == 0;
 }
 
+/* A directory in which all may make things, and each take away only his own: the
+ * document must be his to be replaced. */
 static void asks_whose_the_document_is(void **state)
 {
     (void)state;
@@ -406,7 +406,7 @@ static void follows_who_consolidates(void **state)
     assert_int_equal(stale("r"), 0);
 }
 
-/* Documents that others hold in it: a group of the other version, extra keys. */
+/* An entry of others, with blanks of their own: it stays as it is, and stale. */
 static void touches_nothing_else(void **state)
 {
     (void)state;

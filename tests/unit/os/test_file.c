@@ -49,6 +49,7 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     (void)state;
+    assert_int_equal(g_fault.times, 0); /* … the last one, too */
     azri_sys = &azri_sys_posix;
     (void)close(g_at);
     small_dir_remove(g_dir);
@@ -57,6 +58,7 @@ static int tear_down(void **state)
 
 static void fault(int error, int times)
 {
+    assert_int_equal(g_fault.times, 0); /* the one before was met */
     g_fault.error = error;
     g_fault.times = times;
     g_fault.most = -1;
