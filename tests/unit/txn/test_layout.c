@@ -533,6 +533,5 @@ int main(void)
 
     };
 
-    (void)umask(022);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -16,7 +16,6 @@ static int ready(int rc)
 {
     t = u = NULL;
     beside = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
-    (void)umask(022);
     return rc < 0 || beside < 0 ? -1 : 0;
 }
 

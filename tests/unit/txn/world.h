@@ -34,7 +34,7 @@ extern world w;
 extern azr_error err;
 extern const azri_patience no_time;
 
-/* Setup: a is there. With b too, or durability power. */
+/* Setup: a is there. With b too, or durability power. The umask is 022. */
 int world_begin(void **state);
 int world_begin_two(void **state);
 int world_begin_power(void **state);
@@ -119,7 +119,8 @@ void row_age(made_row *r);
 const char *record_path(uint32_t row, uint64_t id);
 void remove_record(int k, uint32_t row, uint64_t id);
 uint64_t word_of(int k, uint32_t row);
-/* Chunk i of array k has these bytes; NULL: it is not there. */
+/* That file of array k, or chunk i, has these bytes; NULL: it is not there. */
+void assert_file(int k, const char *name, const char *text);
 void assert_chunk(int k, uint64_t i, const char *text);
 void put_chunk(int k, uint64_t i, const char *text);
 /* Nothing in tx/, no row in use. */
