@@ -22,6 +22,12 @@ static void close_other(void)
     other = NULL;
 }
 
+static int teardown(void **state)
+{
+    close_other();
+    return world_end(state);
+}
+
 /* ----------------------------------------------------------------- opening --- */
 
 static void test_open_fails(void **state)
@@ -41,13 +47,13 @@ static void test_open_fails(void **state)
     (void)fake_clear();
     fake_fail(ON_OPENAT, ".", 0, 1, EACCES);
     FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EPERM, AZR_SUB_OPEN,
-          "");
+          "open '.'");
     fake_fail(ON_FSTAT, NULL, 0, 1, EIO);
     FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EIO, AZR_SUB_STAT,
           "stat 'x'");
     fake_fail(ON_OPENAT, "a", 0, 1, EMFILE);
     FAILS(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err), AZR_EIO,
-          AZR_SUB_OPEN, "");
+          AZR_SUB_OPEN, w.path[0]);
     fake_fail(ON_FSTAT, NULL, 0, 1, EIO);
     FAILS(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err), AZR_EIO,
           AZR_SUB_STAT, "stat 'x'");
@@ -225,7 +231,6 @@ static void test_ready(void **state)
     begin_ready(0);
     atomic_store(&azri_state_changing(state_of(0))->fate, AZRI_FATE_REMOVED);
     FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE, "was removed");
-    close_other();
 }
 
 /* The error of an open that the caller already has stays. */
@@ -248,7 +253,6 @@ static void test_first_error_stays(void **state)
                          AZR_EIO);
         assert_string_equal(err.message, "before");
     }
-    close_other();
 }
 
 /* One byte, and nobody's. */
@@ -290,7 +294,6 @@ static void test_try_out(void **state)
     begin_ready(0);
     fake_fail(ON_LOCK, "unlock PROBE", 0, 1, EIO);
     FAILS(ready(), AZR_EIO, AZR_SUB_LOCK, "unlock");
-    close_other();
 }
 
 static void forget_locks(void)
@@ -320,7 +323,6 @@ static void test_file_system_lies(void **state)
     fake_before(ON_LOCK, "unlock PROBE", 0, scribble);
     FAILS(ready(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
           "does not show its bytes");
-    close_other();
 }
 
 /* A copy by a tool that keeps no empty directories. */
@@ -345,7 +347,6 @@ static void test_without_tx(void **state)
     fake_fail(ON_OPENAT, ".azr/tx", 0, 9, ENOENT);
     FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE,
           "made anew by another program");
-    close_other();
 }
 
 static void other_is_first(void)
@@ -377,7 +378,6 @@ static void test_at_once(void **state)
     assert_int_equal(fake_clear(), 1);
     OK(azri_domain_tx(other, &fds[1], &err));
     assert_int_equal(fds[0], fds[1]);
-    close_other();
 }
 
 static void cut_state(void)
@@ -407,7 +407,6 @@ static void test_while_it_is_opened(void **state)
     FAILS(open_other(0), AZR_ECORRUPT, AZR_SUB_CHUNK, "too early");
     begin_ready(0);
     OK(ready());
-    close_other();
 }
 
 /* Damage is mended by who is about to write, and told to everybody else. */
@@ -446,7 +445,6 @@ static void test_damaged(void **state)
         assert_int_equal(fake_clear(), 1);
         OK(ready());
     }
-    close_other();
 }
 
 /* ------------------------------------------------------------------- check --- */
@@ -531,10 +529,12 @@ static void test_match(void **state)
           "of another array");
     k = w.grid.keying;
     k.encoding = '2';
-    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE, "");
+    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
+          "of another array");
     k = w.grid.keying;
     k.separator = '.';
-    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE, "");
+    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
+          "of another array");
     k = w.grid.keying;
     k.rank = 3;
     FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
@@ -873,8 +873,8 @@ static void test_descriptor_of_reader(void **state)
     azri_domain_give_fd(w.d[0], fd);
 }
 
-#define T(f)  cmocka_unit_test_setup_teardown(f, world_begin, world_end)
-#define T2(f) cmocka_unit_test_setup_teardown(f, world_begin_two, world_end)
+#define T(f)  cmocka_unit_test_setup_teardown(f, world_begin, teardown)
+#define T2(f) cmocka_unit_test_setup_teardown(f, world_begin_two, teardown)
 
 int main(void)
 {
@@ -902,7 +902,6 @@ int main(void)
         T(test_list_of_domains),
         T(test_at_the_same_time),
         T2(test_beside),
-
         T(test_rights),
         T(test_descriptor_of_reader),
     };
