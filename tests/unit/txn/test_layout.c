@@ -135,15 +135,6 @@ static void test_stripes(void **state)
     assert_int_equal(azri_stripe(c[4], 2), 927);
 }
 
-static int open_state(void)
-{
-    azri_state *s = NULL;
-    int rc = azri_state_open(&s, w.d[0], &err);
-
-    azri_state_free(s);
-    return rc;
-}
-
 static azri_header *header(void)
 {
     return (void *)state_of(0)->map;

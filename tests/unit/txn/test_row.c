@@ -69,11 +69,6 @@ static int commit(void)
     return azri_txn_commit(t, &err);
 }
 
-static uint64_t offset_of(uint64_t chunk)
-{
-    return azri_w_offset(state_of(0), &chunk);
-}
-
 static bool is_busy(uint64_t first, bool exclusive)
 {
     azri_range r = {first, first, exclusive};
@@ -420,12 +415,6 @@ static void test_clear_wakes(void **state)
     assert_woken(1);
 }
 
-static void odd(const void *arg, uint64_t i, uint64_t *out)
-{
-    (void)arg;
-    out[0] = 2 * i + 1;
-}
-
 static void let_go(void)
 {
     OK(azri_ofd_unlock(beside, AZRI_LOCK_BASE, AZRI_LOCK_LAST, &err));
@@ -440,7 +429,7 @@ static void test_gives_back(void **state)
     (void)state;
     begin();
     OK(azri_txn_lock_meta(t, false, &err));
-    OK(azri_txn_want_chunks(t, 4, odd, NULL, true, &err));
+    OK(azri_txn_want_chunks(t, 4, coords_odd, NULL, true, &err));
     OK(azri_ofd_try(beside, &five, &err));
     put_newcomer(offset_of(1));
     fake_no_sleep = true;

@@ -206,15 +206,6 @@ static void test_create_unsynced(void **state)
 
 /* ----------------------------------------------------------------- opening --- */
 
-static int open_state(void)
-{
-    azri_state *s = NULL;
-    int rc = azri_state_open(&s, w.d[0], &err);
-
-    azri_state_free(s);
-    return rc;
-}
-
 static void test_open_fails(void **state)
 {
     (void)state;

@@ -52,28 +52,17 @@ static void begin(void)
     OK(begin_with(&w.patience));
 }
 
-static uint64_t offset_of(uint64_t chunk)
-{
-    return azri_w_offset(state_of(0), &chunk);
-}
-
-/* Chunks 1, 3, 5 and 7: four ranges. */
-static void odd(const void *arg, uint64_t i, uint64_t *out)
-{
-    (void)arg;
-    out[0] = 2 * i + 1;
-}
-
 static void backwards(const void *arg, uint64_t i, uint64_t *out)
 {
     (void)arg;
     out[0] = 7 - 2 * i;
 }
 
+/* Chunks 1, 3, 5 and 7: four ranges. */
 static void want_odd(bool exclusive)
 {
     OK(azri_txn_lock_meta(t, false, &err));
-    OK(azri_txn_want_chunks(t, 4, odd, NULL, exclusive, &err));
+    OK(azri_txn_want_chunks(t, 4, coords_odd, NULL, exclusive, &err));
 }
 
 /* --------------------------------------------------------------------- row --- */
@@ -588,7 +577,7 @@ static void test_end_wakes(void **state)
         begin();
         OK(azri_txn_lock_meta(t, false, &err));
         OK(azri_txn_lock_doc(t, false, &err));
-        OK(azri_txn_want_chunks(t, 4, odd, NULL, true, &err));
+        OK(azri_txn_want_chunks(t, 4, coords_odd, NULL, true, &err));
         OK(azri_txn_lock_chunks(t, &err));
         own = &azri_state_row(state_of(0), t->row)->wait;
         assert_int_equal(atomic_load(&own->holds_flags),
@@ -662,7 +651,7 @@ static void test_end(void **state)
 
     (void)state;
     begin_looking(&w.patience);
-    OK(azri_txn_entries(t, 4, odd, NULL, &err));
+    OK(azri_txn_entries(t, 4, coords_odd, NULL, &err));
     OK(azri_txn_stage(t, 1, bytes_of("x"), NULL, &err));
     azri_txn_end(t);
     t = NULL;

@@ -684,17 +684,6 @@ static void test_lock_fails(void **state)
     }
 }
 
-static azri_domain *read_only(void)
-{
-    azri_domain *d = NULL;
-
-    fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
-    OK(azri_domain_open(&d, w.path[0], 0, &err));
-    (void)fake_clear();
-    assert_false(azri_domain_state(d)->writable);
-    return d;
-}
-
 static bool is_busy(uint64_t first, uint64_t last, bool exclusive)
 {
     int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
@@ -717,14 +706,9 @@ static void assert_not_held(uint64_t first, uint64_t last)
     assert_false(is_busy(first, last, true));
 }
 
-static uint64_t offset_of(uint64_t chunk)
-{
-    return azri_w_offset(state_of(0), &chunk);
-}
-
 static void test_what_is_locked(void **state)
 {
-    azri_domain *d[2] = {w.d[0], read_only()};
+    azri_domain *d[2] = {w.d[0], open_read_only()};
 
     (void)state;
     for (int k = 0; k < 2; k++) {
@@ -768,7 +752,7 @@ static void test_naps(void **state)
                                    1600000, 2000000, 2000000, 2000000};
     const struct azri_sys *before = azri_sys;
     struct azri_sys mine = *before;
-    azri_domain *d = read_only();
+    azri_domain *d = open_read_only();
 
     (void)state;
     mine.futex_wait = note_nap;
@@ -790,7 +774,7 @@ static void test_read_only(void **state)
 {
     azri_range w_range = {AZRI_LOCK_W, AZRI_LOCK_LAST, true};
     azr_cancel *cancel = canceled();
-    azri_domain *d = read_only();
+    azri_domain *d = open_read_only();
     int fd = open(below(0, ".azr/state"), O_RDWR | O_CLOEXEC);
 
     (void)state;

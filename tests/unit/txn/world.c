@@ -221,6 +221,26 @@ void no_idle_descriptors(azri_domain *d)
     }
 }
 
+azri_domain *open_read_only(void)
+{
+    azri_domain *d = NULL;
+
+    fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
+    OK(azri_domain_open(&d, w.path[0], 0, &err));
+    (void)fake_clear();
+    assert_false(azri_domain_state(d)->writable);
+    return d;
+}
+
+int open_state(void)
+{
+    azri_state *s = NULL;
+    int rc = azri_state_open(&s, w.d[0], &err);
+
+    azri_state_free(s);
+    return rc;
+}
+
 azr_cancel *canceled(void)
 {
     azr_cancel *c = NULL;
@@ -240,6 +260,17 @@ azri_span bytes_of(const char *text)
 void coords_from(const void *arg, uint64_t i, uint64_t *out)
 {
     out[0] = *(const uint64_t *)arg + i;
+}
+
+void coords_odd(const void *arg, uint64_t i, uint64_t *out)
+{
+    (void)arg;
+    out[0] = 2 * i + 1;
+}
+
+uint64_t offset_of(uint64_t chunk)
+{
+    return azri_w_offset(state_of(0), &chunk);
 }
 
 void prepare(azri_txn *t, uint64_t first, uint64_t n)

@@ -41,6 +41,9 @@ int world_begin_power(void **state);
 int world_begin_two_power(void **state);
 int world_end(void **state);
 void world_open(int k, unsigned flags); /* anew, with these flags */
+/* Array a once more, by somebody who may not write its `state`. */
+azri_domain *open_read_only(void);
+int open_state(void); /* that of a, once more; and closed again */
 /* As if tx/ had not been opened yet. */
 void world_without_tx(int k);
 azri_state *state_of(int k);
@@ -127,5 +130,7 @@ void put_chunk(int k, uint64_t i, const char *text);
 void assert_clean(int k);
 void put_file(const char *path, const void *bytes, size_t n);
 void coords_from(const void *arg, uint64_t i, uint64_t *out); /* arg: first */
+void coords_odd(const void *arg, uint64_t i, uint64_t *out);  /* 1, 3, 5, … */
+uint64_t offset_of(uint64_t chunk); /* of its lock, in array a */
 
 #endif
