@@ -238,7 +238,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fork, begin, end),
         cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_held_over_fork, begin, end),
-
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

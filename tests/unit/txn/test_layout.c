@@ -524,7 +524,6 @@ int main(void)
         T(test_grown),         T(test_version),
         T(test_unfinished),    T(test_anew),
         T(test_random),
-
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
