@@ -4,7 +4,9 @@
 #include "world.h"
 
 #include "base/alloc.h"
+#include "unit/nomem.h"
 
+#include <sched.h>
 #include <sys/wait.h>
 
 static azri_domain *other;
@@ -69,31 +71,57 @@ static void test_open_fails(void **state)
     assert_int_equal(close(dir), 0);
 }
 
-/* Each allocation in turn. */
+static int open_by(azri_domain **out, int way)
+{
+    if (way == 0)
+        return azri_domain_open(out, w.path[0], 0, &err);
+    if (way == 1)
+        return azri_domain_open_dir(out, azri_domain_dir(w.d[0]), "x", 0, &err);
+    if (way == 2)
+        return azri_domain_open_at(out, AT_FDCWD, w.path[0], "x", &err);
+    return azri_domain_create(out, w.path[0], 0, AZR_DURABILITY_PROCESS, &err);
+}
+
+/* Each allocation alone. */
+static void test_open_one_fails(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        bool fired = true;
+
+        for (long n = 0; fired; n++) {
+            azri_domain *d = NULL;
+            int rc;
+
+            err = (azr_error)AZR_ERROR_INIT;
+            nomem_arm(n);
+            rc = open_by(&d, way);
+            fired = nomem_fired;
+            nomem_arm(-1);
+            assert_int_equal(rc, fired ? AZR_ENOMEM : AZR_OK);
+            assert_int_equal(d != NULL, !fired);
+            azri_domain_close(d);
+            assert_true(fired || n >= 3);
+        }
+    }
+}
+
+/* Each allocation and all that follow. */
 static void test_open_no_memory(void **state)
 {
     uint64_t before = azri_heap_nbytes();
     azri_domain *d = NULL;
-    int dir = open(w.path[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     unsigned refused[4] = {0};
 
     (void)state;
     for (uint64_t more = 0; more < 8192; more += 16) {
         azr_set_memory_cap(before + more + 1);
         for (int way = 0; way < 4; way++) {
-            int rc = AZR_OK;
+            int rc;
 
             err = (azr_error)AZR_ERROR_INIT;
             d = NULL;
-            if (way == 0)
-                rc = azri_domain_open(&d, w.path[0], 0, &err);
-            else if (way == 1)
-                rc = azri_domain_open_dir(&d, dir, "x", 0, &err);
-            else if (way == 2)
-                rc = azri_domain_open_at(&d, dir, ".", "x", &err);
-            else
-                rc = azri_domain_create(&d, w.path[0], 0,
-                                        AZR_DURABILITY_PROCESS, &err);
+            rc = open_by(&d, way);
             assert_true(rc == AZR_OK || rc == AZR_ENOMEM);
             assert_true((rc == AZR_OK) == (d != NULL));
             assert_true(rc == AZR_OK || err.message[0] != '\0');
@@ -111,7 +139,6 @@ static void test_open_no_memory(void **state)
     assert_string_equal(azri_domain_path(w.d[0]), w.path[0]);
     OK(azri_domain_set_path(w.d[0], "somewhere else", &err));
     assert_string_equal(azri_domain_path(w.d[0]), "somewhere else");
-    assert_int_equal(close(dir), 0);
 }
 
 static void test_create_fails(void **state)
@@ -521,8 +548,12 @@ static void test_stateless(void **state)
 static void test_match(void **state)
 {
     azri_keying k = w.grid.keying;
+    uint8_t id[16];
 
     (void)state;
+    memset(id, ~state_of(0)->header.array_id[15], sizeof id);
+    azri_domain_array_id(w.d[0], id);
+    assert_memory_equal(id, state_of(0)->header.array_id, sizeof id);
     OK(azri_domain_match(w.d[0], &k, &err));
     k.zarr_format = 2;
     FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
@@ -692,6 +723,43 @@ static void test_fork(void **state)
     assert_clean(0);
 }
 
+static _Atomic int g_came; /* 1: to the fork, 2: beyond it */
+
+static void *fork_too(void *arg)
+{
+    int status = 1;
+    pid_t child;
+
+    atomic_store(&g_came, 1);
+    child = fork();
+    if (child == 0)
+        _exit(0);
+    atomic_store(&g_came, 2);
+    (void)waitpid(child, &status, 0);
+    return status == 0 ? NULL : arg;
+}
+
+/* Nobody is at the table of an array while the process is copied. */
+static void test_fork_waits(void **state)
+{
+    pthread_t other_one;
+    void *failed = &other_one;
+
+    (void)state;
+    atomic_store(&g_came, 0);
+    azri_lock_table_before_fork(w.d[0]->table);
+    assert_int_equal(pthread_create(&other_one, NULL, fork_too, &w), 0);
+    while (atomic_load(&g_came) == 0)
+        (void)sched_yield();
+    for (int i = 0; i < 100000; i++) {
+        (void)sched_yield();
+        assert_int_equal(atomic_load(&g_came), 1);
+    }
+    azri_lock_table_after_fork(w.d[0]->table, false);
+    assert_int_equal(pthread_join(other_one, &failed), 0);
+    assert_null(failed);
+}
+
 /* Whoever is alive is in the list, however the others have gone. */
 static void test_list_of_txns(void **state)
 {
@@ -728,28 +796,15 @@ static int no_upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
     return AZR_OK;
 }
 
-static azri_domain *open_by(int way)
-{
-    azri_domain *d = NULL;
-
-    if (way == 0)
-        OK(azri_domain_open(&d, w.path[0], 0, &err));
-    else if (way == 1)
-        OK(azri_domain_open_dir(&d, azri_domain_dir(w.d[0]), "x", 0, &err));
-    else if (way == 2)
-        OK(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err));
-    else
-        OK(azri_domain_create(&d, w.path[0], 0, AZR_DURABILITY_PROCESS, &err));
-    return d;
-}
-
 /* However it was opened, the fork handler knows it. */
 static void test_list_of_domains(void **state)
 {
     (void)state;
     for (int way = 0; way < 4; way++) {
-        azri_domain *d = open_by(way), *e = open_by(way);
+        azri_domain *d = NULL, *e = NULL;
 
+        OK(open_by(&d, way));
+        OK(open_by(&e, way));
         assert_ptr_equal(*d->link, d);
         assert_ptr_equal(*e->link, e);
         assert_ptr_equal(e->next, d);
@@ -879,6 +934,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(test_open_fails),
         T(test_open_no_memory),
+        T(test_open_one_fails),
         T(test_create_fails),
         T(test_ready),
         T(test_first_error_stays),
@@ -896,6 +952,7 @@ int main(void)
         T(test_descriptors_fail),
         T(test_idle_without_room),
         T2(test_fork),
+        T(test_fork_waits),
         T(test_list_of_txns),
         T(test_list_of_domains),
         T(test_at_the_same_time),
@@ -904,5 +961,5 @@ int main(void)
         T(test_descriptor_of_reader),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, nomem_install, NULL);
 }

@@ -297,6 +297,9 @@ static void test_unmapped(void **state)
     unmaps = 0;
     assert_int_equal(open_state(), AZR_OK);
     assert_int_equal(unmaps, 1);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO); /* before it is mapped */
+    FAILS(open_state(), AZR_EIO, AZR_SUB_STAT, "stat");
+    assert_int_equal(unmaps, 1);
     azri_sys = before;
 }
 

@@ -135,6 +135,35 @@ static void test_states(void **state)
     assert_stays(AZRI_ACTIVE);
 }
 
+static uint64_t version(void)
+{
+    uint64_t sum = 0;
+
+    OK(azri_domain_version(w.d[0], &sum, &err));
+    return sum;
+}
+
+static uint64_t g_version;
+
+static void has_moved(void)
+{
+    assert_true(version() == g_version + 3);
+}
+
+/* The counters move once more, before anything is renamed. */
+static void test_bumps(void **state)
+{
+    (void)state;
+    make();
+    row_put(&r, 0, AZRI_COMMITTED);
+    g_version = version();
+    fake_before(ON_RENAMEAT2, "c/2", 0, has_moved);
+    OK(recover());
+    assert_int_equal(fake_clear(), 1);
+    has_moved();
+    assert_done();
+}
+
 static bool slot_is_held(uint32_t i)
 {
     azri_range slot = {AZRI_LOCK_SLOT + i, AZRI_LOCK_SLOT + i, false};
@@ -750,6 +779,7 @@ int main(void)
         T(test_rubbish_fails),  T(test_rubbish_of_one),
         T(test_ends_of_table),  TP(test_unseal),
         T(test_no_sync),        T(test_wakes),
+        T(test_bumps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -56,6 +56,7 @@ static void assert_item(uint64_t i, const char *text)
 static void assert_seen(const char *a, const char *b, const char *c)
 {
     OK(azri_view_look(v, &err));
+    assert_int_equal(err.code, AZR_OK);
     assert_item(0, a);
     assert_item(1, b);
     assert_item(2, c);
@@ -660,6 +661,11 @@ static void test_locked(void **state)
     OK(azri_view_look(v, &err));
     azri_sys->bump64("meta", &azri_state_changing(state_of(0))->meta);
     FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
+    lock_all(); /* locks hold no array in its place */
+    OK(azri_view_look(v, &err));
+    atomic_store(&azri_state_changing(state_of(0))->fate, AZRI_FATE_REMOVED);
+    FAILS(azri_view_check(v, &err), AZR_ENOTFOUND, AZR_SUB_STATE,
+          "was removed");
     done();
 }
 
