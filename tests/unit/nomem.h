@@ -13,8 +13,10 @@ static bool nomem_fired;
 
 static inline bool nomem_now(void)
 {
-    if (nomem_left != 0) {
-        nomem_left -= nomem_left > 0;
+    if (nomem_left < 0) /* nothing is written: other threads may be about */
+        return false;
+    if (nomem_left > 0) {
+        nomem_left--;
         return false;
     }
     nomem_left = -1;

@@ -42,15 +42,13 @@ static int fake_wait(_Atomic uint32_t *word, uint32_t value,
 
 static int fake_flock(int fd, int operation)
 {
-    if (g_error == EINTR)
-        g_error = 0;
-    else if (g_error == 0)
+    int error = g_error;
+
+    if (error == 0)
         return azri_sys_posix.flock(fd, operation);
-    else {
-        errno = g_error;
-        return -1;
-    }
-    errno = EINTR;
+    if (error == EINTR) /* once */
+        g_error = 0;
+    errno = error;
     return -1;
 }
 
@@ -96,7 +94,7 @@ static void test_lock(void **state)
     int lock = -1;
 
     (void)state;
-    g_error = EINTR; /* once */
+    g_error = EINTR;
     assert_int_equal(azri_dir_lock(&lock, dir, name, &patience, &err), AZR_OK);
     assert_true(lock >= 0);
     assert_true(is_locked());

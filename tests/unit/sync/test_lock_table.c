@@ -88,7 +88,10 @@ static void test_shared_and_exclusive(void **state)
     /* an owner is not in its own way */
     assert_int_equal(ask(&a, &shared, 1), AZR_OK);
     azri_lock_table_release(table, &c, 0, 15); /* not both: it stays */
+    assert_int_equal(ask(&b, &beside[0], 1), AZR_EBUSY);
     azri_lock_table_release(table, &c, 15, 99);
+    assert_int_equal(ask(&b, &beside[1], 1), AZR_EBUSY);
+    err = (azr_error)AZR_ERROR_INIT;
     assert_int_equal(ask(&b, &all, 1), AZR_EBUSY);
     assert_int_equal(err.sub, AZR_SUB_NESTED);
     assert_non_null(strstr(err.message, "another transaction"));
@@ -238,7 +241,6 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_fork, begin, end),
         cmocka_unit_test_setup_teardown(test_no_memory, begin, end),
         cmocka_unit_test_setup_teardown(test_held_over_fork, begin, end),
-
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -106,6 +106,7 @@ static ssize_t fake_getrandom(void *buf, size_t n)
 static int begin(void **state)
 {
     (void)state;
+    (void)umask(022);
     g_descriptors = count_descriptors();
     (void)snprintf(root, sizeof root, "owned-XXXXXX");
     if (!mkdtemp(root))

@@ -634,7 +634,6 @@ int main(void)
         T(test_older_than_elder),
         T(test_not_yet_an_elder),
         T(test_elder_that_does_not_move),
-
         T(test_wake_order),
         T(test_wake_nobody),
         T(test_wake_awake),

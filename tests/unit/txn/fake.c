@@ -2,6 +2,7 @@
 #include "fake.h"
 
 #include "txn/layout.h"
+#include "unit/checks.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -200,6 +201,8 @@ static int fake_lock(int fd, int cmd, struct flock *fl)
 static int fake_futex_wait(_Atomic uint32_t *word, uint32_t value,
                            const struct timespec *timeout)
 {
+    if (fake_no_sleep) /* else it would not sleep */
+        assert_int_equal(atomic_load(word), value);
     if (fails(ON_FUTEX_WAIT, ""))
         return -1;
     if (!fake_no_sleep)

@@ -47,7 +47,8 @@ void fake_before(fake_call c, const char *part, unsigned skip,
 unsigned fake_clear(void);
 /* What fstatfs tells instead of the truth; 0: the truth. */
 extern uint64_t fake_magic;
-/* futex_wait returns at once, as if time were up. */
+/* futex_wait returns at once, as if time were up; what it is given must be what stands
+ * there. */
 extern bool fake_no_sleep;
 
 #endif

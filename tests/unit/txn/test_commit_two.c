@@ -36,16 +36,35 @@ static int stage(uint64_t i)
     return azri_txn_stage(t, i, bytes_of(new), NULL, &err);
 }
 
-static void begin_two(void)
+static void join_two(void)
 {
     end();
     OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
     OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
     assert_true(u->id == t->id);
-    prepare(t, 3, 1);
+}
+
+/* n chunks of a from `first` on, and one of b. */
+static void begin_with(uint64_t first, uint64_t n)
+{
+    join_two();
+    prepare(t, first, n);
     prepare(u, 4, 1);
-    OK(stage(0));
+    for (uint64_t i = 0; i < n; i++)
+        OK(stage(i));
     OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
+}
+
+static void begin_two(void)
+{
+    begin_with(3, 1);
+}
+
+/* As before the first commit of the two. */
+static void without_chunks(void)
+{
+    (void)unlink(below(0, "c/3"));
+    (void)unlink(below(1, "c/4"));
 }
 
 static int commit_two(void)
@@ -113,17 +132,13 @@ static void test_two(void **state)
     assert_chunk(1, 4, "new");
     assert_int_equal(t->several, AZRI_WHAT_HAS_HOME);
     /* only one of them has something to write; none has */
-    end();
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    join_two();
     OK(azri_txn_lock_meta(t, false, &err));
     prepare(u, 5, 1);
     OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
     OK(commit_two());
     assert_chunk(1, 5, "new");
-    end();
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    join_two();
     OK(azri_txn_lock_meta(t, false, &err));
     prepare(u, 6, 1); /* that one fails */
     OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
@@ -131,9 +146,7 @@ static void test_two(void **state)
     u->staged[0].seen = (azri_seen){.read = true, .absent = true};
     FAILS(commit_two(), AZR_ECONFLICT, AZR_SUB_FOREIGN, "c/6");
     assert_chunk(1, 6, "foreign");
-    end();
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
+    join_two();
     OK(commit_two());
 }
 
@@ -141,38 +154,19 @@ static void test_two(void **state)
 static void test_two_paths_do_not_fit(void **state)
 {
     azr_recovery told = {0};
-    azri_txn *parts[2];
 
     (void)state;
-    end();
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
-    prepare(t, 0, CELLS);
-    prepare(u, 4, 1);
-    for (uint64_t i = 0; i < CELLS; i++)
-        OK(stage(i));
-    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
-    parts[0] = t;
-    parts[1] = u;
+    begin_with(0, CELLS);
     fake_fail(ON_PWRITE, ".r", 2, 1, ENOSPC);
-    FAILS(azri_txn_commit_all(parts, 2, &err), AZR_EIO, AZR_SUB_WRITE, ".r");
+    FAILS(commit_two(), AZR_EIO, AZR_SUB_WRITE, ".r");
     end();
     assert_clean(0);
     assert_clean(1);
     (void)fake_clear();
     /* what stands in the record is what recovery needs */
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
-    prepare(t, 0, CELLS);
-    prepare(u, 4, 1);
-    for (uint64_t i = 0; i < CELLS; i++)
-        OK(stage(i));
-    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
-    parts[0] = t;
-    parts[1] = u;
+    begin_with(0, CELLS);
     fake_fail(ON_RENAMEAT2, "c/4", 0, 1, EIO);
-
-    OK(azri_txn_commit_all(parts, 2, &err));
+    OK(commit_two());
     end();
     OK(azri_domain_recover(w.d[0], &told, &err));
     assert_int_equal(told.finished, 2);
@@ -188,13 +182,7 @@ static void test_two_fit(void **state)
     const azri_what *x;
 
     (void)state;
-    OK(azri_txn_begin(&t, w.d[0], &w.patience, &err));
-    OK(azri_txn_join(&u, w.d[1], t, &w.patience, &err));
-    prepare(t, 0, 9);
-    prepare(u, 4, 1);
-    for (uint64_t i = 0; i < 9; i++)
-        OK(stage(i));
-    OK(azri_txn_stage(u, 0, bytes_of(new), NULL, &err));
+    begin_with(0, 9);
     OK(commit_two());
     x = &azri_state_row(state_of(0), t->row)->what;
     assert_int_equal(x->flags, AZRI_WHAT_HOME);
@@ -295,15 +283,14 @@ static int setup_two_power(void **state)
 /* Each sync of a commit over two arrays. */
 static void test_two_power(void **state)
 {
-    unsigned unknown = 0;
+    unsigned unknown = 0, k;
     int rc = AZR_EIO;
 
     (void)state;
-    for (unsigned k = 0; k < 8; k++) {
+    for (k = 0; k < 8; k++) {
         azr_recovery told = {0};
 
-        (void)unlink(below(0, "c/3"));
-        (void)unlink(below(1, "c/4"));
+        without_chunks();
         begin_two();
         fake_fail(ON_FDATASYNC, ".azr/state", k, 1, EIO);
         err = (azr_error)AZR_ERROR_INIT;
@@ -328,6 +315,7 @@ static void test_two_power(void **state)
         assert_chunk(0, 3, rc == AZR_EIO ? NULL : "new");
         assert_chunk(1, 4, rc == AZR_EIO ? NULL : "new");
     }
+    assert_int_equal(k, 6); /* two each, and that of the commit, and of TOLD */
     assert_int_equal(rc, AZR_OK);
     assert_int_equal(unknown, 1);
 }
@@ -371,6 +359,7 @@ static void test_two_applied_later(void **state)
     for (int k = 0; k < 2; k++) {
         azr_recovery told = {0};
 
+        without_chunks();
         begin_two();
         fake_fail(ON_RENAMEAT2, k ? "c/4" : "c/3", 0, 1, EIO);
         OK(commit_two());
@@ -390,12 +379,43 @@ static void test_two_applied_later(void **state)
 
 /* --------------------------------------------------------------------- paths */
 
-static void test_paths(void **state)
+/* b is moved to that path below the directory of both. */
+static void move_b(const char *to)
+{
+    char path[sizeof w.path[1]];
+
+    end();
+    (void)snprintf(path, sizeof path, "%s/%s", w.dir, to);
+    assert_int_equal(rename(w.path[1], path), 0);
+    memcpy(w.path[1], path, sizeof path);
+    without_chunks();
+}
+
+/* With ever more memory, until it is enough; byte by byte in between. */
+static void commit_with_more(uint64_t step, uint64_t from, uint64_t to)
 {
     unsigned refused = 0;
-    char away[128];
     int rc = AZR_ENOMEM;
 
+    for (uint64_t room = 0; room < 4000;
+         room += room >= from && room < to ? 1 : step) {
+        begin_two();
+        azr_set_memory_cap(azri_heap_nbytes() + room + 1);
+        err = (azr_error)AZR_ERROR_INIT;
+        rc = commit_two();
+        azr_set_memory_cap(0);
+        if (rc == AZR_OK)
+            break;
+        assert_int_equal(rc, AZR_ENOMEM);
+        refused++;
+        assert_neither();
+    }
+    assert_int_equal(rc, AZR_OK);
+    assert_true(refused > 8);
+}
+
+static void test_paths(void **state)
+{
     (void)state;
     begin_two(); /* asking for it fails */
     fake_fail(ON_FSTATAT, "../b/.azr/state", 0, 1, EIO);
@@ -423,64 +443,38 @@ static void test_paths(void **state)
     state_of(1)->ino--;
     assert_neither();
     /* each allocation; byte by byte where the first path is put together */
-    for (uint64_t room = 0; room < 4000;
-         room += room >= 640 && room < 720 ? 1 : 16) {
-        begin_two();
-        azr_set_memory_cap(azri_heap_nbytes() + room + 1);
-        err = (azr_error)AZR_ERROR_INIT;
-        rc = commit_two();
-        azr_set_memory_cap(0);
-        if (rc == AZR_OK)
-            break;
-        assert_int_equal(rc, AZR_ENOMEM);
-        refused++;
-        assert_neither();
-    }
-    assert_int_equal(rc, AZR_OK);
-    assert_true(refused > 0);
-    end();
-    (void)unlink(below(0, "c/3"));
-    (void)unlink(below(1, "c/4"));
+    commit_with_more(16, 640, 720);
+    without_chunks();
     begin_two();
     OK(commit_two()); /* the path is known from now on */
-    end();
-    (void)unlink(below(0, "c/3"));
-    (void)unlink(below(1, "c/4"));
-    (void)snprintf(away, sizeof away, "%s/moved", w.dir);
-    assert_int_equal(rename(w.path[1], away), 0);
-    memcpy(w.path[1], away, sizeof w.path[1]);
+    move_b("moved");
     begin_two(); /* and does not lead there any more: asked anew */
     OK(commit_two());
     assert_chunk(1, 4, "new");
 }
 
-/* b elsewhere, from the directory of the scenes. */
-static void move_b(const char *to)
+/* One reference, with this path and zeros up to a multiple of 8. */
+static void assert_refs(const azri_buf *refs, const char *path)
 {
-    char path[sizeof w.path[1]];
+    azri_ref_head h;
 
-    end();
-    (void)snprintf(path, sizeof path, "%s/%s", w.dir, to);
-    assert_int_equal(rename(w.path[1], path), 0);
-    memcpy(w.path[1], path, sizeof path);
-    (void)unlink(below(0, "c/3"));
-    (void)unlink(below(1, "c/4"));
+    memcpy(&h, refs->data, sizeof h);
+    assert_int_equal(h.path_nbytes, strlen(path));
+    assert_memory_equal(refs->data + sizeof h, path, strlen(path));
+    assert_int_equal(refs->nbytes, sizeof h + (strlen(path) + 7) / 8 * 8);
+    for (size_t i = sizeof h + strlen(path); i < refs->nbytes; i++)
+        assert_int_equal(refs->data[i], 0);
 }
 
 static void expect_path(const char *there, const char *back)
 {
-    azri_ref_head h;
     size_t at;
 
     begin_two();
     OK(commit_two());
     assert_chunk(1, 4, "new");
-    memcpy(&h, t->refs.data, sizeof h);
-    assert_int_equal(h.path_nbytes, strlen(there));
-    assert_memory_equal(t->refs.data + sizeof h, there, strlen(there));
-    memcpy(&h, u->refs.data, sizeof h);
-    assert_int_equal(h.path_nbytes, strlen(back));
-    assert_memory_equal(u->refs.data + sizeof h, back, strlen(back));
+    assert_refs(&t->refs, there);
+    assert_refs(&u->refs, back);
     /* known from now on */
     at = state_of(1)->ino % AZRI_BESIDE;
     assert_string_equal(w.d[0]->beside[at].path, there);
@@ -495,46 +489,39 @@ static void expect_no_path(void)
     end();
 }
 
-static void assert_refs(const azri_buf *refs, const char *path)
-{
-    azri_ref_head h;
-
-    memcpy(&h, refs->data, sizeof h);
-    assert_int_equal(h.path_nbytes, strlen(path));
-    assert_memory_equal(refs->data + sizeof h, path, strlen(path));
-    assert_int_equal(refs->nbytes, sizeof h + (strlen(path) + 7) / 8 * 8);
-    for (size_t i = sizeof h + strlen(path); i < refs->nbytes; i++)
-        assert_int_equal(refs->data[i], 0);
-}
-
 /* A path for which there is no memory, and for the zeros behind it there is. */
 static void test_long_path(void **state)
 {
     char name[61], path[64];
-    unsigned refused = 0;
-    int rc = AZR_ENOMEM;
 
     (void)state;
     memset(name, 'n', sizeof name - 1);
     name[sizeof name - 1] = '\0';
     (void)snprintf(path, sizeof path, "../%s", name);
     move_b(name);
-    for (uint64_t room = 0; room < 4000; room += 8) {
-        begin_two();
-        azr_set_memory_cap(azri_heap_nbytes() + room + 1);
-        err = (azr_error)AZR_ERROR_INIT;
-        rc = commit_two();
-        azr_set_memory_cap(0);
-        if (rc == AZR_OK)
-            break;
-        assert_int_equal(rc, AZR_ENOMEM);
-        refused++;
-        assert_neither();
-    }
-    assert_int_equal(rc, AZR_OK);
-    assert_true(refused > 8);
+    commit_with_more(8, 0, 0);
     assert_refs(&t->refs, path);
     assert_refs(&u->refs, "../a");
+}
+
+/* Nothing but steps upwards, for the last of which there is no memory, and for the
+ * end of the path there is. */
+static void test_way_up(void **state)
+{
+    char path[sizeof w.path[0]];
+
+    (void)state;
+    (void)snprintf(path, sizeof path, "%s", w.path[0]);
+    for (int depth = 0; depth < 6; depth++) {
+        size_t n = strlen(path);
+
+        (void)snprintf(path + n, sizeof path - n, "/%d", depth);
+        assert_int_equal(mkdir(path, 0755), 0);
+    }
+    move_b("a/0/1/2/3/4/5/b");
+    commit_with_more(8, 0, 0);
+    assert_refs(&t->refs, "0/1/2/3/4/5/b");
+    assert_refs(&u->refs, "../../../../../../../");
 }
 
 /* Beside it by a name that begins alike, below it, too far away. */
@@ -565,7 +552,7 @@ static void test_where(void **state)
     expect_path("../ab", "../a");
     move_b("a/in");
     expect_path("in", "../");
-    (void)unlink(below(0, "c/3"));
+    without_chunks();
     assert_int_equal(renameat(AT_FDCWD, w.path[1], AT_FDCWD, "b"), 0);
     top = open(w.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     for (int i = 0; i < 24; i++) { /* nobody can say where that is */
@@ -597,8 +584,8 @@ int main(void)
         T2(test_paths),       T2(test_where),
         T2(test_two_fit),     T2(test_two_words),
         T2P(test_taken_back), T2(test_long_path),
+        T2(test_way_up),
     };
 
-    (void)umask(022);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

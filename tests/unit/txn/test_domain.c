@@ -4,7 +4,9 @@
 #include "world.h"
 
 #include "base/alloc.h"
+#include "unit/nomem.h"
 
+#include <sched.h>
 #include <sys/wait.h>
 
 static azri_domain *other;
@@ -20,6 +22,12 @@ static void close_other(void)
 {
     azri_domain_close(other);
     other = NULL;
+}
+
+static int teardown(void **state)
+{
+    close_other();
+    return world_end(state);
 }
 
 /* ----------------------------------------------------------------- opening --- */
@@ -41,13 +49,13 @@ static void test_open_fails(void **state)
     (void)fake_clear();
     fake_fail(ON_OPENAT, ".", 0, 1, EACCES);
     FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EPERM, AZR_SUB_OPEN,
-          "");
+          "open '.'");
     fake_fail(ON_FSTAT, NULL, 0, 1, EIO);
     FAILS(azri_domain_open_dir(&d, dir, "x", 0, &err), AZR_EIO, AZR_SUB_STAT,
           "stat 'x'");
     fake_fail(ON_OPENAT, "a", 0, 1, EMFILE);
     FAILS(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err), AZR_EIO,
-          AZR_SUB_OPEN, "");
+          AZR_SUB_OPEN, w.path[0]);
     fake_fail(ON_FSTAT, NULL, 0, 1, EIO);
     FAILS(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err), AZR_EIO,
           AZR_SUB_STAT, "stat 'x'");
@@ -63,31 +71,57 @@ static void test_open_fails(void **state)
     assert_int_equal(close(dir), 0);
 }
 
-/* Each allocation in turn. */
+static int open_by(azri_domain **out, int way)
+{
+    if (way == 0)
+        return azri_domain_open(out, w.path[0], 0, &err);
+    if (way == 1)
+        return azri_domain_open_dir(out, azri_domain_dir(w.d[0]), "x", 0, &err);
+    if (way == 2)
+        return azri_domain_open_at(out, AT_FDCWD, w.path[0], "x", &err);
+    return azri_domain_create(out, w.path[0], 0, AZR_DURABILITY_PROCESS, &err);
+}
+
+/* Each allocation alone. */
+static void test_open_one_fails(void **state)
+{
+    (void)state;
+    for (int way = 0; way < 4; way++) {
+        bool fired = true;
+
+        for (long n = 0; fired; n++) {
+            azri_domain *d = NULL;
+            int rc;
+
+            err = (azr_error)AZR_ERROR_INIT;
+            nomem_arm(n);
+            rc = open_by(&d, way);
+            fired = nomem_fired;
+            nomem_arm(-1);
+            assert_int_equal(rc, fired ? AZR_ENOMEM : AZR_OK);
+            assert_int_equal(d != NULL, !fired);
+            azri_domain_close(d);
+            assert_true(fired || n >= 3);
+        }
+    }
+}
+
+/* Each allocation and all that follow. */
 static void test_open_no_memory(void **state)
 {
     uint64_t before = azri_heap_nbytes();
     azri_domain *d = NULL;
-    int dir = open(w.path[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     unsigned refused[4] = {0};
 
     (void)state;
     for (uint64_t more = 0; more < 8192; more += 16) {
         azr_set_memory_cap(before + more + 1);
         for (int way = 0; way < 4; way++) {
-            int rc = AZR_OK;
+            int rc;
 
             err = (azr_error)AZR_ERROR_INIT;
             d = NULL;
-            if (way == 0)
-                rc = azri_domain_open(&d, w.path[0], 0, &err);
-            else if (way == 1)
-                rc = azri_domain_open_dir(&d, dir, "x", 0, &err);
-            else if (way == 2)
-                rc = azri_domain_open_at(&d, dir, ".", "x", &err);
-            else
-                rc = azri_domain_create(&d, w.path[0], 0,
-                                        AZR_DURABILITY_PROCESS, &err);
+            rc = open_by(&d, way);
             assert_true(rc == AZR_OK || rc == AZR_ENOMEM);
             assert_true((rc == AZR_OK) == (d != NULL));
             assert_true(rc == AZR_OK || err.message[0] != '\0');
@@ -105,7 +139,6 @@ static void test_open_no_memory(void **state)
     assert_string_equal(azri_domain_path(w.d[0]), w.path[0]);
     OK(azri_domain_set_path(w.d[0], "somewhere else", &err));
     assert_string_equal(azri_domain_path(w.d[0]), "somewhere else");
-    assert_int_equal(close(dir), 0);
 }
 
 static void test_create_fails(void **state)
@@ -116,7 +149,6 @@ static void test_create_fails(void **state)
     struct stat st;
 
     (void)state;
-    (void)umask(022);
     (void)snprintf(path, sizeof path, "%s/n", w.dir);
     fake_fail(ON_MKDIRAT, path, 0, 1, EROFS);
     FAILS(azri_domain_create(&d, path, 0, process, &err), AZR_EPERM,
@@ -226,7 +258,6 @@ static void test_ready(void **state)
     begin_ready(0);
     atomic_store(&azri_state_changing(state_of(0))->fate, AZRI_FATE_REMOVED);
     FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE, "was removed");
-    close_other();
 }
 
 /* The error of an open that the caller already has stays. */
@@ -249,7 +280,6 @@ static void test_first_error_stays(void **state)
                          AZR_EIO);
         assert_string_equal(err.message, "before");
     }
-    close_other();
 }
 
 /* One byte, and nobody's. */
@@ -291,7 +321,6 @@ static void test_try_out(void **state)
     begin_ready(0);
     fake_fail(ON_LOCK, "unlock PROBE", 0, 1, EIO);
     FAILS(ready(), AZR_EIO, AZR_SUB_LOCK, "unlock");
-    close_other();
 }
 
 static void forget_locks(void)
@@ -321,7 +350,6 @@ static void test_file_system_lies(void **state)
     fake_before(ON_LOCK, "unlock PROBE", 0, scribble);
     FAILS(ready(), AZR_EUNSUPPORTED, AZR_SUB_FILESYSTEM,
           "does not show its bytes");
-    close_other();
 }
 
 /* A copy by a tool that keeps no empty directories. */
@@ -346,7 +374,6 @@ static void test_without_tx(void **state)
     fake_fail(ON_OPENAT, ".azr/tx", 0, 9, ENOENT);
     FAILS(ready(), AZR_ENOTFOUND, AZR_SUB_STATE,
           "made anew by another program");
-    close_other();
 }
 
 static void other_is_first(void)
@@ -378,7 +405,6 @@ static void test_at_once(void **state)
     assert_int_equal(fake_clear(), 1);
     OK(azri_domain_tx(other, &fds[1], &err));
     assert_int_equal(fds[0], fds[1]);
-    close_other();
 }
 
 static void cut_state(void)
@@ -408,7 +434,6 @@ static void test_while_it_is_opened(void **state)
     FAILS(open_other(0), AZR_ECORRUPT, AZR_SUB_CHUNK, "too early");
     begin_ready(0);
     OK(ready());
-    close_other();
 }
 
 /* Damage is mended by who is about to write, and told to everybody else. */
@@ -447,7 +472,6 @@ static void test_damaged(void **state)
         assert_int_equal(fake_clear(), 1);
         OK(ready());
     }
-    close_other();
 }
 
 /* ------------------------------------------------------------------- check --- */
@@ -524,18 +548,24 @@ static void test_stateless(void **state)
 static void test_match(void **state)
 {
     azri_keying k = w.grid.keying;
+    uint8_t id[16];
 
     (void)state;
+    memset(id, ~state_of(0)->header.array_id[15], sizeof id);
+    azri_domain_array_id(w.d[0], id);
+    assert_memory_equal(id, state_of(0)->header.array_id, sizeof id);
     OK(azri_domain_match(w.d[0], &k, &err));
     k.zarr_format = 2;
     FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
           "of another array");
     k = w.grid.keying;
     k.encoding = '2';
-    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE, "");
+    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
+          "of another array");
     k = w.grid.keying;
     k.separator = '.';
-    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE, "");
+    FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
+          "of another array");
     k = w.grid.keying;
     k.rank = 3;
     FAILS(azri_domain_match(w.d[0], &k, &err), AZR_ECORRUPT, AZR_SUB_STATE,
@@ -693,6 +723,43 @@ static void test_fork(void **state)
     assert_clean(0);
 }
 
+static _Atomic int g_came; /* 1: to the fork, 2: beyond it */
+
+static void *fork_too(void *arg)
+{
+    int status = 1;
+    pid_t child;
+
+    atomic_store(&g_came, 1);
+    child = fork();
+    if (child == 0)
+        _exit(0);
+    atomic_store(&g_came, 2);
+    (void)waitpid(child, &status, 0);
+    return status == 0 ? NULL : arg;
+}
+
+/* Nobody is at the table of an array while the process is copied. */
+static void test_fork_waits(void **state)
+{
+    pthread_t other_one;
+    void *failed = &other_one;
+
+    (void)state;
+    atomic_store(&g_came, 0);
+    azri_lock_table_before_fork(w.d[0]->table);
+    assert_int_equal(pthread_create(&other_one, NULL, fork_too, &w), 0);
+    while (atomic_load(&g_came) == 0)
+        (void)sched_yield();
+    for (int i = 0; i < 100000; i++) {
+        (void)sched_yield();
+        assert_int_equal(atomic_load(&g_came), 1);
+    }
+    azri_lock_table_after_fork(w.d[0]->table, false);
+    assert_int_equal(pthread_join(other_one, &failed), 0);
+    assert_null(failed);
+}
+
 /* Whoever is alive is in the list, however the others have gone. */
 static void test_list_of_txns(void **state)
 {
@@ -729,28 +796,15 @@ static int no_upkeep(void *arg, azri_domain *d, bool owner, azr_error *e)
     return AZR_OK;
 }
 
-static azri_domain *open_by(int way)
-{
-    azri_domain *d = NULL;
-
-    if (way == 0)
-        OK(azri_domain_open(&d, w.path[0], 0, &err));
-    else if (way == 1)
-        OK(azri_domain_open_dir(&d, azri_domain_dir(w.d[0]), "x", 0, &err));
-    else if (way == 2)
-        OK(azri_domain_open_at(&d, AT_FDCWD, w.path[0], "x", &err));
-    else
-        OK(azri_domain_create(&d, w.path[0], 0, AZR_DURABILITY_PROCESS, &err));
-    return d;
-}
-
 /* However it was opened, the fork handler knows it. */
 static void test_list_of_domains(void **state)
 {
     (void)state;
     for (int way = 0; way < 4; way++) {
-        azri_domain *d = open_by(way), *e = open_by(way);
+        azri_domain *d = NULL, *e = NULL;
 
+        OK(open_by(&d, way));
+        OK(open_by(&e, way));
         assert_ptr_equal(*d->link, d);
         assert_ptr_equal(*e->link, e);
         assert_ptr_equal(e->next, d);
@@ -858,12 +912,10 @@ static void test_rights(void **state)
 /* Who may only read locks through what may only be read. */
 static void test_descriptor_of_reader(void **state)
 {
-    azri_domain *d = NULL;
+    azri_domain *d = open_read_only();
     int fd = -1;
 
     (void)state;
-    fake_fail(ON_OPENAT, "state", 0, 1, EACCES);
-    OK(azri_domain_open(&d, w.path[0], 0, &err));
     OK(azri_domain_take_fd(d, &fd, &err));
     assert_int_equal(fcntl(fd, F_GETFL) & O_ACCMODE, O_RDONLY);
     azri_domain_give_fd(d, fd);
@@ -874,14 +926,15 @@ static void test_descriptor_of_reader(void **state)
     azri_domain_give_fd(w.d[0], fd);
 }
 
-#define T(f)  cmocka_unit_test_setup_teardown(f, world_begin, world_end)
-#define T2(f) cmocka_unit_test_setup_teardown(f, world_begin_two, world_end)
+#define T(f)  cmocka_unit_test_setup_teardown(f, world_begin, teardown)
+#define T2(f) cmocka_unit_test_setup_teardown(f, world_begin_two, teardown)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         T(test_open_fails),
         T(test_open_no_memory),
+        T(test_open_one_fails),
         T(test_create_fails),
         T(test_ready),
         T(test_first_error_stays),
@@ -899,14 +952,14 @@ int main(void)
         T(test_descriptors_fail),
         T(test_idle_without_room),
         T2(test_fork),
+        T(test_fork_waits),
         T(test_list_of_txns),
         T(test_list_of_domains),
         T(test_at_the_same_time),
         T2(test_beside),
-
         T(test_rights),
         T(test_descriptor_of_reader),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, nomem_install, NULL);
 }

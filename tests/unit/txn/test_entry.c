@@ -58,6 +58,21 @@ static void test_sound(void **state)
     }
 }
 
+/* Nine entries and a reference: as many bytes as a row has room for. */
+static void test_full(void **state)
+{
+    (void)state;
+    row_make(&r, 0, ROW, ID, 0, 8);
+    r.what.flags |= AZRI_WHAT_HOME;
+    row_refer(&r, 0, 1, "../b");
+    assert_int_equal(r.what.entries_nbytes, sizeof r.what.entries);
+    row_put(&r, 0, AZRI_COMMITTED);
+    OK(read_it(true));
+    assert_int_equal(in.count, 9);
+    assert_int_equal(in.others, 1);
+    azri_intent_dispose(&in);
+}
+
 static void test_other_word(void **state)
 {
     (void)state;
@@ -465,13 +480,19 @@ static void test_taken_again(void **state)
 
 static void test_owner(void **state)
 {
-    char text[160];
+    char text[160], want[160], host[sizeof r.who.host] = "";
 
     (void)state;
     make();
     row_put(&r, 0, AZRI_COMMITTED);
     azri_owner_text(text, sizeof text, state_of(0), ROW);
     assert_non_null(strstr(text, "pid 999999 on elsewhere (uid 0) for "));
+    memset(host, 'x', sizeof host - 1);
+    memset(r.who.host, 'x', sizeof r.who.host); /* without an end */
+    row_put(&r, 0, AZRI_COMMITTED);
+    azri_owner_text(text, sizeof text, state_of(0), ROW);
+    (void)snprintf(want, sizeof want, " on %s (uid 0)", host);
+    assert_non_null(strstr(text, want));
 }
 
 #define T(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)
@@ -483,7 +504,7 @@ int main(void)
         T(test_unsound),    T(test_records),    T(test_record_is_gone),
         T(test_entries),    T(test_no_memory),  T(test_references_in_row),
         T(test_references), T(test_this_boot),  T(test_taken_again),
-        T(test_owner),
+        T(test_owner),      T(test_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

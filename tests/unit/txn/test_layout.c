@@ -37,6 +37,9 @@ static void test_bits(void **state)
     assert_bits(&grid, 0, 0, 0);
     grid.keying.rank = 1;
     assert_bits(&grid, 60, 0, 0);
+    grid.keying.rank = 2;
+    grid.cells[0] = grid.cells[1] = 1;
+    assert_bits(&grid, 30, 30, 0);
     grid.keying.rank = 3;
     grid.cells[0] = 1;
     grid.cells[1] = 7;
@@ -46,6 +49,8 @@ static void test_bits(void **state)
     grid.cells[1] = INT64_MAX;
     grid.cells[2] = INT64_C(1) << 40;
     assert_bits(&grid, 3, 28, 29); /* taken where there are most */
+    grid.cells[0] = 1;
+    assert_bits(&grid, 1, 29, 30);
     grid.cells[0] = (INT64_C(1) << 20) - 1;
     grid.cells[1] = (INT64_C(1) << 20) - 1;
     grid.cells[2] = (INT64_C(1) << 20) - 1;
@@ -59,6 +64,7 @@ static void test_header(void **state)
     azri_grid grid = {.keying = {2, '2', '.', 3}};
     const azri_header *h = compose(0, &grid, 1);
     const azri_changing *c = (const void *)(image[0] + AZRI_CHANGING_AT);
+    azri_header other;
 
     (void)state;
     assert_memory_equal(h->magic, "AZRSTATE", 8);
@@ -78,6 +84,14 @@ static void test_header(void **state)
     assert_int_equal(atomic_load(&c->rows), 8);
     assert_int_equal(atomic_load(&c->durability), AZR_DURABILITY_POWER);
     assert_int_equal(atomic_load(&c->fate) | atomic_load(&c->waiting), 0);
+    assert_true(azri_state_header_valid(h));
+    other = *h;
+    other.crc ^= 1;
+    assert_false(azri_state_header_valid(&other));
+    other = *h;
+    other.magic[0] = 'B';
+    other.crc = azri_crc32c(0, &other, 252);
+    assert_false(azri_state_header_valid(&other));
 }
 
 static uint64_t counter(int k, uint32_t i)
@@ -119,15 +133,6 @@ static void test_stripes(void **state)
     assert_int_equal(azri_stripe(c[2], 1), 457);
     assert_int_equal(azri_stripe(c[3], 2), 72);
     assert_int_equal(azri_stripe(c[4], 2), 927);
-}
-
-static int open_state(void)
-{
-    azri_state *s = NULL;
-    int rc = azri_state_open(&s, w.d[0], &err);
-
-    azri_state_free(s);
-    return rc;
 }
 
 static azri_header *header(void)
@@ -292,6 +297,9 @@ static void test_unmapped(void **state)
     unmaps = 0;
     assert_int_equal(open_state(), AZR_OK);
     assert_int_equal(unmaps, 1);
+    fake_fail(ON_FSTAT, ".azr/state", 0, 1, EIO); /* before it is mapped */
+    FAILS(open_state(), AZR_EIO, AZR_SUB_STAT, "stat");
+    assert_int_equal(unmaps, 1);
     azri_sys = before;
 }
 
@@ -318,8 +326,7 @@ static void test_copied(void **state)
     OK(azri_view_look(v, &err));
     after = azri_view_meta_counter(v);
     assert_true(after == before + 1);
-    for (uint32_t row = 0; row < 8;
-         row += 7) { /* the first one, the last one */
+    for (uint32_t row = 0; row < 8; row += 7) { /* the first, the last one */
         row_make(&r, 0, row, 77 + row, 3, 3);
         row_put(&r, 0, AZRI_COMMITTED);
         FAILS_SILENTLY(azri_view_check(v, &err), AZR_ECONFLICT);
@@ -398,16 +405,14 @@ static void assert_solid(off_t from, off_t to)
 
 static void test_grown(void **state)
 {
+    azri_wait_slot *spare = azri_state_waitq(state_of(0)).spare;
     uint64_t before, after;
     uint32_t rows = AZRI_ROWS_AT_FIRST;
     struct stat st;
 
     (void)state;
     OK(azri_domain_version(w.d[0], &before, &err));
-    atomic_store(
-        &((azri_wait_slot *)(void *)(state_of(0)->map + AZRI_SPARE_WAIT_AT))
-             ->ticket,
-        5); /* of somebody who grew it before */
+    atomic_store(&spare->ticket, 5); /* of somebody who grew it before */
     while (rows < AZRI_WORDS) {
         OK(azri_table_grow(w.d[0], azri_state_rows(azri_domain_state(w.d[0])),
                            &w.patience, &err));
@@ -419,11 +424,7 @@ static void test_grown(void **state)
         if (rows > AZRI_HOLE_FROM)
             assert_solid(0, st.st_size); /* the words of the new ones, too */
     }
-    assert_int_equal(
-        atomic_load(
-            &((azri_wait_slot *)(void *)(state_of(0)->map + AZRI_SPARE_WAIT_AT))
-                 ->ticket),
-        0);
+    assert_int_equal(atomic_load(&spare->ticket), 0);
     for (size_t at = AZRI_ROWS_AT; at < AZRI_STATE_MAX; at++)
         assert_int_equal(state_of(0)->map[at], 0);
     for (size_t at = AZRI_WORDS_AT; at < AZRI_COUNTERS_AT; at++)
@@ -435,6 +436,7 @@ static void test_grown(void **state)
 /* Every counter is in the sum. */
 static void test_version(void **state)
 {
+    azri_domain *d = NULL;
     uint64_t before, after;
 
     (void)state;
@@ -446,15 +448,10 @@ static void test_version(void **state)
     assert_true(after - before == AZRI_COUNTERS + 1);
     after = 7;
     fake_fail(ON_OPENAT, "state", 0, 1, EMFILE);
-    {
-        azri_domain *d = NULL;
-
-        OK(azri_domain_open(&d, w.dir, AZRI_DOMAIN_WRITE, &err));
-        FAILS(azri_domain_version(d, &after, &err), AZR_EIO, AZR_SUB_OPEN,
-              "state");
-        assert_int_equal(after, 0);
-        azri_domain_close(d);
-    }
+    OK(azri_domain_open(&d, w.dir, AZRI_DOMAIN_WRITE, &err));
+    FAILS(azri_domain_version(d, &after, &err), AZR_EIO, AZR_SUB_OPEN, "state");
+    assert_int_equal(after, 0);
+    azri_domain_close(d);
 }
 
 /* ----------------------------------------------------------------- built anew */
@@ -530,9 +527,7 @@ int main(void)
         T(test_grown),         T(test_version),
         T(test_unfinished),    T(test_anew),
         T(test_random),
-
     };
 
-    (void)umask(022);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -101,8 +101,8 @@ static void test_replace_fails(void **state)
     fake_fail(ON_MKDIRAT, "c", 0, 1, ENOSPC);
     FAILS(replace("x"), AZR_EIO, AZR_SUB_MKDIR, "mkdir 'c'");
     assert_false(is_there(0, "c"));
-    fake_fail(ON_OPENAT, "partial", 1, 1, ENOSPC); /* … in the new directory */
-    FAILS(replace("x"), AZR_EIO, AZR_SUB_OPEN, "partial");
+    fake_fail(ON_OPENAT, "partial", 1, 1, EROFS); /* … in the new directory */
+    FAILS(replace("x"), AZR_EPERM, AZR_SUB_OPEN, "partial");
     put_chunk(0, 3, "old");
     fake_fail(ON_OPENAT, "partial", 0, 1, EROFS);
     FAILS(replace("x"), AZR_EPERM, AZR_SUB_OPEN, "partial");

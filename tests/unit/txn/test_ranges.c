@@ -130,7 +130,6 @@ int main(void)
         cmocka_unit_test_setup(test_neighbours, begin),
         cmocka_unit_test_setup(test_first, begin),
         cmocka_unit_test_setup(test_overlap, begin),
-
         cmocka_unit_test_setup(test_bounded, begin),
         cmocka_unit_test_setup(test_nearest, begin),
     };

@@ -41,16 +41,8 @@ static void assert_undone(void)
     assert_int_equal(told.cleared, 1);
     assert_chunk(0, 2, "old");
     assert_chunk(0, 3, NULL);
+    assert_chunk(0, 4, NULL);
     assert_clean(0);
-}
-
-/* Nothing is done, and the row waits. */
-static void assert_stays(uint32_t row_state)
-{
-    assert_int_equal(told.finished + told.cleared, 0);
-    assert_int_equal(azri_word_state(word_of(0, ROW)), row_state);
-    assert_chunk(0, 2, "old");
-    assert_true(is_there(0, ".azr/tx/2"));
 }
 
 static const char *staged(uint64_t n)
@@ -61,6 +53,15 @@ static const char *staged(uint64_t n)
     azri_staged_name(base, ROW, ID, n);
     (void)snprintf(name, sizeof name, ".azr/tx/%s", base);
     return name;
+}
+
+/* Nothing is done, and the row waits, with what it has staged. */
+static void assert_stays(uint32_t row_state)
+{
+    assert_int_equal(told.finished + told.cleared, 0);
+    assert_int_equal(azri_word_state(word_of(0, ROW)), row_state);
+    assert_chunk(0, 2, "old");
+    assert_true(is_there(0, staged(0)));
 }
 
 static const char *lost(uint64_t n)
@@ -132,6 +133,35 @@ static void test_states(void **state)
     fake_fail(ON_LOCK, "try SLOT", 0, 1, ENOLCK);
     FAILS(recover(), AZR_EIO, AZR_SUB_LOCK, "lock");
     assert_stays(AZRI_ACTIVE);
+}
+
+static uint64_t version(void)
+{
+    uint64_t sum = 0;
+
+    OK(azri_domain_version(w.d[0], &sum, &err));
+    return sum;
+}
+
+static uint64_t g_version;
+
+static void has_moved(void)
+{
+    assert_true(version() == g_version + 3);
+}
+
+/* The counters move once more, before anything is renamed. */
+static void test_bumps(void **state)
+{
+    (void)state;
+    make();
+    row_put(&r, 0, AZRI_COMMITTED);
+    g_version = version();
+    fake_before(ON_RENAMEAT2, "c/2", 0, has_moved);
+    OK(recover());
+    assert_int_equal(fake_clear(), 1);
+    has_moved();
+    assert_done();
 }
 
 static bool slot_is_held(uint32_t i)
@@ -556,35 +586,34 @@ static void test_no_locks(void **state)
     FAILS(recover(), AZR_ECORRUPT, AZR_SUB_LOCK, "locks do not work here");
 }
 
-/* `power`: parts of the next transaction under this one's word: it was over. */
-static void test_over(void **state)
+/* The parts of the next transaction under this one's word. */
+static void put_taken_again(uint32_t row_state)
 {
-    (void)state;
     make();
     row_age(&r);
     r.who.id++;
     r.what.id++;
-    for (uint32_t s = AZRI_PREPARED; s <= AZRI_COMMITTED; s += 2) {
-        row_put(&r, 0, s);
-        fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
-        if (s == AZRI_PREPARED) { /* torn: its home never committed */
-            OK(recover());
-            assert_int_equal(told.cleared, 1);
-            (void)fake_clear();
-            make();
-            row_age(&r);
-            r.who.id++;
-            r.what.id++;
-            continue;
-        }
-        FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "state");
-        assert_true(atomic_load(&w.d[0]->poisoned));
-        row_put(&r, 0, s);
-        OK(recover());
-        assert_int_equal(told.finished, 1);
-        assert_int_equal(azri_word_state(word_of(0, ROW)), AZRI_FREE);
-        assert_chunk(0, 2, "old");
-    }
+    row_put(&r, 0, row_state);
+}
+
+/* `power`: then it was over. */
+static void test_over(void **state)
+{
+    (void)state;
+    put_taken_again(AZRI_PREPARED); /* torn: its home never committed */
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
+    OK(recover());
+    assert_int_equal(fake_clear(), 0);
+    assert_int_equal(told.cleared, 1);
+    put_taken_again(AZRI_COMMITTED);
+    fake_fail(ON_FDATASYNC, ".azr/state", 0, 1, EIO);
+    FAILS(recover(), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_true(atomic_load(&w.d[0]->poisoned));
+    put_taken_again(AZRI_COMMITTED);
+    OK(recover());
+    assert_int_equal(told.finished, 1);
+    assert_int_equal(azri_word_state(word_of(0, ROW)), AZRI_FREE);
+    assert_chunk(0, 2, "old");
     make(); /* a row of nobody else: damage */
     row_age(&r);
     row_put(&r, 0, AZRI_COMMITTED);
@@ -750,6 +779,7 @@ int main(void)
         T(test_rubbish_fails),  T(test_rubbish_of_one),
         T(test_ends_of_table),  TP(test_unseal),
         T(test_no_sync),        T(test_wakes),
+        T(test_bumps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -452,7 +452,7 @@ static void test_left_above(void **state)
 
 /* ------------------------------------------------- what moves in between ----- */
 
-static void change_ours(void)
+static void free_ours(void)
 {
     atomic_store(azri_state_word(state_of(1), ROW), azri_word(ID, AZRI_FREE));
 }
@@ -462,20 +462,23 @@ static void test_finished_in_between(void **state)
 {
     (void)state;
     make(AZRI_COMMITTED, AZRI_PREPARED, false);
-    fake_before(ON_LOCK, "try SLOT", 2, change_ours);
+    fake_before(ON_LOCK, "try SLOT", 2, free_ours);
     OK(recover(1));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(told.busy, 1);
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
-    (void)fake_clear();
-    fake_before(ON_LOCK, "try SLOT", 1, change_ours);
+    fake_before(ON_LOCK, "try SLOT", 1, free_ours);
     OK(recover(1));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(ours_is(), AZRI_FREE);
+    assert_chunk(1, 6, "old");                  /* not by us */
     make(AZRI_COMMITTED, AZRI_PREPARED, false); /* as the home is finished */
-    (void)fake_clear();
-    fake_before(ON_LOCK, "try SLOT", 2, change_ours);
+    fake_before(ON_LOCK, "try SLOT", 2, free_ours);
     OK(recover(0));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(told.finished, 1);
     assert_int_equal(home_is(), AZRI_FREE);
+    assert_chunk(1, 6, "old");
 }
 
 static void free_home(void)
@@ -516,30 +519,32 @@ static void test_taken_in_between(void **state)
     make(AZRI_COMMITTED, AZRI_PREPARED, false);
     fake_before(ON_LOCK, "try SLOT", 2, take_ours);
     OK(recover(0));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(home_is(), AZRI_FREE);
     assert_int_equal(azri_word_id(word_of(1, ROW)), ID + 1);
     /* the home's row is another's: whatever was committed is long done */
     make(AZRI_COMMITTED, AZRI_PREPARED, false);
-    (void)fake_clear();
     fake_before(ON_LOCK, "try SLOT", 1, take_home);
     OK(recover(1));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(told.cleared, 1);
     assert_chunk(1, 6, "old");
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
-    (void)fake_clear();
     fake_before(ON_LOCK, "try SLOT", 1, take_home);
     OK(recover(1));
+    assert_int_equal(fake_clear(), 1);
     assert_int_equal(told.finished, 1);
+    assert_chunk(0, 5, "old"); /* the home is nobody's of ours any more */
     assert_chunk(1, 6, "new");
     /* busy, and done a moment later: ours may go by itself */
     make(AZRI_COMMITTED, AZRI_COMMITTED, false);
-    (void)fake_clear();
     fake_before(ON_LOCK, "try SLOT", 1, free_home);
     fake_fail(ON_LOCK, "try SLOT", 1, 1, EAGAIN);
     OK(recover(1));
+    assert_int_equal(fake_clear(), 2);
     assert_int_equal(told.finished, 1);
+    assert_chunk(0, 5, "old");
     assert_chunk(1, 6, "new");
-    (void)fake_clear();
     make(AZRI_COMMITTED, AZRI_PREPARED, false); /* ours, after all of it */
     fake_before(ON_LOCK, "try SLOT", 5, take_ours);
     OK(recover(1));

@@ -74,11 +74,10 @@ static void test_snap_fails(void **state)
     fake_fail(ON_OPENAT, "snap", 0, 1, EMFILE);
     FAILS(snap(), AZR_EIO, AZR_SUB_OPEN, ".azr/snap");
     fake_fail(ON_OPENAT, ".", 1, 1, EMFILE); /* to collect in it */
-    FAILS(snap(), AZR_EIO, AZR_SUB_OPEN, "");
+    FAILS(snap(), AZR_EIO, AZR_SUB_OPEN, "open '.'");
     (void)fake_clear();
     assert_int_equal(rmdir(below(0, ".azr/snap")), 0);
-    fake_fail(ON_FSTAT, ".azr/snap", 0, 1,
-              EIO); /* its rights stay as they are */
+    fake_fail(ON_FSTAT, ".azr/snap", 0, 1, EIO); /* its rights stay */
     OK(snap());
     assert_int_equal(fake_clear(), 1);
     azri_owned_close(&o);
@@ -115,8 +114,7 @@ static void test_list(void **state)
     assert_int_equal(told.uid, 8);
     assert_int_equal(told.start_time_ns, 9);
     assert_string_equal(told.host, "h");
-    fake_fail(ON_FSTATAT, "0", 0, 1,
-              EIO); /* what cannot be asked is left out */
+    fake_fail(ON_FSTATAT, "0", 0, 1, EIO); /* what cannot be asked: left out */
     OK(list(NULL));
     assert_int_equal(told.objects, 1);
     assert_int_equal(
@@ -163,8 +161,12 @@ static void test_collect(void **state)
     assert_false(is_there(0, ".azr/snap/" ID));
     assert_true(is_there(0, ".azr/snap"));
     put_dir(".azr/snap/" ID);
+    OK(azri_domain_recover(w.d[0], &count, &err)); /* recovery too */
+    assert_int_equal(count.rubbish, 2);
+    assert_false(is_there(0, ".azr/snap/" ID));
+    put_dir(".azr/snap/" ID);
     OK(snap()); /* the next one finds it too */
-    assert_int_equal(COUNTED(rubbish_removed) - removed, 2);
+    assert_int_equal(COUNTED(rubbish_removed) - removed, 3);
     assert_false(is_there(0, ".azr/snap/" ID));
     azri_owned_close(&o);
 }

@@ -123,9 +123,13 @@ static void test_create(void **state)
           AZR_ENOTFOUND, AZR_SUB_STATE, "/.azr/tx' was removed");
     /* a handle that has not opened tx/ yet */
     world_open(0, 0);
+    (void)fake_clear();
     fake_fail(ON_OPENAT, ".azr/tx", 0, 1, EMFILE);
+    fake_fail(ON_OPENAT, "fedcba", 0, 1,
+              EIO); /* and it is not tried elsewhere */
     FAILS(azri_staged_create(&fd, w.d[0], "fedcba98765432.0", 0644, &err),
           AZR_EIO, AZR_SUB_OPEN, ".azr/tx");
+    assert_int_equal(fake_clear(), 1);
 }
 
 static void test_sync(void **state)

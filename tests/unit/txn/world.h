@@ -34,13 +34,16 @@ extern world w;
 extern azr_error err;
 extern const azri_patience no_time;
 
-/* Setup: a is there. With b too, or durability power. */
+/* Setup: a is there. With b too, or durability power. The umask is 022. */
 int world_begin(void **state);
 int world_begin_two(void **state);
 int world_begin_power(void **state);
 int world_begin_two_power(void **state);
 int world_end(void **state);
 void world_open(int k, unsigned flags); /* anew, with these flags */
+/* Array a once more, by somebody who may not write its `state`. */
+azri_domain *open_read_only(void);
+int open_state(void); /* that of a, once more; and closed again */
 /* As if tx/ had not been opened yet. */
 void world_without_tx(int k);
 azri_state *state_of(int k);
@@ -119,12 +122,15 @@ void row_age(made_row *r);
 const char *record_path(uint32_t row, uint64_t id);
 void remove_record(int k, uint32_t row, uint64_t id);
 uint64_t word_of(int k, uint32_t row);
-/* Chunk i of array k has these bytes; NULL: it is not there. */
+/* That file of array k, or chunk i, has these bytes; NULL: it is not there. */
+void assert_file(int k, const char *name, const char *text);
 void assert_chunk(int k, uint64_t i, const char *text);
 void put_chunk(int k, uint64_t i, const char *text);
 /* Nothing in tx/, no row in use. */
 void assert_clean(int k);
 void put_file(const char *path, const void *bytes, size_t n);
 void coords_from(const void *arg, uint64_t i, uint64_t *out); /* arg: first */
+void coords_odd(const void *arg, uint64_t i, uint64_t *out);  /* 1, 3, 5, … */
+uint64_t offset_of(uint64_t chunk); /* of its lock, in array a */
 
 #endif
