@@ -7,7 +7,8 @@
  * M=60 PREPARED not synced before the home row commits   M=61 COMMITTED before it is durable   M=62 home cleared early
  * M=63 the home told before the other is synced   M=64 the home told, and not synced   M=65 who finds it told does not
  * sync it   M=66 recovery tells it before the other is synced   M=67 ... and does not sync it   M=68 what is rolled back is
- * not synced   M=69 who finishes B leaves a home alone that is SEALED again */
+ * not synced   M=69 who finishes B leaves a home alone that is SEALED again   M=58 a sync of PREPARED fails, and what is
+ * taken back is not synced */
 #ifndef M
 #define M 0
 #endif
@@ -44,7 +45,16 @@ proctype T(byte e) {
   S(FS(1);)
   S(SET(1, PREPARED);)
 #if M!=60
-  S(FS(1);)
+  if
+  :: S(FS(1);)
+  :: S(SET(1, ACTIVE);) /* it fails: taken back, for good; then both are given up */
+#if M!=58
+     S(FS(1);)
+#endif
+     S(SET(1, FREE);)
+     S(SET(0, FREE); st[0] = 0; st[1] = 0;)
+     goto fin
+  fi;
 #endif
 #if M!=61
   S(SET(0, SEALED);)

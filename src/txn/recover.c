@@ -190,6 +190,11 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
 
     if (rc < 0)
         return rc;
+    /* the owner may have died between making a directory again and its sync */
+    if (azri_domain_durability(d) == AZR_DURABILITY_POWER)
+        rc = azri_names_sync(d, in->entries, in->count, true, err);
+    if (rc < 0)
+        return rc;
     if (AZRI_GUARD(RECOVERY_BUMP))
         azri_apply_bump(&a);         /* [F-bump] */
     rc = azri_apply_rename(&a, err); /* [F-rename] */
