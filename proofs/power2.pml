@@ -115,7 +115,7 @@ inline finishhome() {
   S(SET(0, FREE);)
 }
 
-/* it never committed, and for good: its home may go next */
+/* it never committed, and for good: its home may go next. (ACTIVE: its owner died as he took it back) */
 inline release() {
   S(SET(1, FREE);)
 #if M!=68
@@ -127,7 +127,7 @@ inline finishother() {
   if
   :: row[1] == COMMITTED -> ren(1); S(SET(1, FREE);)
   :: row[1] == PREPARED -> S(assert(!away[0]);) release() /* stuck: put it back */
-  :: row[1] == ACTIVE -> S(SET(1, FREE);)
+  :: row[1] == ACTIVE -> release()
   :: else
   fi
 }
@@ -139,7 +139,7 @@ proctype RA(byte e) {
      home();
      if
      :: COUNTS -> finishhome()
-     :: row[0] == ACTIVE -> if :: row[1] == PREPARED -> release() :: else fi; S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> if :: row[1] == PREPARED || row[1] == ACTIVE -> release() :: else fi; S(SET(0, FREE);)
      :: else
      fi;
      finishother()
@@ -149,7 +149,7 @@ proctype RA(byte e) {
      home();
      if
      :: COUNTS -> finishhome()
-     :: row[0] == ACTIVE -> if :: row[1] == PREPARED -> release() :: else fi; S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> if :: row[1] == PREPARED || row[1] == ACTIVE -> release() :: else fi; S(SET(0, FREE);)
      :: else
      fi
   :: epoch != e
