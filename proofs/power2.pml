@@ -7,7 +7,8 @@
  * M=60 PREPARED not synced before the home row commits   M=61 COMMITTED before it is durable   M=62 home cleared early
  * M=63 the home told before the other is synced   M=64 the home told, and not synced   M=65 who finds it told does not
  * sync it   M=66 recovery tells it before the other is synced   M=67 ... and does not sync it   M=68 what is rolled back is
- * not synced   M=69 who finishes B leaves a home alone that is SEALED again */
+ * not synced   M=69 who finishes B leaves a home alone that is SEALED again   M=58 a sync of PREPARED fails, and what is
+ * taken back is not synced */
 #ifndef M
 #define M 0
 #endif
@@ -44,7 +45,16 @@ proctype T(byte e) {
   S(FS(1);)
   S(SET(1, PREPARED);)
 #if M!=60
-  S(FS(1);)
+  if
+  :: S(FS(1);)
+  :: S(SET(1, ACTIVE);) /* it fails: taken back, for good; then both are given up */
+#if M!=58
+     S(FS(1);)
+#endif
+     S(SET(1, FREE);)
+     S(SET(0, FREE); st[0] = 0; st[1] = 0;)
+     goto fin
+  fi;
 #endif
 #if M!=61
   S(SET(0, SEALED);)
@@ -105,7 +115,7 @@ inline finishhome() {
   S(SET(0, FREE);)
 }
 
-/* it never committed, and for good: its home may go next */
+/* it never committed, and for good: its home may go next. (ACTIVE: its owner died as he took it back) */
 inline release() {
   S(SET(1, FREE);)
 #if M!=68
@@ -117,7 +127,7 @@ inline finishother() {
   if
   :: row[1] == COMMITTED -> ren(1); S(SET(1, FREE);)
   :: row[1] == PREPARED -> S(assert(!away[0]);) release() /* stuck: put it back */
-  :: row[1] == ACTIVE -> S(SET(1, FREE);)
+  :: row[1] == ACTIVE -> release()
   :: else
   fi
 }
@@ -129,7 +139,7 @@ proctype RA(byte e) {
      home();
      if
      :: COUNTS -> finishhome()
-     :: row[0] == ACTIVE -> if :: row[1] == PREPARED -> release() :: else fi; S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> if :: row[1] == PREPARED || row[1] == ACTIVE -> release() :: else fi; S(SET(0, FREE);)
      :: else
      fi;
      finishother()
@@ -139,7 +149,7 @@ proctype RA(byte e) {
      home();
      if
      :: COUNTS -> finishhome()
-     :: row[0] == ACTIVE -> if :: row[1] == PREPARED -> release() :: else fi; S(SET(0, FREE);)
+     :: row[0] == ACTIVE -> if :: row[1] == PREPARED || row[1] == ACTIVE -> release() :: else fi; S(SET(0, FREE);)
      :: else
      fi
   :: epoch != e

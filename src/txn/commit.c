@@ -53,18 +53,9 @@ int azri_txn_entries(azri_txn *t, uint64_t n, azri_coords_fn coords,
 
 /* ------------------------------------------------------------- staging --- */
 
-static uint64_t hash_text(const char *text)
-{
-    uint64_t h = 0;
-
-    for (; *text; text++)
-        h = azri_splitmix64(h ^ (uint8_t)*text);
-    return h | 1;
-}
-
 static bool parent_known(azri_txn *t, const char *parent)
 {
-    uint64_t h = hash_text(parent);
+    uint64_t h = azri_text_hash(parent);
 
     return atomic_load(&t->d->parents[h % 256]) == h;
 }
@@ -74,7 +65,7 @@ static bool parent_known(azri_txn *t, const char *parent)
  * the owner of each object counts. */
 static int check_parent(azri_txn *t, const char *parent, azr_error *err)
 {
-    uint64_t h = hash_text(parent);
+    uint64_t h = azri_text_hash(parent);
     struct stat dir, tx;
     int tx_fd, rc;
 
@@ -97,18 +88,6 @@ static int check_parent(azri_txn *t, const char *parent, azr_error *err)
     if (!(dir.st_mode & S_ISVTX))
         atomic_store(&t->d->parents[h % 256], h);
     return AZR_OK;
-}
-
-/* Power: directories that got a new entry while staging are synced in (4). */
-static int note_made(const char *parent, void *arg, azr_error *err)
-{
-    azri_txn *t = arg;
-    int rc;
-
-    (void)pthread_mutex_lock(&t->made_mutex);
-    rc = azri_buf_append(&t->made, parent, strlen(parent) + 1, err);
-    (void)pthread_mutex_unlock(&t->made_mutex);
-    return rc;
 }
 
 static int check_sticky(azri_txn *t, const char *parent, const struct stat *st,
@@ -153,8 +132,8 @@ static int examine_target(azri_txn *t, const char *key, const char *parent,
         return azri_fail_errno(err, AZR_SUB_STAT, errno, "stat '%s'", key);
     if (parent_known(t, parent))
         return AZR_OK; /* removed since? (7) makes it again */
-    rc = azri_make_parents(t->d->dir, key, t->d->dir_mode, t->d->dir_gid,
-                           note_made, t, err);
+    rc = azri_make_parents(t->d->dir, key, t->d->dir_mode, t->d->dir_gid, NULL,
+                           NULL, err);
     return rc < 0 ? rc : check_parent(t, parent, err);
 }
 
@@ -492,19 +471,15 @@ static int check_foreign(azri_txn *t, azr_error *err)
 }
 
 /* [W4-sync] Everything that the commit rests on is on stable storage: staged
- * objects and record were synced one by one, here their names, the directories
- * made for them, and `state`, so that a row cleared earlier cannot come back
- * beside this one and be applied after it. */
+ * objects and record were synced one by one, here their names, those of the
+ * directories of their keys, and `state`, so that a row cleared earlier cannot
+ * come back beside this one and be applied after it. */
 static int sync_staged(azri_txn *t, azr_error *err)
 {
     int rc = azri_staged_sync(t->d, t->row, err);
 
-    for (size_t at = 0; rc == AZR_OK && at < t->made.nbytes;) {
-        const char *parent = (const char *)t->made.data + at;
-
-        rc = azri_fsync_dir(t->d->dir, parent, err);
-        at += strlen(parent) + 1;
-    }
+    if (rc == AZR_OK)
+        rc = azri_names_sync(t->d, t->entries, t->count, false, err);
     if (rc == AZR_OK)
         rc = azri_fdatasync_fd(t->s->fd, ".azr/state", err);
     if (rc < 0)
@@ -743,8 +718,17 @@ static int prepare_row(azri_txn *t, azr_error *err)
     return rc;
 }
 
-/* It will not be committed: before the home's row is cleared, and it perhaps
- * removed, nobody may depend on its word any more. */
+/*
+ * It will not be committed: before the home's row is cleared, and it perhaps
+ * removed, nobody may depend on its word any more. Also where a sync has failed
+ * before: that the disk has PREPARED is possible, and for ever if the home goes:
+ *
+ *   the sync of B's PREPARED fails; both rows are cleared
+ *   the home is removed; the power goes: B is PREPARED, and its home is not there
+ *
+ * The store makes the page dirty once more, so this sync tells the truth about it,
+ * whatever it was that the one before has dropped. The handle is of no use anyway.
+ */
 static void unprepare(azri_txn **parts, size_t n)
 {
     for (size_t k = 1; k < n; k++) {
@@ -755,10 +739,9 @@ static void unprepare(azri_txn **parts, size_t n)
         if (azri_word_state(word) != AZRI_PREPARED)
             continue;
         set_word(t, "row.unprepared", AZRI_ACTIVE);
-        if (atomic_load(&t->d->poisoned) || /* no second sync */
-            azri_fdatasync_fd(t->s->fd, ".azr/state", &why) == AZR_OK)
-            continue;
-        atomic_store(&t->d->poisoned, true);
+        if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER &&
+            azri_fdatasync_fd(t->s->fd, ".azr/state", &why) < 0)
+            atomic_store(&t->d->poisoned, true);
     }
 }
 
@@ -930,6 +913,9 @@ int azri_txn_publish(azri_txn *t, const char *key, azri_span text,
     t->count++; /* so that azri_txn_end removes it if it stays */
     if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
         rc = azri_staged_sync(t->d, t->row, err);
+    /* of who made `state`, and died */
+    if (rc == AZR_OK && azri_domain_durability(t->d) == AZR_DURABILITY_POWER)
+        rc = azri_names_sync(t->d, NULL, 0, false, err);
     if (rc < 0)
         return rc;
     /* [C-document] exclusive: the loser of a race finds the winner's */

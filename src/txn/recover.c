@@ -115,12 +115,15 @@ static int renew_above(azri_domain *d, uint32_t flags)
 
 /* A row that did not commit, or of which only the documents above are left to do.
  * Clear, then remove: staged files without a row are only rubbish, a row without
- * its files would be damage. */
+ * its files would be damage. One that has a home, with `power`, for good: the disk
+ * may have it PREPARED (if it is ACTIVE: its owner was taking it back), the home may
+ * be removed next, and a row that was PREPARED again would ask for it for ever. */
 int azri_row_roll_back(azri_domain *d, uint32_t i, uint64_t word,
-                       azr_recovery *count)
+                       azr_recovery *count, azr_error *err)
 {
     uint64_t id = azri_word_id(word);
     azri_intent in = {0};
+    int rc = AZR_OK;
 
     if (azri_intent_read(&in, d, i, word, false, NULL) == AZR_OK &&
         renew_above(d, in.flags) < 0)
@@ -130,7 +133,12 @@ int azri_row_roll_back(azri_domain *d, uint32_t i, uint64_t word,
     count->cleared++;
     azri_log(AZR_LOG_INFO, "'%s': transaction %014llx of a dead owner undone",
              d->path, (unsigned long long)id);
-    return AZR_OK;
+    if ((in.flags & AZRI_WHAT_HAS_HOME) &&
+        azri_domain_durability(d) == AZR_DURABILITY_POWER)
+        rc = azri_fdatasync_fd(azri_domain_state(d)->fd, ".azr/state", err);
+    if (rc < 0)
+        atomic_store(&d->poisoned, true);
+    return rc;
 }
 
 /* After a restart without `power` the disk may hold any mix: what does not match
@@ -188,6 +196,11 @@ static int roll_forward(azri_domain *d, uint32_t i, const azri_intent *in,
     };
     int rc = azri_apply_check(&a, err);
 
+    if (rc < 0)
+        return rc;
+    /* the owner may have died between making a directory again and its sync */
+    if (azri_domain_durability(d) == AZR_DURABILITY_POWER)
+        rc = azri_names_sync(d, in->entries, in->count, true, err);
     if (rc < 0)
         return rc;
     if (AZRI_GUARD(RECOVERY_BUMP))
@@ -320,11 +333,11 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
         return AZR_OK;
     case AZRI_ACTIVE:
         rc = azri_several_release(d, i, word, count); /* [F-release] */
-        return rc < 0 ? rc : azri_row_roll_back(d, i, word, count);
+        return rc < 0 ? rc : azri_row_roll_back(d, i, word, count, err);
     case AZRI_SEALED:
         rc = azri_intent_read(&in, d, i, word, false, NULL);
         if (rc < 0) /* torn by a power loss: never committed */
-            return azri_row_roll_back(d, i, word, count);
+            return azri_row_roll_back(d, i, word, count, err);
         rc = azri_row_unseal(d, i, word, err);
         if (rc < 0)
             return rc;
@@ -332,7 +345,7 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
             d, i, azri_word(azri_word_id(word), AZRI_COMMITTED), count, err);
     case AZRI_COMMITTED:
         if (!AZRI_GUARD(FINISH))
-            return azri_row_roll_back(d, i, word, count);
+            return azri_row_roll_back(d, i, word, count, err);
         return azri_several_finish_homed(d, fd, i, word, count, err);
     case AZRI_PREPARED:
         return azri_several_finish_prepared(d, fd, i, word, count, err);

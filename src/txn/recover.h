@@ -16,7 +16,7 @@
 /* May what the row says be relied on? Not after a restart without `power`. */
 bool azri_row_is_strict(azri_domain *d, uint32_t i, uint64_t word);
 AZR_CHECKED int azri_row_roll_back(azri_domain *d, uint32_t i, uint64_t word,
-                                   azr_recovery *count);
+                                   azr_recovery *count, azr_error *err);
 void azri_row_give_up(azri_domain *d, uint32_t i, uint64_t id,
                       azr_recovery *count, azr_error *why);
 /* SEALED becomes COMMITTED. */

@@ -59,21 +59,6 @@ static int tell_other(azri_domain *o, uint32_t row, uint64_t id,
     return rc;
 }
 
-/* A PREPARED row whose home never committed. With `power` for good: the home may be
- * removed next, and a row that was PREPARED again would ask for it for ever. */
-static int roll_back_prepared(azri_domain *d, uint32_t i, uint64_t word,
-                              azr_recovery *count, azr_error *err)
-{
-    int rc = azri_row_roll_back(d, i, word, count);
-
-    if (rc < 0 || azri_domain_durability(d) != AZR_DURABILITY_POWER)
-        return rc;
-    rc = azri_fdatasync_fd(azri_domain_state(d)->fd, ".azr/state", err);
-    if (rc < 0)
-        atomic_store(&d->poisoned, true);
-    return rc;
-}
-
 /* It becomes what the home row says. */
 static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
                         azri_domain *home, uint32_t home_row,
@@ -91,7 +76,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     if (azri_word_state(word) == AZRI_ACTIVE) {
         /* what a restart may leave, or only the documents above: home does not
          * wait for these */
-        azri_ignore(azri_row_roll_back(o, row, word, count));
+        azri_ignore(azri_row_roll_back(o, row, word, count, NULL));
         return AZR_OK;
     }
     rc = azri_intent_read(&in, o, row, word, false, &why);
@@ -101,7 +86,7 @@ static int finish_other(azri_domain *o, uint32_t row, uint64_t id,
     if (rc < 0)
         return rc;
     if (azri_word_state(home_word) == AZRI_ACTIVE) /* it never committed */
-        return roll_back_prepared(o, row, word, count, err);
+        return azri_row_roll_back(o, row, word, count, err);
     rc = azri_row_finish_one(o, row, word, count, err);
     return rc == AZR_EBUSY ? AZR_OK : rc; /* left ACTIVE, as above */
 }
@@ -474,7 +459,7 @@ static int decide_prepared(azri_domain *d, int fd, uint32_t i, uint64_t word,
     if (rc == AZR_OK && committed)
         rc = finish_left(d, i, id, count, err);
     else if (rc == AZR_OK)
-        rc = roll_back_prepared(d, i, word, count, err);
+        rc = azri_row_roll_back(d, i, word, count, err);
     if (home_fd >= 0)
         azri_domain_put_fd(h, home_fd, azri_slot_release(home_fd, home->row));
     azri_domain_close(h);
@@ -491,7 +476,7 @@ int azri_several_finish_prepared(azri_domain *d, int fd, uint32_t i,
     int rc = azri_intent_read(&in, d, i, word, false, NULL);
 
     if (rc < 0) /* torn by a power loss: its home never committed */
-        return azri_row_roll_back(d, i, word, count);
+        return azri_row_roll_back(d, i, word, count, err);
     rc = azri_intent_read(&in, d, i, word, true, &why);
     if (rc == AZR_ENOTFOUND)
         rc = azri_fail_record_gone(i, &why);

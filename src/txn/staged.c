@@ -8,6 +8,7 @@
  * cores waited mostly for that (docs/performance.md). A lane is made by the first
  * who needs it: an array with one writer at a time has none.
  */
+#include "base/hash.h"
 #include "txn/txn_local.h"
 
 #include <errno.h>
@@ -226,4 +227,100 @@ int azri_staged_sync(azri_domain *d, uint32_t row, azr_error *err)
     if (azri_sys->fstatat(d->dir, path, &st, 0) != 0 && errno == ENOENT)
         return AZR_OK;
     return azri_fsync_dir(d->dir, path, err);
+}
+
+/* ------------------------------------------------ directories of keys --- */
+
+uint64_t azri_text_hash(const char *text)
+{
+    uint64_t h = 0;
+
+    for (; *text; text++)
+        h = azri_splitmix64(h ^ (uint8_t)*text);
+    return h | 1;
+}
+
+typedef struct names {
+    azri_domain *d;
+    bool again;
+    bool top;                /* the array's directory was synced, */
+    char last[AZRI_KEY_MAX]; /* and this one last */
+} names;
+
+/* Of directory `path`, whose name stands in `above`. One that is not there any more
+ * is made again by who renames into it, and synced there. */
+static int sync_name(names *n, const char *path, const char *above,
+                     azr_error *err)
+{
+    uint64_t h = azri_text_hash(path);
+    int fd = -1, rc;
+
+    if (!n->again && atomic_load(&n->d->named[h % 256]) == h)
+        return AZR_OK;
+    if (strcmp(n->last, above) != 0 && !(n->top && strcmp(above, ".") == 0)) {
+        rc =
+            azri_open_at(&fd, n->d->dir, above, O_RDONLY | O_DIRECTORY, 0, err);
+        if (rc < 0)
+            return rc == AZR_ENOTFOUND ? AZR_OK : rc;
+        rc = (azri_fsync_fd)(fd, above, err); /* at the place of the caller */
+        azri_close(fd);
+        if (rc < 0)
+            return rc;
+        memcpy(n->last, above, strlen(above) + 1);
+        n->top |= strcmp(above, ".") == 0;
+    }
+    atomic_store(&n->d->named[h % 256], h);
+    return AZR_OK;
+}
+
+static int sync_names(names *n, const char *path, azr_error *err)
+{
+    char part[AZRI_KEY_MAX], above[AZRI_KEY_MAX] = ".";
+    size_t end = 0;
+    int rc;
+
+    do {
+        end += strcspn(path + end, "/");
+        memcpy(part, path, end);
+        part[end] = '\0';
+        rc = sync_name(n, part, above, err);
+        memcpy(above, part, end + 1);
+    } while (rc == AZR_OK && path[end++] != '\0');
+    return rc;
+}
+
+#ifdef AZRI_SABOTAGE
+#    undef azri_names_sync
+#endif
+
+/*
+ * Whoever made them: he may have died, or given up, before he had synced them.
+ *
+ *   A makes c/ for the first chunk, and dies
+ *   B finds c/, commits, renames into it, syncs it; the power goes: there is no c/
+ *
+ * The same with .azr/, tx/ and `state`, of who died creating the array.
+ */
+int azri_names_sync(azri_domain *d, const uint8_t *entries, uint64_t count,
+                    bool again, azr_error *err)
+{
+    const azri_state *s = azri_domain_state(d);
+    names n = {.d = d, .again = again};
+    char done[AZRI_KEY_MAX] = ".";
+    int rc = again ? AZR_OK : sync_names(&n, ".azr/tx", err);
+
+    for (uint64_t i = 0; i < count && rc == AZR_OK; i++) {
+        char key[AZRI_KEY_MAX], parent[AZRI_KEY_MAX];
+        azri_entry e;
+
+        azri_entry_get(&e, s, entries, i);
+        azri_entry_key(key, s, &e);
+        azri_key_parent(parent, key);
+        if ((e.head.flags & AZRI_ENTRY_DELETED) || strcmp(parent, done) == 0 ||
+            strcmp(parent, ".") == 0)
+            continue;
+        memcpy(done, parent, strlen(parent) + 1);
+        rc = sync_names(&n, parent, err);
+    }
+    return rc;
 }

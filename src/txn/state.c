@@ -517,11 +517,7 @@ int azri_state_create(azri_domain *d, const azri_grid *grid, int durability,
         rc = create_named(d, grid, durability, err);
     if (rc < 0 && rc != AZR_EEXISTS)
         return rc;
-    if (durability == AZR_DURABILITY_POWER) {
-        rc = azri_fsync_dir(d->dir, ".azr", err);
-        if (rc == AZR_OK)
-            rc = azri_fsync_dir(d->dir, ".", err);
-        return rc;
-    }
-    return AZR_OK;
+    return durability == AZR_DURABILITY_POWER
+               ? azri_names_sync(d, NULL, 0, false, err)
+               : AZR_OK;
 }

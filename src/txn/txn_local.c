@@ -170,10 +170,8 @@ static int begin(azri_txn **out, azri_domain *d, uint64_t id,
     t->patience = *patience;
     t->pid = azri_process_id();
     t->fd = -1;
-    (void)pthread_mutex_init(&t->made_mutex, NULL);
     rc = azri_domain_take_fd(d, &t->fd, err);
     if (rc < 0) {
-        (void)pthread_mutex_destroy(&t->made_mutex);
         azri_free(t);
         return rc;
     }
@@ -716,8 +714,6 @@ void azri_txn_end(azri_txn *t)
     delist(t);
     azri_free(t->entries);
     azri_free(t->staged);
-    azri_buf_dispose(&t->made);
     azri_buf_dispose(&t->refs);
-    (void)pthread_mutex_destroy(&t->made_mutex);
     azri_free(t);
 }

@@ -49,6 +49,7 @@ struct azri_domain {
     uint64_t ids[32];              /* random, not yet used; under mutex */
     uint32_t id_count;
     _Atomic uint64_t parents[256]; /* hashes of parent keys known to be good */
+    _Atomic uint64_t named[256];   /* … of which the names are on the disk */
     azri_lock_table *table;        /* NULL: kernel locks alone */
     azri_upkeep_fn upkeep;         /* NULL: nothing is to be renewed */
     void *upkeep_arg;
@@ -212,6 +213,16 @@ AZR_CHECKED int azri_staged_create(int *fd_out, azri_domain *d,
 void azri_staged_allocate(azri_domain *d, int fd, size_t nbytes);
 /* Power: the names of that row's staged files are on stable storage. */
 AZR_CHECKED int azri_staged_sync(azri_domain *d, uint32_t row, azr_error *err);
+/* Power: so are those of `state`, tx/, and the directories on the way to the keys of
+ * these entries, before anything is renamed there. `again`: of these directories,
+ * whatever this handle knows. */
+AZR_CHECKED int azri_names_sync(azri_domain *d, const uint8_t *entries,
+                                uint64_t count, bool again, azr_error *err);
+#ifdef AZRI_SABOTAGE
+#    define azri_names_sync(d, entries, count, again, err)                     \
+        (AZRI_SYNC_HERE, azri_names_sync(d, entries, count, again, err))
+#endif
+uint64_t azri_text_hash(const char *text); /* never 0 */
 
 /* ---- entry.c: entries, rows' parts, records ---- */
 typedef struct azri_entry {
@@ -401,8 +412,6 @@ struct azri_txn {
     azri_kept kept;              /* what the commit replaced */
     _Atomic uint64_t comes_out;  /* mode and group of new files; 0: unknown */
     _Atomic uint32_t kept_count; /* of those opened for merging */
-    azri_buf made;               /* directories that got a new entry (power) */
-    pthread_mutex_t made_mutex;
     bool never_home;
     uint32_t several; /* AZRI_WHAT_HOME or …_HAS_HOME, or 0: one array */
     azri_buf refs;    /* … and what its record says of the other arrays */

@@ -131,8 +131,9 @@ static bool perform(run *r, const void *arg)
     disk_sites_forget();
     disk_site_remove(c->without.name[0] ? &c->without : NULL);
     world_use(&r->tape, &r->is->marks, c->beside, c->plan.seed);
-    ok = ((a->flags & ACT_DAMAGED) || act_look(&j->views[0], a)) &&
-         a->begin(a, &s) && sync_all("/");
+    ok = a->begin(a, &s) &&
+         ((a->flags & ACT_DAMAGED) || act_look(&j->views[0], a)) &&
+         sync_all("/");
     tape_begin(&r->tape);
     ok = ok && do_steps(r, &s);
     if (a->flags & ACT_DAMAGED)

@@ -565,9 +565,10 @@ bool sync_before_seal(const kind *k, unsigned *n_out)
     job_end(&j);
     if (n_out)
         ++*n_out;
-    if (ok && (data != 3 || names != 1))
-        return complain("%u fdatasync (two objects, state) and %u fsync (tx) "
-                        "before the row is sealed; 3 and 1 are needed",
+    if (ok && (data != 3 || names != 3))
+        return complain("%u fdatasync (two objects, state) and %u fsync (tx, "
+                        "and what it and c/ stand in) before the row is "
+                        "sealed; 3 and 3 are needed",
                         data, names);
     return ok;
 }

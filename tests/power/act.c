@@ -80,18 +80,32 @@ azr_array_spec act_spec(const act *a, bool power)
     return spec;
 }
 
-static bool create(const act *a, const azr_array_spec *spec, int k,
-                   azr_array **out)
+static bool create_with(const azr_array_spec *spec, int k, unsigned flags,
+                        azr_array **out)
 {
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
     azr_error err = AZR_ERROR_INIT;
     int rc;
 
-    (void)a;
+    o.flags = flags;
     o.threads = 1;
     o.timeout_ms = 0;
     rc = azr_array_create(out, act_places[k], spec, &o, &err);
     return rc < 0 ? act_failed("create", rc, &err) : true;
+}
+
+static bool create(const act *a, const azr_array_spec *spec, int k,
+                   azr_array **out)
+{
+    (void)a;
+    return create_with(spec, k, 0, out);
+}
+
+bool act_create_or_open(const act *a, int k, bool power, azr_array **out)
+{
+    azr_array_spec spec = act_spec(a, power);
+
+    return create_with(&spec, k, AZR_CREATE_OR_OPEN, out);
 }
 
 bool act_make_array(const act *a, int k, bool power)
@@ -129,6 +143,17 @@ static bool make_plain(const act *a, bool power)
             return false;
     }
     return true;
+}
+
+/* Without a chunk, and so without a directory for them. */
+static bool make_bare(const act *a, bool power)
+{
+    azr_array_spec spec = act_spec(a, power);
+    azr_array *array = NULL;
+    bool ok = disk_mkdir(GROUP) && create(a, &spec, 0, &array);
+
+    azr_array_close(array);
+    return ok || complain("make it");
 }
 
 static bool make_nothing(const act *a, bool power)
@@ -189,6 +214,24 @@ static bool begin_group(const act *a, stage *s)
     o.timeout_ms = 0;
     rc = azr_group_open(&s->group, GROUP, &o, &err);
     return rc < 0 ? act_failed("open the group", rc, &err) : true;
+}
+
+/* All chunks are emptied by this handle; then a plain tool takes away what has become
+ * of their directory. */
+static bool begin_emptied(const act *a, stage *s)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_selection all = azr_select_all(1);
+    int32_t zero = 0;
+    int rc;
+
+    if (!begin_open(a, s))
+        return false;
+    rc = azr_array_fill(s->a[0], &all, &zero, sizeof zero, &err);
+    if (rc < 0)
+        return act_failed("fill", rc, &err);
+    return azri_sys->unlinkat(AT_FDCWD, "/d/a/c", AT_REMOVEDIR) == 0 ||
+           complain("take the directory of the chunks away");
 }
 
 static bool begin_nothing(const act *a, stage *s)
@@ -315,27 +358,34 @@ static int begin_txn(azr_txn **txn, azr_error *err)
     return azr_txn_begin(txn, &o, err);
 }
 
-/* Writes, an append and an attribute over all arrays. */
-static bool step_several(const act *a, stage *s, int step)
+static int write_several(const act *a, stage *s, int step, azr_error *err)
 {
     azr_selection box = AZR_BOX(1, {2}, {4});
-    azr_error err = AZR_ERROR_INIT;
     azr_txn *txn = NULL;
     int32_t v[4];
-    int rc = begin_txn(&txn, &err);
+    int rc = begin_txn(&txn, err);
 
     for (int k = 0; k < a->places && rc == AZR_OK; k++) {
         for (int i = 0; i < 4; i++)
             v[i] = 5000 + 1000 * step + 100 * k + i;
-        rc = azr_txn_write(txn, s->a[k], &box, v, sizeof v, &err);
+        rc = azr_txn_write(txn, s->a[k], &box, v, sizeof v, err);
         if (rc == AZR_OK && (a->flags & ACT_DOCUMENTS) && k == 1)
-            rc = azr_txn_append(txn, s->a[k], 0, 4, v, sizeof v, NULL, &err);
+            rc = azr_txn_append(txn, s->a[k], 0, 4, v, sizeof v, NULL, err);
     }
     if (rc == AZR_OK && (a->flags & ACT_DOCUMENTS))
-        rc = azr_txn_set_attribute(txn, s->a[0], "units", "\"mm\"", &err);
+        rc = azr_txn_set_attribute(txn, s->a[0], "units", "\"mm\"", err);
     if (rc == AZR_OK)
-        rc = azr_txn_commit(txn, &err);
+        rc = azr_txn_commit(txn, err);
     azr_txn_free(txn);
+    return rc;
+}
+
+/* Writes, an append and an attribute over all arrays. */
+static bool step_several(const act *a, stage *s, int step)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int rc = write_several(a, s, step, &err);
+
     return rc < 0 ? act_failed("transaction", rc, &err) : true;
 }
 
@@ -345,6 +395,91 @@ static bool step_apart_from(const act *a, stage *s, int step)
     return step == 0 ? step_several(a, s, 0)
                      : scene_write(s->a[2 - step], 6, 12, 4000 * step);
 }
+
+/* --------------------------------------------------- calls that fail --- */
+
+/* The table with one call, or two, in the place of others. */
+static struct {
+    const struct azri_sys *below;
+    struct azri_sys table;
+    unsigned prepared, written;
+} g_fails;
+
+static void fails_begin(void)
+{
+    memset(&g_fails, 0, sizeof g_fails);
+    g_fails.below = azri_sys;
+    g_fails.table = *azri_sys;
+    azri_sys = &g_fails.table;
+}
+
+static void fails_end(void)
+{
+    azri_sys = g_fails.below;
+}
+
+static void count_prepared(const char *what, _Atomic uint64_t *p,
+                           uint64_t value)
+{
+    g_fails.below->store64(what, p, value);
+    g_fails.prepared += strcmp(what, "row.prepared") == 0;
+}
+
+/* The one after the second row that is PREPARED, once: then it stands as it is, or
+ * as it was. */
+static int fail_sync(int fd)
+{
+    if (g_fails.prepared != 2)
+        return g_fails.below->fdatasync(fd);
+    g_fails.prepared++;
+    errno = EIO;
+    return -1;
+}
+
+/* A transaction over three arrays cannot be prepared in the last of them: it is taken
+ * back in the two that are. */
+static bool step_unprepared(const act *a, stage *s, int step)
+{
+    azr_error err = AZR_ERROR_INIT;
+    int rc;
+
+    fails_begin();
+    g_fails.table.store64 = count_prepared;
+    g_fails.table.fdatasync = fail_sync;
+    rc = write_several(a, s, step, &err);
+    fails_end();
+    if (rc != (s->power ? AZR_EIO : AZR_OK))
+        return complain("a sync that failed: %s", azr_status_name(rc));
+    return true;
+}
+
+static ssize_t fail_write(int fd, const void *buf, size_t n, off_t off)
+{
+    if (g_fails.written++ > 0)
+        return g_fails.below->pwrite(fd, buf, n, off);
+    errno = ENOSPC;
+    return -1;
+}
+
+/* A write that fails, after it has made a directory; and one that does not. */
+static bool step_full(const act *a, stage *s, int step)
+{
+    azr_selection box = AZR_BOX(1, {4}, {4});
+    azr_error err = AZR_ERROR_INIT;
+    int32_t v[4] = {1, 2, 3, 4};
+    int rc;
+
+    (void)a;
+    if (step != 0)
+        return scene_write(s->a[0], 4, 8, 4000);
+    fails_begin();
+    g_fails.table.pwrite = fail_write;
+    rc = azr_array_write(s->a[0], &box, v, sizeof v, &err);
+    fails_end();
+    return rc == AZR_EIO || complain("a full disk: %s", azr_status_name(rc));
+}
+
+/* ------------------------------------------------------------ creation --- */
 
 /* The last array is created by a transaction that writes the others. */
 static bool make_but_last(const act *a, bool power)
@@ -645,6 +780,18 @@ static const act table[] = {
      step_several, ACT_KILLED},
     {"killed in two arrays, one departs", OP_COUNT, V3, 2, 1, make_plain,
      begin_open, step_several, ACT_KILLED | ACT_DEPARTS | ACT_TRASH},
+    {"three arrays, a sync fails", OP_COUNT, V3, 3, 1, make_plain, begin_open,
+     step_unprepared, ACT_DEPARTS | ACT_TRASH},
+    {"its directory goes", OP_WRITE_2, V3, 1, 1, make_plain, begin_emptied,
+     step_op, 0},
+    {"killed as it had gone", OP_WRITE_2, V3, 1, 1, make_plain, begin_emptied,
+     step_op, ACT_KILLED},
+    {"a write fails, then one", OP_COUNT, V3, 1, 2, make_bare, begin_open,
+     step_full, 0},
+    {"killed in the first write", OP_WRITE_2, V3, 1, 1, make_bare, begin_open,
+     step_op, ACT_KILLED},
+    {"killed in a create", OP_COUNT, V3, 1, 1, make_nothing, begin_nothing,
+     step_create, ACT_DOCUMENTS | ACT_CREATES | ACT_KILLED},
 };
 
 const act *act_at(unsigned i)

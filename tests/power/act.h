@@ -52,6 +52,8 @@ void act_end(stage *s);
 bool act_look(view *v, const act *a);
 bool view_same(const view *x, const view *y);
 azr_array_spec act_spec(const act *a, bool power);
+/* Array `k` is made, if it is not there. */
+bool act_create_or_open(const act *a, int k, bool power, azr_array **out);
 /* Array `k` is made and filled. */
 bool act_make_array(const act *a, int k, bool power);
 bool act_failed(const char *what, int rc, const azr_error *err);

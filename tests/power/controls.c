@@ -19,20 +19,25 @@
 #define ACTS_MAX 64u
 
 static const trial_plan g_plan = {
-    {256, 200, 60, 0}, {16, 8, 8, 0}, 97, 64, 8,
+    {256, 200, 60, 0}, {16, 8, 8, 0}, 97, 64, 8, false,
 };
 static const trial_plan g_short = {
-    {1, 0, 0, 0}, {1, 0, 0, 0}, 1000, 6, 0,
+    {1, 0, 0, 0}, {1, 0, 0, 0}, 1000, 6, 0, false,
+};
+/* A process that dies anywhere: few points of death are too few to know what who
+ * comes next asks for. */
+static const trial_plan g_uses = {
+    {1, 0, 0, 0}, {1, 0, 0, 0}, 0, 0, 0, true,
 };
 /* Every version of each part where there are not too many, then all second cuts of
  * those whose recovery asked for it: 50,000 states. */
 static const trial_plan g_recovery = {
-    {2048, 0, 0, 0}, {600, 0, 0, 0}, UINT32_MAX, 6, 64,
+    {2048, 0, 0, 0}, {600, 0, 0, 0}, UINT32_MAX, 6, 64, false,
 };
 
 /* Any two parts lost, all others kept. */
 static const trial_plan g_pairs = {
-    {1, 4000, 0, 0}, {1, 0, 0, 0}, 0, 6, 0,
+    {1, 4000, 0, 0}, {1, 0, 0, 0}, 0, 6, 0, false,
 };
 
 /* Syncs of a recovery alone: only a second cut, in it, can tell. */
@@ -40,6 +45,15 @@ static const struct {
     const char *site, *act;
 } in_recovery[] = {
     {"src/txn/recover.c:clear_over", "write thrice"},
+};
+
+/* Many acts ask for it, and few can miss it: these are asked first. */
+static const struct {
+    const char *site, *act;
+} asked_first[] = {
+    {"src/txn/recover.c:roll_forward", "killed as it had gone"},
+    {"src/txn/commit.c:sync_staged", "a write fails, then one"},
+    {"src/txn/commit.c:sync_staged", "rows apart"},
 };
 
 /* Nobody misses them alone, since a rename is whole, and one of its two directories
@@ -130,7 +144,8 @@ static void note_use(const outcome *o, uint32_t act_index, int power)
         k = disk_site_note(g_use.site, &g_use.n, &o->sites[i]);
         if (k == DISK_SITES)
             return;
-        g_use.calls[k][act_index][power] = o->sites[i].calls;
+        if (o->sites[i].calls > g_use.calls[k][act_index][power])
+            g_use.calls[k][act_index][power] = o->sites[i].calls;
     }
 }
 
@@ -146,6 +161,11 @@ static bool find_use(void)
 
             run(&o, &q);
             note_use(&o, i, power);
+            if (o.ok && (a->flags & ACT_KILLED)) {
+                q.plan = &g_uses;
+                run(&o, &q);
+                note_use(&o, i, power);
+            }
             if (!o.ok)
                 (void)printf("%s: fails with everything in place: %s\n",
                              a->name, o.message);
@@ -202,8 +222,17 @@ static bool is_missed_in_recovery(const disk_site *without, outcome *o,
     return false;
 }
 
-/* Removed, does any act notice? The one that calls it least is asked first: it
- * is the quickest. */
+static bool is_asked_first(const disk_site *s, const act *a)
+{
+    for (size_t k = 0; k < sizeof asked_first / sizeof asked_first[0]; k++) {
+        if (strcmp(asked_first[k].site, s->name) == 0 &&
+            strcmp(asked_first[k].act, a->name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Removed, does any act notice? */
 static bool is_missed(uint32_t site, bool together, outcome *o, const act **who,
                       int *how)
 {
@@ -214,9 +243,12 @@ static bool is_missed(uint32_t site, bool together, outcome *o, const act **who,
         without.line = -1;
     else if (is_missed_in_recovery(&without, o, who, how))
         return true;
-    for (int power = 1; power >= 0; power--) {
+    for (int turn = 0; turn < 3; turn++) {
+        int power = turn < 2;
+
         for (uint32_t i = 0; i < ACTS_MAX && (a = act_at(i)); i++) {
-            if (g_use.calls[site][i][power] == 0)
+            if (g_use.calls[site][i][power] == 0 ||
+                (power && is_asked_first(&without, a) != (turn == 0)))
                 continue;
             run(o, &(question){.a = a,
                                .power = power == 1,

@@ -167,6 +167,7 @@ const disk_site *disk_site_asked(bool logged);
 bool disk_site_is_removed(const disk_site *site);
 /* How often it was asked for: the one that is watched, or does nothing. */
 void disk_site_watch(const disk_site *site);
+bool disk_site_is_watched(void); /* there is such a one */
 uint32_t disk_site_watched_calls(void);
 
 #endif

@@ -294,13 +294,30 @@ static bool readers_after(const judge *j, view *v)
     return complain("neither the old nor the new state");
 }
 
+/* What was acknowledged as `power` is that. */
+static bool stays_durable(const judge *j)
+{
+    azr_array_info info = {.struct_size = sizeof info};
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    bool ok;
+
+    if (!(j->a->flags & ACT_UNSYNCED) || j->from == 0)
+        return true;
+    ok = scene_open(&a, act_places[0], 0) &&
+         azr_array_info_get(a, &info, &err) == AZR_OK;
+    azr_array_close(a);
+    return ok && (info.durability == AZR_DURABILITY_POWER ||
+                  complain("its durability was acknowledged, and is gone"));
+}
+
 bool judge_power(const judge *j, unsigned turn, view *v)
 {
     if ((j->a->flags & ACT_DAMAGED) && j->from == 0) /* not mended yet */
         *v = j->views[0];
     else if (!readers_after(j, v))
         return false;
-    if (!writers_after(j, v, turn))
+    if (!stays_durable(j) || !writers_after(j, v, turn))
         return false;
     if (disk_open_count() != 0)
         return complain("%" PRIu32 " descriptors stay open", disk_open_count());

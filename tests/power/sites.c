@@ -109,6 +109,11 @@ bool disk_site_is_removed(const disk_site *site)
     return is_one_of(site, &g_removed);
 }
 
+bool disk_site_is_watched(void)
+{
+    return g_watched.name[0] != '\0';
+}
+
 uint32_t disk_site_watched_calls(void)
 {
     uint32_t n = 0;

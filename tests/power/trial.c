@@ -13,6 +13,7 @@
 #define FIRST_BOOT  1
 #define SECOND_BOOT 2
 #define THIRD_BOOT  3
+#define DEATHS      1024u
 
 /* -------------------------------------------------------------- trial --- */
 
@@ -24,6 +25,7 @@ typedef struct trial {
     disk_log log;
     int level;      /* 1: of the act; 2: of what came after */
     uint32_t asked; /* plan->asked: so many were gone on with */
+    uint32_t calls; /* of the sync that is watched, when the log began */
     seen seen;
 } trial;
 
@@ -198,8 +200,8 @@ static bool record(trial *t, const disk_image *base)
     s.power = t->j.power;
     disk_load(base);
     disk_boot(FIRST_BOOT);
-    ok = ((t->j.a->flags & ACT_DAMAGED) || act_look(&t->j.views[0], t->j.a)) &&
-         t->j.a->begin(t->j.a, &s);
+    ok = t->j.a->begin(t->j.a, &s) &&
+         ((t->j.a->flags & ACT_DAMAGED) || act_look(&t->j.views[0], t->j.a));
     disk_log_begin();
     for (int i = 0; i < t->j.a->steps && ok; i++) {
         t->j.begun[i] = disk_log_count();
@@ -226,8 +228,9 @@ static bool live_until(trial *t, uint32_t at, bool *over)
 
     memset(&s, 0, sizeof s);
     s.power = t->j.power;
-    ok = act_look(&t->j.views[0], t->j.a) && t->j.a->begin(t->j.a, &s);
+    ok = t->j.a->begin(t->j.a, &s) && act_look(&t->j.views[0], t->j.a);
     disk_log_begin();
+    t->calls = disk_site_watched_calls();
     disk_log_commits(1);
     *over = true;
     if (setjmp(dead) == 0) {
@@ -252,7 +255,9 @@ static bool record_killed(trial *t, const disk_image *base, uint32_t at,
     disk_boot(FIRST_BOOT);
     ok = live_until(t, at, over);
     for (int k = 0; k < t->j.a->places && ok; k++)
-        ok = scene_open(&a[k], act_places[k], AZR_OPEN_WRITE);
+        ok = t->j.a->flags & ACT_CREATES
+                 ? act_create_or_open(t->j.a, k, t->j.power, &a[k])
+                 : scene_open(&a[k], act_places[k], AZR_OPEN_WRITE);
     disk_log_mark(1);
     disk_log_commits(0);
     ok = ok && act_look(&t->j.views[1], t->j.a);
@@ -272,24 +277,45 @@ static bool record_killed(trial *t, const disk_image *base, uint32_t at,
     return ok;
 }
 
-static bool run_killed(trial *t, const disk_image *base)
+typedef struct deaths {
+    uint32_t at[DEATHS]; /* after so many events */
+    uint32_t n;
+} deaths;
+
+/* All points of death of the act; if a sync is watched, those after which it is asked
+ * for. *over: it lived to the end. */
+static bool find_deaths(trial *t, const disk_image *base, deaths *d)
 {
     disk_registered registers = disk_registers();
-    uint32_t n, step;
-    bool over = false, ok;
     size_t mark = disk_mark();
+    bool over = false, ok = true;
 
-    ok = record_killed(t, base, UINT32_MAX, &over);
-    n = t->j.begun[1]; /* about as many events has the act */
-    disk_release(mark);
-    disk_registers_restore(registers);
-    step = t->plan->kills < n ? n / t->plan->kills + 1 : 1;
-    for (uint32_t at = 1; ok && at < n; at += step) {
-        ok = record_killed(t, base, at, &over) && cut_all(t, &t->plan->first);
+    d->n = 0;
+    for (uint32_t at = 1; ok && !over && at <= DEATHS; at++) {
+        ok = record_killed(t, base, at, &over);
+        if (!disk_site_is_watched() || disk_site_watched_calls() != t->calls)
+            d->at[d->n++] = at;
         disk_release(mark);
         disk_registers_restore(registers);
-        if (over)
-            break;
+    }
+    return ok && (over || complain("an act of too many events"));
+}
+
+/* That of no death, too, if there is room. */
+static bool run_killed(trial *t, const disk_image *base)
+{
+    static deaths d;
+    disk_registered registers = disk_registers();
+    size_t mark = disk_mark();
+    bool over, ok = find_deaths(t, base, &d);
+    uint32_t step =
+        t->plan->kills < d.n && !t->plan->uses ? d.n / t->plan->kills + 1 : 1;
+
+    for (uint32_t i = 0; ok && !t->plan->uses && i < d.n; i += step) {
+        ok = record_killed(t, base, d.at[i], &over) &&
+             cut_all(t, &t->plan->first);
+        disk_release(mark);
+        disk_registers_restore(registers);
     }
     return ok;
 }
@@ -324,7 +350,7 @@ bool trial_run(const act *a, bool power, const trial_plan *plan,
     if ((a->flags & ACT_KILLED))
         ok = run_killed(&t, &base);
     else
-        ok = record(&t, &base) && cut_all(&t, &plan->first);
+        ok = record(&t, &base) && (plan->uses || cut_all(&t, &plan->first));
     count->refused += t.j.refused;
     count->lost += t.j.lost;
     count->mixed += t.j.mixed;

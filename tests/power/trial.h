@@ -10,10 +10,14 @@ typedef struct trial_plan {
     cut_plan first;   /* states of each cut of the act */
     cut_plan second;  /* … of each cut of what comes after it */
     uint32_t seconds; /* one state in so many is gone on with; 0: none */
-    uint32_t kills;   /* at most so many points of death of an act */
+    /* at most so many points of death of an act; if a sync is watched (disk.h),
+     * of those after which it was asked for */
+    uint32_t kills;
     /* and so many of those after which who came asked for the sync that is watched
      * (disk.h): nowhere else could it be missed */
     uint32_t asked;
+    /* nothing is cut: which syncs are asked for, whenever the process dies? */
+    bool uses;
 } trial_plan;
 
 typedef struct trial_count {

@@ -535,17 +535,6 @@ static void test_counted(void **state)
     assert_chunk(0, 4, NULL);
 }
 
-/* That a directory is new has to be remembered: it is synced with the commit. */
-static void test_made_no_memory(void **state)
-{
-    (void)state;
-    begin(3, 1);
-    azr_set_memory_cap(azri_heap_nbytes() + 1);
-    FAILS(stage(0), AZR_ENOMEM, AZR_SUB_NONE, "memory");
-    azr_set_memory_cap(0);
-    assert_goes_on();
-}
-
 /* More objects than a rename keeps open. */
 static void test_many(void **state)
 {
@@ -579,11 +568,9 @@ static void assert_poisoned(void)
 static void test_syncs_before(void **state)
 {
     (void)state;
-    for (unsigned k = 0; k < 2; k++) { /* tx/, what got a new directory */
+    for (unsigned k = 0; k < 2; k++) { /* tx/, where c/ stands */
         begin(3, 1);
         OK(stage(0));
-        if (t->made.nbytes == 0)
-            OK(azri_buf_append(&t->made, ".", 2, &err));
         fake_fail(ON_FSYNC, NULL, k, 1, EIO);
         FAILS(commit(), AZR_EIO, AZR_SUB_SYNC, "fsync");
         assert_poisoned();
@@ -887,31 +874,18 @@ static void test_publish_power(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_entries),
-        T(test_strange_targets),
-        T(test_parent_goes),
-        T(test_modes),
-        T(test_without_tx),
-        T(test_far),
-        T(test_sticky),
-        T(test_foreign),
-        T(test_linked),
-        T(test_keep),
-        T(test_large),
-        T(test_many),
-        TP(test_syncs_before),
-        TP(test_sync_of_commit),
-        TP(test_syncs_after),
-        T(test_records),
-        TP(test_records_power),
-        T(test_documents),
-        T(test_publish),
-        TP(test_publish_power),
-        T(test_counted),
-        T(test_made_no_memory),
-        T(test_unsynced_since),
-        T(test_mode_of_record),
-        TP(test_directories_synced),
+        T(test_entries),        T(test_strange_targets),
+        T(test_parent_goes),    T(test_modes),
+        T(test_without_tx),     T(test_far),
+        T(test_sticky),         T(test_foreign),
+        T(test_linked),         T(test_keep),
+        T(test_large),          T(test_many),
+        TP(test_syncs_before),  TP(test_sync_of_commit),
+        TP(test_syncs_after),   T(test_records),
+        TP(test_records_power), T(test_documents),
+        T(test_publish),        TP(test_publish_power),
+        T(test_counted),        T(test_unsynced_since),
+        T(test_mode_of_record), TP(test_directories_synced),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

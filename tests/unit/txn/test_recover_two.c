@@ -698,7 +698,13 @@ static void test_syncs_fail(void **state)
     FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
     assert_true(atomic_load(&w.d[1]->poisoned));
     assert_int_equal(ours_is(), AZRI_FREE);
-    (void)fake_clear();
+    /* … nor what its owner was taking back: the disk may have had it PREPARED */
+    make(AZRI_ACTIVE, AZRI_ACTIVE, false);
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(fake_clear(), 1);
+    assert_true(atomic_load(&w.d[1]->poisoned));
+    assert_int_equal(ours_is(), AZRI_FREE);
     assert_both("old");
 }
 

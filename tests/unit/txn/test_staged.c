@@ -160,15 +160,83 @@ static void test_sync(void **state)
     FAILS(azri_staged_sync(w.d[0], 0, &err), AZR_EIO, AZR_SUB_OPEN, ".azr/tx");
 }
 
+/* Chunks of a matrix: c/1/0, c/1/1, c/4/0; the last one deleted. */
+static void put_matrix(uint8_t *list, bool deleted)
+{
+    static const uint64_t coords[3][2] = {{1, 0}, {1, 1}, {4, 0}};
+
+    state_of(0)->keying.rank = 2;
+    for (uint64_t i = 0; i < 3; i++) {
+        azri_entry e;
+
+        memset(&e, 0, sizeof e);
+        memcpy(e.coords, coords[i], sizeof coords[i]);
+        if (deleted && i == 2)
+            e.head.flags = AZRI_ENTRY_DELETED;
+        azri_entry_put(list, state_of(0), i, &e);
+    }
+}
+
+static void make_matrix(void)
+{
+    assert_int_equal(mkdir(below(0, "c"), 0755), 0);
+    assert_int_equal(mkdir(below(0, "c/1"), 0755), 0);
+    assert_int_equal(mkdir(below(0, "c/4"), 0755), 0);
+}
+
+/* The names of directories are synced from the top, once for a handle; not one is
+ * taken for synced before it was. */
+static void test_directories(void **state)
+{
+    uint8_t list[3 * (sizeof(azri_entry_head) + 16)];
+    azri_domain *d = w.d[0];
+
+    (void)state;
+    put_matrix(list, false);
+    make_matrix();
+    fake_fail(ON_FSYNC, NULL, 0, 1, EIO);
+    FAILS(azri_names_sync(d, list, 3, false, &err), AZR_EIO, AZR_SUB_SYNC,
+          "fsync '.'");
+    fake_fail(ON_FSYNC, "/a/c", 0, 1, EIO);
+    FAILS(azri_names_sync(d, list, 3, false, &err), AZR_EIO, AZR_SUB_SYNC,
+          "fsync 'c'");
+    assert_int_equal(fake_clear(), 2);
+    fake_fail(ON_FSYNC, NULL, 1, 1, EIO); /* c/ for both; its own is known */
+    OK(azri_names_sync(d, list, 3, false, &err));
+    OK(azri_names_sync(d, list, 3, false, &err));
+    assert_int_equal(fake_clear(), 0);
+    fake_fail(ON_FSYNC, "/a/c", 0, 1, EIO);
+    FAILS(azri_names_sync(d, list, 3, true, &err), AZR_EIO, AZR_SUB_SYNC,
+          "fsync 'c'");
+    fake_fail(ON_OPENAT, "c", 0, 1, EMFILE);
+    FAILS(azri_names_sync(d, list, 3, true, &err), AZR_EIO, AZR_SUB_OPEN,
+          "open 'c'");
+}
+
+/* What is deleted asks for no directory; what is gone is made by who needs it. */
+static void test_directories_gone(void **state)
+{
+    uint8_t list[3 * (sizeof(azri_entry_head) + 16)];
+    azri_domain *d = w.d[0];
+
+    (void)state;
+    put_matrix(list, true);
+    OK(azri_names_sync(d, list, 3, false, &err)); /* '.', and no c/ */
+    make_matrix();
+    fake_fail(ON_FSYNC, NULL, 1, 1, EIO);
+    OK(azri_names_sync(d, list, 3, false, &err)); /* c/, for c/1 */
+    put_matrix(list, false);
+    FAILS(azri_names_sync(d, list, 3, false, &err), AZR_EIO, AZR_SUB_SYNC,
+          "fsync 'c'"); /* for c/4 */
+}
+
 #define T(f) cmocka_unit_test_setup_teardown(f, world_begin, world_end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(test_names),
-        T(test_lists),
-        T(test_create),
-        T(test_sync),
+        T(test_names), T(test_lists),       T(test_create),
+        T(test_sync),  T(test_directories), T(test_directories_gone),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
