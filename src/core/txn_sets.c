@@ -23,8 +23,8 @@ void azri_set_coords(const void *arg, uint64_t i, uint64_t *out)
 int azri_set_add(azri_chunk_set *s, int rank, const uint64_t *coords,
                  azr_error *err)
 {
-    int rc = azri_buf_append(&s->coords, coords, (size_t)rank * sizeof *coords,
-                             err);
+    int rc =
+        azri_buf_append(&s->coords, coords, (size_t)rank * sizeof *coords, err);
 
     s->rank = rank;
     s->n += rc == AZR_OK; /* no more than there are coordinates */
