@@ -492,7 +492,7 @@ static int publish_locked(azr_array *a, azri_txn *t, const azri_buf *text,
                               err);
     if (rc == AZR_OK && azri_is_astray(azri_domain_dir(a->d), &a->options))
         rc = AZR_ECONFLICT;
-    if (rc == AZR_EEXISTS && (!err || err->code == 0))
+    if (rc == AZR_EEXISTS)
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          azri_domain_path(a->d));
     return rc;
@@ -713,7 +713,7 @@ static int try_create(azr_array **out, const char *path,
         azri_error_reset(err);
         rc = AZR_ECONFLICT;
     }
-    if (rc == AZR_ENOTFOUND && err && err->code == 0)
+    if (rc == AZR_ENOTFOUND)
         rc = azri_fail(err, rc, "'%s' was removed while it was made", path);
     if (rc == AZR_OK)
         *out = a;

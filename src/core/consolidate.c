@@ -318,7 +318,7 @@ int azri_group_check_consolidated(azr_group *g, azr_finding_fn fn, void *arg,
         rc = azri_group_load(g, &root, err);
     if (rc == AZR_OK)
         rc = load_block(g, &root, &zmetadata, &c.have, err);
-    if (rc == AZR_ENOTFOUND && err->code == 0)
+    if (rc == AZR_ENOTFOUND)
         rc = azri_fail(err, rc, "'%s' has no consolidated metadata", g->path);
     if (rc == AZR_OK && g->format == 2)
         rc = pass_documents(&r, "", 0, &root);

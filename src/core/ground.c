@@ -176,8 +176,8 @@ int azri_ground_of_text(azri_ground **out, azr_array *a, azri_span text,
     rc = compile(g, a, text, &why);
     if (is_beyond_us(a->options.flags, rc))
         rc = compile_grid(g, a, text, &why, err);
-    else if (rc < 0 && err && err->code == 0)
-        *err = why;
+    else if (rc < 0)
+        azri_error_pass(err, &why);
     if (rc < 0) {
         azri_ground_unref(g);
         return rc;

@@ -274,7 +274,7 @@ static int publish(const azr_group *g, const azri_buf *text,
     put.mode = AZRI_PUT_NEW;
     if (rc == AZR_OK)
         rc = azri_document_put(&put, azri_buf_span(text), err);
-    if (rc == AZR_EEXISTS && (!err || err->code == 0))
+    if (rc == AZR_EEXISTS)
         return azri_fail(err, rc, "'%s' exists: another process made it",
                          g->path);
     return rc;
@@ -665,8 +665,8 @@ static int make_group(const azr_group *g, const char *path, azr_error *err)
     rc = azri_group_create(&made, path, &spec, &g->options, &why);
     azri_group_close(made);
     if (rc != AZR_EEXISTS) {
-        if (rc < 0 && err->code == 0)
-            *err = why;
+        if (rc < 0)
+            azri_error_pass(err, &why);
         return rc;
     }
     rc = azri_node_at(&kind, NULL, path, err);

@@ -347,8 +347,8 @@ static int first_plan(reader *r, azr_error *err)
             return make_plan(r, newest, err);
         azri_ground_unref(newest);
     }
-    if (rc < 0 && err && err->code == 0)
-        *err = why;
+    if (rc < 0)
+        azri_error_pass(err, &why);
     return rc;
 }
 

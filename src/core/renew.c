@@ -241,10 +241,10 @@ int azri_copy_renew(azri_copy *c, const azri_edits *e, azr_error *err)
             rc = AZR_OK;
             continue;
         }
-        if (rc < 0)
+        if (rc < 0) {
             c->loaded = false;
-        if (rc < 0 && err && err->code == 0)
-            *err = why;
+            azri_error_pass(err, &why);
+        }
         return rc;
     }
 }

@@ -83,8 +83,8 @@ int azri_bin_open(azri_bin *b, int parent, const char *path, bool replaced,
         rc = make_in(parent, path, b->name, &why);
         if (rc < 0 && why.sys_errno == ENOENT)
             rc = AZR_ENOTFOUND;
-        else if (rc < 0 && err && err->code == 0)
-            *err = why;
+        else if (rc < 0)
+            azri_error_pass(err, &why);
         if (rc == AZR_OK)
             rc = open_in(b, parent, err);
     }

@@ -761,13 +761,13 @@ static int tell_home(azri_txn **parts, size_t n, azr_error *err)
     bool power = azri_domain_durability(home->d) == AZR_DURABILITY_POWER;
     int rc = AZR_OK;
 
-    for (size_t k = 1; k < n && power && rc == AZR_OK; k++) {
+    for (size_t k = 1; k < n && power; k++) {
         rc = azri_fdatasync_fd(parts[k]->s->fd, ".azr/state", err);
-        if (rc < 0)
+        if (rc < 0) {
             atomic_store(&parts[k]->d->poisoned, true);
+            return rc;
+        }
     }
-    if (rc < 0)
-        return rc;
     set_word(home, "home.told", AZRI_COMMITTED | AZRI_TOLD);
     if (power)
         rc = azri_fdatasync_fd(home->s->fd, ".azr/state", err);

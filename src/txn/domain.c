@@ -583,7 +583,7 @@ static int obtain_state(azri_domain *d, const azri_grid *grid, int durability,
     } else if (rc < 0) {
         azri_error_pass(err, &why);
     }
-    if (rc == AZR_ENOTFOUND && (!err || err->code == 0))
+    if (rc == AZR_ENOTFOUND)
         rc = azri_fail_gone(d, err); /* made, and removed under us */
     if (rc == AZR_OK)
         adopt(d, s);

@@ -184,8 +184,7 @@ static bool is_let_go(azri_domain *d, uint32_t i, const azri_intent *in, int rc,
     azri_log(AZR_LOG_WARNING,
              "'%s': transaction %014llx was cut short by a restart, and goes "
              "on without one of its arrays: %s",
-             d->path, (unsigned long long)azri_word_id(in->word),
-             why->message[0] ? why->message : "another one is in its place");
+             d->path, (unsigned long long)azri_word_id(in->word), why->message);
     azri_error_reset(why);
     return true;
 }

@@ -27,9 +27,9 @@
 #include "fault/explain.h"
 #include "fault/inject.h"
 #include "fault/ledger.h"
+#include "fault/trial.h"
 #include "os/host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
@@ -46,7 +46,7 @@ typedef struct told {
     unsigned points, run_points; /* all, and those before the handles close */
     unsigned long allocs, run_allocs;
     uint8_t calls[POINTS_MOST];
-    char old[WORLD_TEXT], new[WORLD_TEXT], seen[WORLD_TEXT];
+    pictures see;
     uint64_t heap; /* bytes that stay after an undisturbed run */
 } told;
 
@@ -62,51 +62,23 @@ typedef struct trial {
 
 static told *g_told;
 static bool g_survey, g_sites;
-static unsigned g_every = 1; /* of so many trials one is made … */
-static unsigned g_part = 1;  /* … this one */
-static long g_only = -1;     /* this point alone */
-static const char *g_call;   /* calls of this name alone; NULL: all */
-static uint64_t g_seed = 1;
-static int64_t g_until = INT64_MAX; /* no trial begins after that */
+static sample g_sample = SAMPLE_ALL;
+static long g_only = -1;   /* this point alone */
+static const char *g_call; /* calls of this name alone; NULL: all */
 static unsigned long g_trials, g_complaints;
 
 /* ---------------------------------------------------------------- caller --- */
 
-/* "There is no such file" where there is one, or the other way round: no library can know better. What it
- * then does is asked no more than that nothing breaks, hangs or leaks. */
-static bool is_lie(const inject_plan *p)
+static call call_at(unsigned point)
 {
-    bool asks = p->at < POINTS_MOST && inject_told()->calls[p->at] == C_FSTATAT;
-
-    return p->error == ENOENT || p->error == ENOTDIR || p->error == EEXIST ||
-           p->error == SHORT_ZERO ||
-           (asks && (p->error == ELOOP || p->error == EACCES));
+    return point < POINTS_MOST ? (call)inject_told()->calls[point] : CALLS;
 }
 
-static int descriptors(void)
+/* What is done after a lie is asked no more than that nothing breaks, hangs or
+ * leaks. */
+static bool lies(const inject_plan *p)
 {
-    DIR *d = opendir("/proc/self/fd");
-    int n = -1; /* its own */
-
-    while (d && readdir(d))
-        n++;
-    if (d)
-        (void)closedir(d);
-    return n;
-}
-
-static bool leaves_nothing(int before)
-{
-    int now = descriptors();
-
-    if (now != before)
-        return complain("%d descriptors left", now - before);
-    if (inject_maps() != 0)
-        return complain("%ld maps left", inject_maps());
-    if (azri_heap_nbytes() > g_told->heap)
-        return complain("%llu bytes left",
-                        (unsigned long long)azri_heap_nbytes());
-    return true;
+    return is_lie(p->error, call_at(p->at));
 }
 
 /* The handle after a failure (a row that stays asks for what could not be synced, of
@@ -172,34 +144,13 @@ static bool be_caller(void *arg)
     /* the next step of several writes anew what it syncs */
     if (seen->synced_again && !t->a->by_steps)
         ok = complain("a sync was repeated after it failed");
-    if (is_lie(&t->plan)) /* what it read may be wrong */
+    if (lies(&t->plan)) /* what it read may be wrong */
         scene_error()[0] = '\0';
-    return leaves_nothing(before) && (ok || is_lie(&t->plan)) &&
+    return leaves_nothing(before, g_told->heap) && (ok || lies(&t->plan)) &&
            scene_error()[0] == '\0';
 }
 
 /* ------------------------------------------------------------- afterwards --- */
-
-static bool is_honest(const trial *t)
-{
-    bool is_new = strcmp(g_told->seen, g_told->new) == 0;
-    int rc = g_told->rc;
-
-    /* built anew, and then not opened; or only begun, and then nothing is there */
-    if (is_lie(&t->plan) || (t->a->parts & PART_TORN))
-        return true;
-
-    if (!is_new && strcmp(g_told->seen, g_told->old) != 0)
-        return (t->a->by_steps && rc < 0) ||
-               complain("neither old nor new: %.900s", g_told->seen);
-    if (rc == AZR_OK)
-        return is_new || complain("success, but nothing happened");
-    if (rc > 0)
-        return complain("answer %d", rc);
-    if (is_new && t->a->changes && rc != AZR_EUNKNOWN)
-        return complain("it failed, but it happened: %s", g_told->err.message);
-    return true;
-}
 
 static bool do_again(const trial *t)
 {
@@ -228,47 +179,30 @@ static bool be_next(void *arg)
     inject_install(); /* act "wait" listens to it */
     if (!world_take_back(g_told->err.message))
         return false;
-    if (!world_see(g_told->seen, t->at, false) || !is_honest(t))
+    if (!world_see(g_told->see.seen, t->at, false))
+        return false;
+    if (!lies(&t->plan) &&
+        !is_honest(t->a, &g_told->see, g_told->rc, &g_told->err))
         return false;
     if (g_told->rc == AZR_EUNKNOWN &&
         (!world_is_clean(t->at, t->a, false) ||
-         !world_see(g_told->seen, t->at, !is_lie(&t->plan))))
+         !world_see(g_told->see.seen, t->at, !lies(&t->plan))))
         return false; /* now recovery has decided */
-    if (is_lie(&t->plan))
+    if (lies(&t->plan))
         return world_is_clean(t->at, t->a, true) &&
-               world_see(g_told->seen, t->at, false);
-    was_old = t->a->changes && strcmp(g_told->seen, g_told->new) != 0;
+               world_see(g_told->see.seen, t->at, false);
+    was_old = t->a->changes && strcmp(g_told->see.seen, g_told->see.new) != 0;
     if ((was_old || !t->a->changes) && !do_again(t))
         return false;
     if (!world_is_clean(t->at, t->a, false) ||
-        !world_see(g_told->seen, t->at, true))
+        !world_see(g_told->see.seen, t->at, true))
         return false;
-    return strcmp(g_told->seen, g_told->new) == 0 ||
-           complain("in the end it is not the new one: %.900s", g_told->seen);
+    return strcmp(g_told->see.seen, g_told->see.new) == 0 ||
+           complain("in the end it is not the new one: %.900s",
+                    g_told->see.seen);
 }
 
 /* ----------------------------------------------------------------- trials --- */
-
-static const char *what_failed(char out[200], const trial *t)
-{
-    const inject_plan *p = &t->plan;
-    int n;
-
-    if (p->at == UINT32_MAX) {
-        (void)snprintf(out, 200, "%s allocation %lu fails%s",
-                       p->libc ? "libc" : "our", p->alloc,
-                       p->alloc_for_ever ? " and all after it" : "");
-        return out;
-    }
-    n = snprintf(out, 200, "point %u (%s) %s%s", p->at,
-                 call_name((call)inject_told()->calls[p->at]),
-                 error_text(p->error), p->for_ever ? " for ever" : "");
-    if (p->then != UINT32_MAX)
-        (void)snprintf(out + n, 200 - (size_t)n, ", then point %u (%s) %s",
-                       p->then, call_name((call)inject_told()->calls[p->then]),
-                       error_text(p->then_error));
-    return out;
-}
 
 /* Says what went wrong; in a survey all goes on. */
 static bool tell(const trial *t)
@@ -276,23 +210,16 @@ static bool tell(const trial *t)
     char why[1100], what[200];
 
     (void)snprintf(why, sizeof why, "%s", scene_error());
+    (void)plan_text(what, &t->plan, call_at(t->plan.at), call_at(t->plan.then));
     scene_error()[0] = '\0';
     g_complaints++;
     if (g_survey) {
-        (void)printf("%s: %s: %s [%s: %s]\n", t->a->name, what_failed(what, t),
-                     why, azr_status_name(g_told->rc), g_told->err.message);
+        (void)printf("%s: %s: %s [%s: %s]\n", t->a->name, what, why,
+                     azr_status_name(g_told->rc), g_told->err.message);
         return true;
     }
-    return complain("%s: %s: %s (%s: %s)", t->a->name, what_failed(what, t),
-                    why, azr_status_name(g_told->rc), g_told->err.message);
-}
-
-static void lay_out(const trial *t)
-{
-    tree_remove(t->at);
-    tree_copy(t->from, t->at);
-    if (t->a->parts & PART_SHARED)
-        world_share(t->at);
+    return complain("%s: %s: %s (%s: %s)", t->a->name, what, why,
+                    azr_status_name(g_told->rc), g_told->err.message);
 }
 
 static bool try_it(trial *t)
@@ -304,62 +231,29 @@ static bool try_it(trial *t)
     g_told->tried = 1;
     g_told->err = (azr_error)AZR_ERROR_INIT;
     g_told->fired = g_told->sync_failed = false;
-    lay_out(t);
+    trial_lay_out(t->a, t->from, t->at);
     /* every other time, and not before something has failed */
     t->asks = g_trials++ % 2 == 0 &&
               (t->plan.at < t->run_points || t->plan.alloc < t->run_allocs);
     ok = child_run("caller", be_caller, t) && child_run("next", be_next, t);
     if (ok && g_told->rc < 0 && t->plan.then == UINT32_MAX)
-        ok = explains(g_told->rc, &g_told->err, &t->plan,
-                      t->plan.at < POINTS_MOST
-                          ? (call)inject_told()->calls[t->plan.at]
-                          : CALLS);
+        ok = explains(g_told->rc, &g_told->err, t->plan.error,
+                      call_at(t->plan.at));
     return ok || tell(t);
-}
-
-static bool is_late(void)
-{
-    return azri_now_ns() > g_until;
 }
 
 /* Of a sample: is this one in it? */
 static bool chosen(const trial *t, uint64_t k)
 {
-    uint64_t h = (g_seed * 1000003 + t->index) * UINT64_C(0x9E3779B97F4A7C15);
-
-    h = (h ^ (k * UINT64_C(0xD6E8FEB86659FD93))) * UINT64_C(0xFF51AFD7ED558CCD);
-    if (is_late())
-        return false;
     if (g_only >= 0)
-        return t->plan.at == (unsigned)g_only;
-    return (h >> 33) % g_every == g_part - 1;
+        return t->plan.at == (unsigned)g_only && !sample_is_late(&g_sample);
+    return sample_has(&g_sample, t->index, k);
 }
 
-/* ------------------------------------------------------------------- sites --- */
-
-/* What was tried, in an open hash table; 0: free. */
-#define TRIED_MOST (UINT64_C(1) << 18)
-static uint64_t g_tried[TRIED_MOST];
-
-/* Has this not failed in this way in this place? It will have, from now on. */
+/* With --sites a place is tried once. */
 static bool is_new_site(uint64_t site, int error, bool for_ever)
 {
-    uint64_t h = (site ^ (uint64_t)(error + 8)) * UINT64_C(0x9E3779B97F4A7C15);
-
-    if (!g_sites)
-        return true;
-    h = (h << 1 | for_ever) | (uint64_t)1 << 63;
-    for (uint64_t k = 0; k < TRIED_MOST; k++) {
-        uint64_t *at = &g_tried[(h + k) % TRIED_MOST];
-
-        if (*at == h)
-            return false;
-        if (*at == 0) {
-            *at = h;
-            return true;
-        }
-    }
-    return true;
+    return !g_sites || place_is_new(site, error, for_ever ? FOR_EVER : ONCE);
 }
 
 /* ------------------------------------------------------------------ sweeps --- */
@@ -376,23 +270,7 @@ static int round_of(int error, unsigned e, bool for_ever)
         return for_ever ? 2 : 0;
     if (for_ever)
         return ROUNDS; /* it is the same answer */
-    switch (error) {
-    case EAGAIN:
-    case EEXIST:
-    case EINTR:
-    case EINVAL:
-    case ENOENT:
-    case ENOSYS:
-    case ENOTDIR:
-    case EOPNOTSUPP:
-    case EPERM:
-    case EXDEV:
-    case SHORT_ZERO:
-    case SHORT_HALF:
-        return 1;
-    default:
-        return 2;
-    }
+    return error_tells(error) ? 1 : 2;
 }
 
 static bool is_tried(const inject_plan *p, uint64_t site, unsigned e)
@@ -500,8 +378,8 @@ static bool be_looker(void *arg)
 {
     const trial *t = arg;
 
-    return g_told->rc == 1 ? world_see(g_told->old, t->at, false)
-                           : world_see(g_told->new, t->at, true);
+    return g_told->rc == 1 ? world_see(g_told->see.old, t->at, false)
+                           : world_see(g_told->see.new, t->at, true);
 }
 
 /* An undisturbed run: its points, its picture. */
@@ -516,7 +394,7 @@ static bool begin(trial *t, bool libc)
     nothing.sites = g_sites;
     t->plan = nothing;
     t->asks = false;
-    lay_out(t);
+    trial_lay_out(t->a, t->from, t->at);
     g_told->rc = 1; /* nothing was done yet */
     if (!child_run("looker", be_looker, t))
         return false;
@@ -529,9 +407,10 @@ static bool begin(trial *t, bool libc)
     t->run_allocs = g_told->run_allocs;
     if (!child_run("looker", be_looker, t))
         return false;
-    if (t->a->changes == (strcmp(g_told->old, g_told->new) == 0))
+    if (t->a->changes == (strcmp(g_told->see.old, g_told->see.new) == 0))
         return complain("%s changes %s: %.600s", t->a->name,
-                        t->a->changes ? "nothing" : "something", g_told->new);
+                        t->a->changes ? "nothing" : "something",
+                        g_told->see.new);
     return g_told->points < POINTS_MOST || complain("too many points");
 }
 
@@ -662,23 +541,24 @@ static int parse(int argc, char **argv, work *w, const char **file)
         if (!value)
             continue;
         if (strcmp(name, "--every") == 0)
-            g_every = (unsigned)strtoul(value, NULL, 10);
+            g_sample.every = strtoul(value, NULL, 10);
         else if (strcmp(name, "--part") == 0)
-            (void)sscanf(value, "%u/%u", &g_part, &g_every);
+            (void)sscanf(value, "%lu/%lu", &g_sample.part, &g_sample.every);
         else if (strcmp(name, "--at") == 0)
             g_only = strtol(value, NULL, 10);
         else if (strcmp(name, "--call") == 0)
             g_call = value;
         else if (strcmp(name, "--seconds") == 0)
-            g_until = azri_now_ns() + strtol(value, NULL, 10) * 1000000000;
+            g_sample.until =
+                azri_now_ns() + strtol(value, NULL, 10) * 1000000000;
         else if (strcmp(name, "--seed") == 0)
-            g_seed = strtoull(value, NULL, 10);
+            g_sample.seed = strtoull(value, NULL, 10);
         else if (strcmp(name, "--ledger") == 0)
             *file = value;
         else
             return -1;
     }
-    return g_part >= 1 && g_part <= g_every ? at : -1;
+    return g_sample.part >= 1 && g_sample.part <= g_sample.every ? at : -1;
 }
 
 int main(int argc, char **argv)
@@ -703,8 +583,8 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < act_count; i++) {
             unsigned long before = g_complaints;
 
-            if (!is_named(acts[i].name, argc, argv, at) || is_late() ||
-                sweep_act(i, &w))
+            if (!is_named(acts[i].name, argc, argv, at) ||
+                sample_is_late(&g_sample) || sweep_act(i, &w))
                 continue;
             (void)printf("FAILED %s: %s\n", acts[i].name, scene_error());
             bad++;
@@ -712,16 +592,17 @@ int main(int argc, char **argv)
         }
     }
     scene_roots_remove();
-    (void)printf("seed %llu, part %u of %u: %lu trials, %lu complaints\n",
-                 (unsigned long long)g_seed, g_part, g_every, g_trials,
-                 g_complaints);
-    is_whole = at >= argc && !g_sites && g_only < 0 && !g_call && !is_late();
-    ledger_head("seed", "%llu", (unsigned long long)g_seed);
-    ledger_head("parts", "%u of %u", g_part, g_every);
+    (void)printf("seed %llu, part %lu of %lu: %lu trials, %lu complaints\n",
+                 (unsigned long long)g_sample.seed, g_sample.part,
+                 g_sample.every, g_trials, g_complaints);
+    is_whole = at >= argc && !g_sites && g_only < 0 && !g_call &&
+               !sample_is_late(&g_sample);
+    ledger_head("seed", "%llu", (unsigned long long)g_sample.seed);
+    ledger_head("parts", "%lu of %lu", g_sample.part, g_sample.every);
     ledger_head("acts", "%s", is_whole ? "all" : "some");
     ledger_head("faults", "%s", !w.calls && w.twice ? "two" : "one");
     ledger_head("trials", "%lu", g_trials);
     ledger_head("complaints", "%lu", g_complaints);
-    all_tried = ledger_close(is_whole && g_every == 1 && w.calls);
+    all_tried = ledger_close(is_whole && g_sample.every == 1 && w.calls);
     return bad > 0 || g_complaints > 0 || !all_tried;
 }

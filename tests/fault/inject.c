@@ -42,6 +42,8 @@ inject_seen *inject_told(void)
 
 /* ----------------------------------------------------------------- sites --- */
 
+const void *inject_base;
+
 #define OWN_FRAMES 3 /* note_site, what notes the call, and the call itself */
 
 /* Addresses are those of the parent: children are forked, nothing is loaded anew.
@@ -52,12 +54,22 @@ __attribute__((noinline)) static void note_site(uint64_t *site)
     int n = backtrace(frames, OWN_FRAMES + SITE_DEPTH);
     uint64_t h = UINT64_C(0xCBF29CE484222325);
 
-    for (int i = OWN_FRAMES; i < n; i++)
+    for (int i = OWN_FRAMES; i < n && frames[i] != inject_base; i++)
         h = (h ^ (uintptr_t)frames[i]) * UINT64_C(0x100000001B3);
     *site = h;
 }
 
 /* ---------------------------------------------------------------- points --- */
+
+/* A failure of the plan happens. */
+static void note_met(void)
+{
+    g_seen->fired = true;
+    if (g_seen->met++ > 0)
+        return;
+    g_seen->first_points = g_seen->points;
+    g_seen->first_allocs = g_seen->allocs;
+}
 
 /* 0: let it happen. */
 static int point(call c)
@@ -73,11 +85,13 @@ static int point(call c)
         note_site(&g_seen->sites[n]);
     if (n == g_plan.at) {
         g_stuck = g_plan.for_ever ? c : CALLS;
-        g_seen->fired = true;
+        note_met();
         return g_plan.error;
     }
-    if (n == g_plan.then)
+    if (n == g_plan.then) {
+        note_met();
         return g_plan.then_error;
+    }
     if (n > g_plan.at && c == g_stuck) {
         if (g_plan.error == EINTR && ++g_interrupted > INTERRUPTED_MOST)
             g_stuck = CALLS;
@@ -323,9 +337,10 @@ static bool no_memory(bool libc)
     n = g_seen->allocs++;
     if (n < POINTS_MOST && g_plan.sites)
         note_site(&g_seen->alloc_sites[n]);
-    if (n == g_plan.alloc)
-        g_seen->fired = true;
-    return n == g_plan.alloc || (g_plan.alloc_for_ever && n > g_plan.alloc);
+    if (n == g_plan.alloc || n == g_plan.then_alloc)
+        note_met();
+    return n == g_plan.alloc || n == g_plan.then_alloc ||
+           (g_plan.alloc_for_ever && n > g_plan.alloc);
 }
 
 static void *own_alloc(size_t nbytes, void *arg)
@@ -440,6 +455,8 @@ void inject_arm(const inject_plan *p)
     s->points = 0;
     s->allocs = 0;
     s->fired = s->sync_failed = s->synced_again = false;
+    s->met = s->first_points = 0;
+    s->first_allocs = 0;
     g_plan = *p;
     g_stuck = CALLS;
     g_interrupted = 0;

@@ -71,11 +71,13 @@ typedef struct inject_plan {
     bool libc;        /* … of malloc itself, not of our allocator */
     const char *kill; /* SIGKILL after the store of this name, or NULL */
     bool sites;       /* note who calls */
+    unsigned long then_alloc; /* a second allocation that fails, or ULONG_MAX */
 } inject_plan;
 
 #define INJECT_NONE                                                            \
     {                                                                          \
-        UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL, false   \
+        UINT32_MAX, 0, false, UINT32_MAX, 0, ~0UL, false, false, NULL, false,  \
+            ~0UL                                                               \
     }
 #define POINTS_MOST 8192
 /* So many callers are a place: a call that is made elsewhere is another one. */
@@ -89,8 +91,11 @@ typedef struct inject_seen {
     uint64_t sites[POINTS_MOST];       /* hash of the callers of each call */
     uint64_t alloc_sites[POINTS_MOST]; /* and of each allocation */
     bool fired;                        /* the fault has happened */
-    bool sync_failed;                  /* … and it was of a sync */
-    bool synced_again;                 /* the same file was synced after that */
+    unsigned met;          /* so many failures of the plan, for ever is one */
+    unsigned first_points; /* calls before and with the first one … */
+    unsigned long first_allocs; /* … and allocations */
+    bool sync_failed;           /* … and it was of a sync */
+    bool synced_again;          /* the same file was synced after that */
 } inject_seen;
 
 inject_seen *inject_told(void);
@@ -103,6 +108,8 @@ void inject_resume(void);
 long inject_maps(void);
 /* Called before each futex_wait, until set to NULL. */
 extern void (*inject_on_wait)(void);
+/* Callers from this return address on are none of a place; NULL: all are. */
+extern const void *inject_base;
 /* The table, for tests that fake a call. */
 extern struct azri_sys inject_sys;
 

@@ -6,20 +6,25 @@
  * of the process that a failure leaves wrong is met by all that comes after it.
  *
  * Of calls and allocations that are made in the same place (the same eight callers)
- * one fails, with each errno that tells something. After each: no descriptor, map or
- * byte is left; an error has a text and has changed nothing, success has happened,
- * AZR_EUNKNOWN is either; and what did not happen happens when it is done again.
+ * one fails, with each errno that tells something. Then two: after one that fails,
+ * each place that is come to only after a failure fails as well, once, and of the
+ * pairs of other places a sample. After each: no descriptor, map or byte is left; an
+ * error has a text that tells of what failed, or of one of the two, and has changed
+ * nothing, success has happened, AZR_EUNKNOWN is either; and what did not happen
+ * happens when it is done again.
  *
- *   unit-goes-on [--every N] [--seed N] [--seconds N] [--survey] [ACT…]
+ *   unit-goes-on [--every N] [--pairs N] [--seed N] [--seconds N] [--survey] [ACT…]
+ *
+ * One of N of all trials, of the pairs one of N (0: none).
  */
 #include "goes_on.h"
 
 #include "base/alloc.h"
 #include "fault/explain.h"
 #include "fault/inject.h"
+#include "fault/trial.h"
 #include "os/host.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -29,65 +34,36 @@
 
 #define PATIENCE_S 60 /* who takes longer hangs */
 #define ROUNDS     3
+#define USUAL                                                                  \
+    200 /* of pairs of places that are always come to, one of so many */
 
 static bool g_survey;
-static unsigned long g_every = 1, g_seed = 1;
-static int64_t g_until = INT64_MAX;
-static unsigned long g_trials, g_complaints, g_skipped;
+static sample g_sample = SAMPLE_ALL; /* of one failure */
+static sample g_pairs = SAMPLE_ALL;  /* of a second one */
+static unsigned long g_trials, g_twice, g_complaints;
 static int g_round;
+
+/* What fails: a call, or an allocation. */
+typedef struct failure {
+    call what; /* CALLS: memory */
+    int error;
+} failure;
 
 typedef struct trial {
     const act *a;
+    uint64_t salt; /* of the act, for samples */
     char from[160];
     const char *at;
     inject_plan plan;
-    call what; /* CALLS: memory */
+    failure first, second; /* `error` 0: none */
     int rc;
     azr_error err;
-    char old[WORLD_TEXT], new[WORLD_TEXT], seen[WORLD_TEXT];
+    pictures see;
     uint64_t heap; /* bytes that stay after an undisturbed run */
 } trial;
 
-/* ------------------------------------------------------------------ places --- */
-
-/* What was tried, in an open hash table; 0: free. */
-#define TRIED_MOST (UINT64_C(1) << 18)
-static uint64_t g_tried[TRIED_MOST];
-
-/* Has this not failed in this way in this place? It will have, from now on. */
-static bool is_new_place(uint64_t site, int error)
-{
-    uint64_t h = (site ^ (uint64_t)(error + 8)) * UINT64_C(0x9E3779B97F4A7C15);
-
-    h |= (uint64_t)1 << 63;
-    for (uint64_t k = 0; k < TRIED_MOST; k++) {
-        uint64_t *at = &g_tried[(h + k) % TRIED_MOST];
-
-        if (*at == h)
-            return false;
-        if (*at == 0) {
-            *at = h;
-            return true;
-        }
-    }
-    return true;
-}
-
-/* Of a sample, is this one in it? Where the process stands in memory must not
- * matter: the same seed chooses the same ones. */
-static bool is_chosen(const act *a, uint64_t k)
-{
-    uint64_t h = g_seed * UINT64_C(0x9E3779B97F4A7C15);
-
-    for (const char *c = a->name; *c; c++)
-        h = (h ^ (uint8_t)*c) * UINT64_C(0x100000001B3);
-    h = (h ^ (k * UINT64_C(0xD6E8FEB86659FD93))) * UINT64_C(0xFF51AFD7ED558CCD);
-    if (azri_now_ns() > g_until) {
-        g_skipped++;
-        return false;
-    }
-    return g_every <= 1 || (h >> 33) % g_every == 0;
-}
+static const failure g_nothing = {CALLS, 0};
+static const failure g_no_memory = {CALLS, ENOMEM};
 
 /* Each place with EIO, or the first errno of its call; then with what means
  * something to a caller; then, for ever. */
@@ -95,76 +71,31 @@ static int round_of(int error, unsigned e)
 {
     if (error == EIO || e == 0)
         return 0;
-    switch (error) {
-    case EAGAIN:
-    case EEXIST:
-    case EINTR:
-    case EINVAL:
-    case EMLINK:
-    case ENOENT:
-    case ENOSYS:
-    case ENOTDIR:
-    case EOPNOTSUPP:
-    case EPERM:
-    case EXDEV:
-    case SHORT_ZERO:
-    case SHORT_HALF:
-        return 1;
-    default:
-        return ROUNDS;
-    }
+    return error_tells(error) ? 1 : ROUNDS;
 }
 
 /* ------------------------------------------------------------------ a trial --- */
 
-/* "There is no such file" where there is one, or the other way round: no library
- * can know better. Only breaking, hanging and leaking is wrong then. */
-static bool is_lie(const trial *t)
+static bool lies(const trial *t)
 {
-    switch (t->plan.error) {
-    case ENOENT:
-    case ENOTDIR:
-    case EEXIST:
-    case SHORT_ZERO:
-        return true;
-    default:
-        return t->what == C_FSTATAT &&
-               (t->plan.error == EACCES || t->plan.error == ELOOP);
-    }
+    return is_lie(t->first.error, t->first.what) ||
+           is_lie(t->second.error, t->second.what);
 }
 
-static int descriptors(void)
+/* With the fault run and close. Places are the same from wherever this is called. */
+__attribute__((noinline)) static void with_fault(trial *t, actor *x,
+                                                 const inject_plan *plan)
 {
-    DIR *d = opendir("/proc/self/fd");
-    int n = -1; /* its own */
-
-    while (d && readdir(d))
-        n++;
-    if (d)
-        (void)closedir(d);
-    return n;
+    inject_base = __builtin_return_address(0);
+    inject_arm(plan);
+    t->rc = t->a->run(x, &t->err);
+    actor_close(x);
+    inject_pause();
 }
 
-static bool leaves_nothing(const trial *t, int before)
-{
-    int now = descriptors();
-
-    if (now != before)
-        return complain("%d descriptors left", now - before);
-    if (inject_maps() != 0)
-        return complain("%ld maps left", inject_maps());
-    if (azri_heap_nbytes() > t->heap)
-        return complain("%llu bytes left, %llu when nothing fails",
-                        (unsigned long long)azri_heap_nbytes(),
-                        (unsigned long long)t->heap);
-    return true;
-}
-
-/* Prepare, with the fault run and close. */
 static bool act_once(trial *t, const inject_plan *plan)
 {
     int before = descriptors();
-    bool lies;
     actor x;
 
     t->err = (azr_error)AZR_ERROR_INIT;
@@ -174,38 +105,10 @@ static bool act_once(trial *t, const inject_plan *plan)
         actor_close(&x);
         return complain("prepare: %s", t->err.message);
     }
-    inject_arm(plan);
-    t->rc = t->a->run(&x, &t->err);
-    actor_close(&x);
-    inject_pause();
-    lies = plan->at != UINT32_MAX && is_lie(t);
-    if (lies) /* what it read may be wrong */
+    with_fault(t, &x, plan);
+    if (lies(t)) /* what it read may be wrong */
         scene_error()[0] = '\0';
-    return leaves_nothing(t, before) && scene_error()[0] == '\0';
-}
-
-static bool is_honest(const trial *t)
-{
-    bool is_new = strcmp(t->seen, t->new) == 0;
-
-    if (is_lie(t) || (t->a->parts & PART_TORN))
-        return true;
-    if (!is_new && strcmp(t->seen, t->old) != 0)
-        return (t->a->by_steps && t->rc < 0) ||
-               complain("neither old nor new: %.900s", t->seen);
-    if (t->rc == AZR_OK)
-        return is_new || complain("success, but nothing happened");
-    if (is_new && t->a->changes && t->rc != AZR_EUNKNOWN)
-        return complain("it failed, but it happened: %s", t->err.message);
-    return t->rc < 0 || complain("answer %d", t->rc);
-}
-
-static void copy_world(const trial *t)
-{
-    tree_remove(t->at);
-    tree_copy(t->from, t->at);
-    if (t->a->parts & PART_SHARED)
-        world_share(t->at);
+    return leaves_nothing(before, t->heap) && scene_error()[0] == '\0';
 }
 
 /* The same process does it again, where it did not happen. */
@@ -215,9 +118,9 @@ static bool do_again(trial *t)
     azr_error err = t->err;
     int rc = t->rc;
 
-    if (is_lie(t) || rc == AZR_OK || rc == AZR_EUNKNOWN || t->a->by_steps)
+    if (lies(t) || rc == AZR_OK || rc == AZR_EUNKNOWN || t->a->by_steps)
         return true;
-    if (t->a->changes && strcmp(t->seen, t->new) == 0)
+    if (t->a->changes && strcmp(t->see.seen, t->see.new) == 0)
         return true;
     if (!act_once(t, &nothing))
         return false;
@@ -226,27 +129,24 @@ static bool do_again(trial *t)
                         t->err.message);
     t->rc = rc;
     t->err = err;
-    return world_see(t->seen, t->at, true) &&
-           (strcmp(t->seen, t->new) == 0 ||
-            complain("done again, it is not the new one: %.900s", t->seen));
+    return world_see(t->see.seen, t->at, true) &&
+           (strcmp(t->see.seen, t->see.new) == 0 ||
+            complain("done again, it is not the new one: %.900s", t->see.seen));
 }
 
 static bool tell(const trial *t)
 {
-    char why[1100];
+    bool memory_first = t->first.what == CALLS;
+    char why[1100], what[200];
 
     (void)snprintf(why, sizeof why, "%s", scene_error());
     scene_error()[0] = '\0';
     g_complaints++;
-    (void)printf("%s: ", t->a->name);
-    if (t->what == CALLS)
-        (void)printf("allocation %lu", t->plan.alloc);
-    else
-        (void)printf("point %u (%s) %s%s", t->plan.at, call_name(t->what),
-                     error_text(t->plan.error),
-                     t->plan.for_ever ? " for ever" : "");
-    (void)printf(": %s [%s: %s]\n", why, azr_status_name(t->rc),
-                 t->err.message);
+    (void)plan_text(what, &t->plan,
+                    memory_first ? t->second.what : t->first.what,
+                    t->second.what);
+    (void)printf("%s: %s: %s [%s: %s]\n", t->a->name, what, why,
+                 azr_status_name(t->rc), t->err.message);
     return g_survey;
 }
 
@@ -261,30 +161,137 @@ static void hangs(int signal)
     _exit(1);
 }
 
-static bool fired(void)
+/* What the answer tells of is one of those that failed. */
+static bool explained(const trial *t)
 {
-    return inject_told()->fired;
+    if (explains(t->rc, &t->err, t->first.error, t->first.what))
+        return true;
+    if (t->second.error == 0)
+        return false;
+    scene_error()[0] = '\0';
+    return explains(t->rc, &t->err, t->second.error, t->second.what);
 }
 
-/* False: enough. */
-static bool try_it(trial *t)
+/* False: enough. What was called is in `seen` afterwards, if that is not NULL. */
+static bool try_it(trial *t, inject_seen *seen)
 {
+    unsigned wanted = 1 + (t->second.error != 0);
     bool ok;
 
     scene_error()[0] = '\0';
     g_now = t;
     (void)alarm(PATIENCE_S);
-    copy_world(t);
+    trial_lay_out(t->a, t->from, t->at);
     g_trials++;
     ok = act_once(t, &t->plan);
-    if (ok && !fired())
+    if (seen)
+        *seen = *inject_told();
+    if (ok && inject_told()->met < wanted)
         ok = complain("it was not met");
-    ok = ok && world_see(t->seen, t->at, false) && is_honest(t);
+    ok = ok && world_take_back(t->err.message) &&
+         world_see(t->see.seen, t->at, false) &&
+         (lies(t) || is_honest(t->a, &t->see, t->rc, &t->err));
     if (ok && t->rc < 0)
-        ok = explains(t->rc, &t->err, &t->plan, t->what);
+        ok = explained(t);
     ok = ok && do_again(t);
     (void)alarm(0);
     return ok || tell(t);
+}
+
+/* -------------------------------------------------------------------- pairs --- */
+
+/* Is this place, come to after another failure, to fail? Places that are come to
+ * when nothing fails have been put down in begin(). */
+static bool is_second(const trial *t, uint64_t first, uint64_t site, uint64_t k)
+{
+    uint64_t pair = (first * UINT64_C(0x9E3779B97F4A7C15)) ^ site;
+    sample usual = g_pairs;
+
+    if (place_is_new(site, 0, SECOND))
+        return sample_has(&g_pairs, t->salt, k);
+    usual.every *= USUAL;
+    return sample_has(&usual, t->salt, k) && place_is_new(pair, 0, SECOND);
+}
+
+/* What round 0 begins with. */
+static int first_error(call c)
+{
+    const int *errors = call_errors(c);
+    unsigned e = 0;
+
+    while (errors[e] != 0 && errors[e] != EIO)
+        e++;
+    return errors[e] != 0 ? EIO : errors[0];
+}
+
+static void plan_call(trial *t, unsigned point, failure f)
+{
+    if (t->first.what == CALLS) { /* it is not counted in calls */
+        t->plan.at = point;
+        t->plan.error = f.error;
+    } else {
+        t->plan.then = point;
+        t->plan.then_error = f.error;
+    }
+    t->second = f;
+}
+
+static void plan_allocation(trial *t, unsigned long k)
+{
+    if (t->first.what == CALLS)
+        t->plan.then_alloc = k;
+    else
+        t->plan.alloc = k;
+    t->second = g_no_memory;
+}
+
+/* `t` was tried; what it came to after its failure fails as well. */
+static bool fail_second(trial *t, uint64_t site, const inject_seen *s)
+{
+    inject_plan one = t->plan;
+    uint64_t salt = (uint64_t)one.at << 20 ^ one.alloc << 40;
+
+    if (s->points > POINTS_MOST || s->met == 0)
+        return true;
+    one.sites = false;
+    for (unsigned q = s->first_points; q < s->points; q++) {
+        call c = (call)s->calls[q];
+        failure f = {c, first_error(c)};
+
+        if (!is_second(t, site, s->sites[q], salt + 2 * q))
+            continue;
+        t->plan = one;
+        plan_call(t, q, f);
+        g_twice++;
+        if (!try_it(t, NULL))
+            return false;
+    }
+    for (unsigned long k = s->first_allocs; k < s->allocs; k++) {
+        if (k >= POINTS_MOST ||
+            !is_second(t, site, s->alloc_sites[k], salt + 2 * k + 1))
+            continue;
+        t->plan = one;
+        plan_allocation(t, k);
+        g_twice++;
+        if (!try_it(t, NULL))
+            return false;
+    }
+    t->second = g_nothing;
+    return true;
+}
+
+/* One failure; and then, second ones after it. */
+static bool try_all(trial *t, uint64_t site)
+{
+    static inject_seen seen;
+    bool pairs = g_pairs.every > 0 && !t->plan.for_ever;
+    unsigned long before = g_complaints;
+
+    t->second = g_nothing;
+    t->plan.sites = pairs;
+    if (!try_it(t, &seen))
+        return false;
+    return !pairs || g_complaints > before || fail_second(t, site, &seen);
 }
 
 /* ------------------------------------------------------------------- sweeps --- */
@@ -309,15 +316,16 @@ static bool fail_calls(trial *t, const inject_seen *s)
 
             if (round_of(errors[e], e) != (ever ? 0 : g_round) ||
                 (ever && is_beyond((call)s->calls[p], errors[e])) ||
-                !is_chosen(t->a, (uint64_t)p * 64 + 2 * e + ever) ||
-                !is_new_place(s->sites[p] + ever, errors[e]))
+                !sample_has(&g_sample, t->salt,
+                            (uint64_t)p * 64 + 2 * e + ever) ||
+                !place_is_new(s->sites[p], errors[e], ever ? FOR_EVER : ONCE))
                 continue;
             plan.at = p;
             plan.error = errors[e];
             plan.for_ever = ever;
             t->plan = plan;
-            t->what = (call)s->calls[p];
-            if (!try_it(t))
+            t->first = (failure){(call)s->calls[p], errors[e]};
+            if (!try_all(t, s->sites[p]))
                 return false;
         }
     }
@@ -329,16 +337,25 @@ static bool fail_allocations(trial *t, const inject_seen *s)
     for (unsigned long k = 0; k < s->allocs && k < POINTS_MOST; k++) {
         inject_plan plan = INJECT_NONE;
 
-        if (!is_chosen(t->a, ((uint64_t)1 << 40) + k) ||
-            !is_new_place(s->alloc_sites[k], ENOMEM))
+        if (!sample_has(&g_sample, t->salt, ((uint64_t)1 << 40) + k) ||
+            !place_is_new(s->alloc_sites[k], ENOMEM, ONCE))
             continue;
         plan.alloc = k;
         t->plan = plan;
-        t->what = CALLS;
-        if (!try_it(t))
+        t->first = g_no_memory;
+        if (!try_all(t, s->alloc_sites[k]))
             return false;
     }
     return true;
+}
+
+/* Places that are come to when nothing fails. */
+static void note_usual(const inject_seen *s)
+{
+    for (unsigned p = 0; p < s->points && p < POINTS_MOST; p++)
+        (void)place_is_new(s->sites[p], 0, SECOND);
+    for (unsigned long k = 0; k < s->allocs && k < POINTS_MOST; k++)
+        (void)place_is_new(s->alloc_sites[k], 0, SECOND);
 }
 
 /* An undisturbed run: its points, its picture. The second one, since the first may
@@ -351,22 +368,34 @@ static bool begin(trial *t, inject_seen *out)
     scene_error()[0] = '\0';
     for (int k = 0; k < 2; k++) {
         t->heap = UINT64_MAX;
-        copy_world(t);
-        if (!world_see(t->old, t->at, false) || !act_once(t, &nothing))
+        trial_lay_out(t->a, t->from, t->at);
+        if (!world_see(t->see.old, t->at, false) || !act_once(t, &nothing))
             return false;
         if (t->rc < 0)
             return complain("undisturbed: %s", t->err.message);
     }
     t->heap = azri_heap_nbytes();
     *out = *inject_told();
-    if (!world_see(t->new, t->at, true))
+    note_usual(out);
+    if (!world_see(t->see.new, t->at, true))
         return false;
-    if (t->a->changes == (strcmp(t->old, t->new) == 0))
+    if (t->a->changes == (strcmp(t->see.old, t->see.new) == 0))
         return complain("it changes %s: %.600s",
-                        t->a->changes ? "nothing" : "something", t->new);
+                        t->a->changes ? "nothing" : "something", t->see.new);
     return out->points < POINTS_MOST || complain("too many points");
 }
 
+/* Of its name, so that acts that are added choose no others. */
+static uint64_t salt_of(const act *a)
+{
+    uint64_t h = UINT64_C(0xCBF29CE484222325);
+
+    for (const char *c = a->name; *c; c++)
+        h = (h ^ (uint8_t)*c) * UINT64_C(0x100000001B3);
+    return h;
+}
+
+/* Round -1: to learn what is usual. */
 static bool sweep(const act *a, unsigned world)
 {
     static trial t;
@@ -376,15 +405,16 @@ static bool sweep(const act *a, unsigned world)
 
     memset(&t, 0, sizeof t);
     t.a = a;
-    t.what = CALLS;
+    t.salt = salt_of(a);
+    t.first = t.second = g_nothing;
     t.plan = (inject_plan)INJECT_NONE;
     t.at = at;
     (void)snprintf(t.from, sizeof t.from, "%s/from-%u", root, world);
     (void)snprintf(at, sizeof at, "%s/at", root);
     if (!begin(&t, &seen))
         return tell(&t);
-    return fail_calls(&t, &seen) &&
-           (g_round > 0 || fail_allocations(&t, &seen));
+    return g_round < 0 || (fail_calls(&t, &seen) &&
+                           (g_round > 0 || fail_allocations(&t, &seen)));
 }
 
 /* -------------------------------------------------------------------- acts --- */
@@ -452,11 +482,14 @@ static bool parse(int argc, char **argv, int *at)
             return false;
         value = strtoul(argv[++*at], NULL, 10);
         if (strcmp(name, "--every") == 0)
-            g_every = value;
+            g_sample.every = value > 0 ? value : 1;
+        else if (strcmp(name, "--pairs") == 0)
+            g_pairs.every = value;
         else if (strcmp(name, "--seed") == 0)
-            g_seed = value;
+            g_sample.seed = g_pairs.seed = value;
         else if (strcmp(name, "--seconds") == 0)
-            g_until = azri_now_ns() + (int64_t)value * 1000000000;
+            g_sample.until = g_pairs.until =
+                azri_now_ns() + (int64_t)value * 1000000000;
         else
             return false;
     }
@@ -481,13 +514,16 @@ int main(int argc, char **argv)
     }
     inject_install();
     (void)signal(SIGALRM, hangs);
-    for (g_round = 0; g_round < ROUNDS; g_round++) {
+    for (g_round = g_pairs.every > 0 ? -1 : 0; g_round < ROUNDS; g_round++) {
         for (unsigned i = 0; i < g_count && ok; i++)
             ok = sweep(g_acts[i], g_worlds[i]);
     }
     scene_roots_remove();
-    (void)printf("seed %lu, one of %lu: %lu trials in %u acts, %lu complaints, "
-                 "%lu left out since time was up\n",
-                 g_seed, g_every, g_trials, g_count, g_complaints, g_skipped);
+    (void)printf(
+        "seed %llu, one of %lu, pairs one of %lu: %lu trials in %u acts, "
+        "%lu of them with two failures, %lu complaints, %lu left out "
+        "since time was up\n",
+        (unsigned long long)g_sample.seed, g_sample.every, g_pairs.every,
+        g_trials, g_count, g_twice, g_complaints, g_sample.late + g_pairs.late);
     return g_complaints > 0 || g_trials == 0;
 }

@@ -508,6 +508,32 @@ static void test_elder_that_does_not_move(void **state)
     }
 }
 
+/* The lock was not free for all that second: he could not have it, and is believed. */
+static bool busy_for_long(unsigned n)
+{
+    atomic_store(&slots[1].alive_ns, now());
+    if (n == 24) {
+        assert_int_equal(refuse, 5); /* it was not tried behind his back */
+        refuse = 0;
+        assert_int_equal(azri_ofd_unlock(theirs, 0, 99, NULL), AZR_OK);
+    }
+    return false;
+}
+
+static void test_elder_of_a_busy_lock(void **state)
+{
+    azri_range r = X(3, 3);
+
+    (void)state;
+    assert_int_equal(azri_ofd_try(theirs, &r, NULL), AZR_OK);
+    on_wait = busy_for_long;
+    put_waiter(1, X(3, 3), SECOND);
+    refuse = 5;
+    assert_int_equal(lock_it(r), AZR_OK);
+    assert_int_equal(waits, 25);
+    assert_true(is_ours(r));
+}
+
 /* ------------------------------------------------------------------- wake --- */
 
 static void wake_for(azri_range r)
@@ -634,6 +660,7 @@ int main(void)
         T(test_older_than_elder),
         T(test_not_yet_an_elder),
         T(test_elder_that_does_not_move),
+        T(test_elder_of_a_busy_lock),
         T(test_wake_order),
         T(test_wake_nobody),
         T(test_wake_awake),
