@@ -12,7 +12,7 @@
     rest[n] = $0
     if (how == "value" && label[n] == "read")
         at[++choices] = n
-    if (how == "drop" && label[n] ~ /bump|rename|unlink|seal|commit|clear/)
+    if (how == "drop" && label[n] ~ /bump|rename|unlink|seal|commit|clear|prepare|others|told|tell/)
         at[++choices] = n
     if (how == "swap" && who[n] in before && label[n] !~ /die/)
         at[++choices] = n

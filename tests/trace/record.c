@@ -2,10 +2,10 @@
 /*
  * Runs of the library, drawn from a seed, and what happened in them: two or three
  * processes write or empty one or both chunks of an array, some die at it; others
- * read, and one recovers. Each run becomes a file of steps that proofs/replay holds against
- * the model.
+ * read, and one recovers. With --two they write one or both of two arrays. Each run
+ * becomes a file of steps that proofs/replay holds against the model.
  *
- *   trace-record [--loose] [--without GUARD] DIRECTORY FIRST COUNT
+ *   trace-record [--two] [--loose] [--without GUARD] DIRECTORY FIRST COUNT
  */
 #include "trace/steps.h"
 
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +29,8 @@
 #define AT_FIRST   9  /* elements before anybody writes */
 #define OF_TXN     10 /* … and those that writer t wrote: this + t */
 #define PATIENCE_S 30
+/* Calls after PREPARED: the commit, the other row's word, the note at home. */
+#define BEFORE_TOLD 3
 
 typedef struct guard_name {
     const char *name;
@@ -44,7 +47,9 @@ static const guard_name guard_names[] = {
     NAME(BUSY_ROW),     NAME(P2),          NAME(C2),
     NAME(READ_THROUGH), NAME(HOLD_LOCKS),  NAME(SLOT),
     NAME(FINISH),       NAME(DELETED),     NAME(READ_LOCKS),
-    NAME(SEAL),         NAME(GROW_META),
+    NAME(SEAL),         NAME(GROW_META),   NAME(PREPARED),
+    NAME(HOME_NO),      NAME(HOME_YES),    NAME(HOME_SLOT),
+    NAME(OTHERS),       NAME(TOLD),        NAME(UNTOLD),
 };
 
 /* ------------------------------------------------------------------ array --- */
@@ -54,7 +59,13 @@ static bool fail(const char *what, const azr_error *err)
     return complain("%s: %s", what, err->message);
 }
 
-static bool make_array(const char *path, bool power)
+/* The arrays of a run: one, or the home and another. */
+typedef struct scene {
+    char path[TRACE_ARRAYS][256];
+    unsigned n;
+} scene;
+
+static bool make_array(const char *path, int64_t length, bool power)
 {
     azr_array_spec spec = AZR_ARRAY_SPEC_INIT;
     azr_selection all = azr_select_all(1);
@@ -66,16 +77,50 @@ static bool make_array(const char *path, bool power)
     spec.zarr_format = 3;
     spec.rank = 1;
     spec.dtype = AZR_INT32;
-    spec.shape[0] = LENGTH;
+    spec.shape[0] = length;
     spec.chunks[0] = CHUNK;
     spec.codecs = "none";
     spec.durability = power ? AZR_DURABILITY_POWER : AZR_DURABILITY_PROCESS;
     for (int i = 0; i < LENGTH; i++)
         values[i] = AT_FIRST;
     ok = azr_array_create(&a, path, &spec, NULL, &err) == AZR_OK &&
-         azr_array_write(a, &all, values, sizeof values, &err) == AZR_OK;
+         azr_array_write(a, &all, values, (size_t)length * sizeof values[0],
+                         &err) == AZR_OK;
     azr_array_close(a);
     return ok || fail("make", &err);
+}
+
+static ino_t state_of_array(const char *path)
+{
+    char name[280];
+    struct stat st = {.st_ino = 0};
+
+    (void)snprintf(name, sizeof name, "%s/.azr/state", path);
+    return stat(name, &st) == 0 ? st.st_ino : 0;
+}
+
+static void name_arrays(scene *s, bool two)
+{
+    s->n = two ? 2 : 1;
+    (void)snprintf(s->path[0], sizeof s->path[0], "%s/array", scene_root(true));
+    (void)snprintf(s->path[1], sizeof s->path[1], "%s/other", scene_root(true));
+}
+
+/* Of two, the first in the order of arrays is the home wherever both are written. */
+static bool make_scene(scene *s, bool two, bool power)
+{
+    char other[256];
+
+    for (unsigned a = 0; a < s->n; a++) {
+        if (!make_array(s->path[a], two ? CHUNK : LENGTH, power))
+            return false;
+    }
+    if (two && state_of_array(s->path[1]) < state_of_array(s->path[0])) {
+        memcpy(other, s->path[0], sizeof other);
+        memcpy(s->path[0], s->path[1], sizeof other);
+        memcpy(s->path[1], other, sizeof other);
+    }
+    return true;
 }
 
 /* Parts of the chunks of the set: each holds element 2 or 5; and the whole of those
@@ -114,7 +159,52 @@ static bool read_all(azr_array *a)
     steps_start();
     if (azr_array_read(a, &all, values, sizeof values, &err) != AZR_OK)
         return fail("read", &err);
-    steps_read(writer_of(values[2]), writer_of(values[5]));
+    steps_read(0, writer_of(values[2]) + 8u * writer_of(values[5]));
+    return true;
+}
+
+/* One of two arrays, the chunk in part: it is read under its locks. */
+static bool write_one(azr_array *a, uint8_t who)
+{
+    const int32_t values[2] = {OF_TXN + who, OF_TXN + who};
+    azr_selection s = AZR_BOX(1, {1}, {2});
+    azr_error err = AZR_ERROR_INIT;
+
+    return azr_array_write(a, &s, values, sizeof values, &err) == AZR_OK ||
+           fail("write", &err);
+}
+
+/* Both, as a whole: nothing is read, so nothing is in conflict. */
+static bool write_both(azr_array *arrays[TRACE_ARRAYS], uint8_t who)
+{
+    azr_txn_options o = AZR_TXN_OPTIONS_INIT;
+    azr_selection all = AZR_BOX(1, {0}, {CHUNK});
+    azr_error err = AZR_ERROR_INIT;
+    int32_t values[CHUNK];
+    azr_txn *t = NULL;
+    int rc;
+
+    for (int i = 0; i < CHUNK; i++)
+        values[i] = OF_TXN + who;
+    rc = azr_txn_begin(&t, &o, &err);
+    for (int k = 0; k < TRACE_ARRAYS && rc == AZR_OK; k++)
+        rc = azr_txn_write(t, arrays[k], &all, values, sizeof values, &err);
+    if (rc == AZR_OK)
+        rc = azr_txn_commit(t, &err);
+    azr_txn_free(t);
+    return rc == AZR_OK || fail("write both", &err);
+}
+
+static bool read_one(azr_array *a, unsigned k)
+{
+    azr_selection all = azr_select_all(1);
+    azr_error err = AZR_ERROR_INIT;
+    int32_t values[CHUNK] = {0};
+
+    steps_start();
+    if (azr_array_read(a, &all, values, sizeof values, &err) != AZR_OK)
+        return fail("read", &err);
+    steps_read(k, writer_of(values[2]));
     return true;
 }
 
@@ -130,37 +220,66 @@ static bool recover(azr_array *a)
 
 /* -------------------------------------------------------------- processes --- */
 
-static bool act(board *b, uint8_t who, const char *path)
+static bool act_on_one(const board *b, uint8_t who, azr_array *a)
 {
     const part *me = &b->parts[who];
+
+    if (who <= TRACE_WRITERS)
+        return write_part(a, who, me->set, me->gone);
+    return who == TRACE_JANITOR ? recover(a) : read_all(a);
+}
+
+static bool act_on_two(const board *b, uint8_t who,
+                       azr_array *arrays[TRACE_ARRAYS])
+{
+    unsigned set = b->parts[who].set;
+    unsigned k = set == 2;
+
+    if (who > TRACE_WRITERS)
+        return who == TRACE_JANITOR ? recover(arrays[k])
+                                    : read_one(arrays[k], k);
+    return set == 3 ? write_both(arrays, who) : write_one(arrays[k], who);
+}
+
+static bool open_all(azr_array *arrays[TRACE_ARRAYS], uint8_t who,
+                     const scene *s)
+{
     azr_open_options o = AZR_OPEN_OPTIONS_INIT;
     azr_error err = AZR_ERROR_INIT;
-    azr_array *a = NULL;
-    bool ok;
 
     o.threads = 1;
     if (who <= TRACE_WRITERS || who == TRACE_JANITOR)
         o.flags = AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY;
-    if (azr_array_open(&a, path, &o, &err) != AZR_OK) {
-        (void)sem_post(&b->ready);
-        return fail("open", &err);
+    for (unsigned k = 0; k < s->n; k++) {
+        if (azr_array_open(&arrays[k], s->path[k], &o, &err) != AZR_OK)
+            return fail("open", &err);
+        /* who waits under a row of his own is out of the writers' way there */
+        atomic_store(&arrays[k]->d->slot_hint,
+                     who <= TRACE_WRITERS ? 0 : TRACE_ROWS + 1);
     }
-    /* who waits under a row of his own is out of the writers' way there */
-    atomic_store(&a->d->slot_hint, who <= TRACE_WRITERS ? 0 : TRACE_ROWS + 1);
-    steps_begin(b, who, azri_domain_state(a->d));
-    steps_wait(me->begins);
-    if (who <= TRACE_WRITERS)
-        ok = write_part(a, who, me->set, me->gone);
-    else if (who == TRACE_JANITOR)
-        ok = recover(a);
-    else
-        ok = read_all(a);
+    return true;
+}
+
+static bool act(board *b, uint8_t who, const scene *s)
+{
+    azr_array *arrays[TRACE_ARRAYS] = {NULL, NULL};
+    bool ok;
+
+    steps_prepare(b, who);
+    if (!open_all(arrays, who, s)) {
+        (void)sem_post(&b->ready);
+        return false;
+    }
+    steps_begin(azri_domain_state(arrays[0]->d));
+    steps_wait(b->parts[who].begins);
+    ok = b->two ? act_on_two(b, who, arrays) : act_on_one(b, who, arrays[0]);
     steps_end();
-    azr_array_close(a);
+    for (unsigned k = 0; k < s->n; k++)
+        azr_array_close(arrays[k]);
     return ok;
 }
 
-static pid_t start(board *b, uint8_t who, const char *path)
+static pid_t start(board *b, uint8_t who, const scene *s)
 {
     pid_t pid;
     bool ok;
@@ -170,7 +289,7 @@ static pid_t start(board *b, uint8_t who, const char *path)
     if (pid != 0)
         return pid;
     (void)alarm(PATIENCE_S);
-    ok = act(b, who, path);
+    ok = act(b, who, s);
     coverage_write();
     _exit(ok ? 0 : 1);
 }
@@ -213,7 +332,7 @@ static bool wait_all(board *b, pid_t pids[TRACE_PROCS])
     return ok;
 }
 
-static bool run_all(board *b, const char *path)
+static bool run_all(board *b, const scene *s)
 {
     pid_t pids[TRACE_PROCS] = {0};
     unsigned n = 0;
@@ -221,7 +340,7 @@ static bool run_all(board *b, const char *path)
     for (uint8_t p = 1; p < TRACE_PROCS; p++) {
         if (b->parts[p].set == 0)
             continue;
-        pids[p] = start(b, p, path);
+        pids[p] = start(b, p, s);
         if (pids[p] < 0)
             return complain("fork: %s", strerror(errno));
         b->there[p] = true;
@@ -291,6 +410,49 @@ static void crowd(board *b)
     janitor->dies = 0;
 }
 
+/* Of two arrays. Who writes both dies before or after his commit more often than
+ * not, and the others come to one of his rows each. */
+static void draw_two(board *b)
+{
+    unsigned writers = 2 + (steps_below(b, 3) > 0);
+
+    b->two = true;
+    b->stays = steps_below(b, 3) * 4;
+    for (uint8_t p = 1; p < TRACE_PROCS; p++) {
+        part *t = &b->parts[p];
+
+        t->begins = steps_below(b, 200);
+        t->late = p <= TRACE_JANITOR && steps_below(b, 4) > 0;
+        if (p <= TRACE_WRITERS) {
+            unsigned set = steps_below(b, 4);
+
+            t->set = (uint8_t)(p > writers ? 0 : set == 0 ? 3 : set);
+        } else {
+            t->set = (uint8_t)(p == TRACE_READER ? 1 + steps_below(b, 2)
+                                                 : steps_below(b, 3));
+        }
+        if ((p <= TRACE_WRITERS || p == TRACE_JANITOR) && steps_below(b, 2))
+            t->dies = 1 + steps_below(b, t->late ? 16 : 80);
+    }
+}
+
+/* Somebody who writes both dies at one of the stores from PREPARED to the note at
+ * home, or soon after; two who wait for his locks come to one of his rows each. */
+static void crowd_two(board *b)
+{
+    part *p = b->parts;
+
+    for (uint8_t who = 2; who < TRACE_PROCS; who++)
+        p[who].begins = 40 + steps_below(b, 80);
+    p[1] = (part){.set = 3, .late = true};
+    p[1].dies = steps_below(b, 2) ? BEFORE_TOLD : 1 + steps_below(b, 12);
+    p[2].set = (uint8_t)(1 + steps_below(b, 2));
+    p[3].set = (uint8_t)(3 - p[2].set);
+    p[2].dies = p[3].dies = 0;
+    p[TRACE_JANITOR].set = 0;
+    b->stays = 0;
+}
+
 /* A reader is disturbed until it reads under lock. */
 static void chase(board *b)
 {
@@ -336,18 +498,38 @@ static board *new_board(bool loose, unsigned seed)
     return b;
 }
 
-static void put_event(FILE *f, const event *e)
+static void put_event(FILE *f, const board *b, const event *e)
 {
-    static const char states[] = "FACS";
+    unsigned rows = b->two ? TRACE_WORDS : TRACE_ROWS;
 
     (void)fprintf(f, "%u %s %u %u |", e->who, e->label, e->arg, e->value);
-    for (int i = 0; i < TRACE_ROWS; i++)
-        (void)fprintf(f, " %c%u",
-                      e->before.state[i] < 4 ? states[e->before.state[i]] : '?',
-                      e->before.txn[i]);
-    (void)fprintf(f, " | %u %u | %u %u | %u\n", e->before.counter[0],
-                  e->before.counter[1], e->before.key[0], e->before.key[1],
-                  e->before.rows);
+    for (unsigned i = 0; i < rows; i++)
+        (void)fprintf(f, " %c%u", e->before.state[i], e->before.txn[i]);
+    (void)fprintf(f, " | %u %u | %u %u", e->before.counter[0],
+                  e->before.counter[1], e->before.key[0], e->before.key[1]);
+    if (!b->two)
+        (void)fprintf(f, " | %u", e->before.rows);
+    (void)fprintf(f, "\n");
+}
+
+static void put_head(FILE *f, const board *b, unsigned seed)
+{
+    const part *p = b->parts;
+
+    (void)fprintf(f,
+                  "# seed %u%s: who label argument value | rows | counters "
+                  "| keys",
+                  seed, b->loose ? ", loose" : "");
+    if (b->two)
+        (void)fprintf(f, "\n# arrays %u %u %u others %u %u %u\n", p[1].set,
+                      p[2].set, p[3].set, p[TRACE_READER].set,
+                      p[TRACE_JANITOR].set, p[TRACE_READER_2].set);
+    else
+        (void)fprintf(f,
+                      " | number of rows\n# sets %u %u %u emptied %u %u %u "
+                      "power %u rows %u\n",
+                      p[1].set, p[2].set, p[3].set, p[1].gone, p[2].gone,
+                      p[3].gone, b->power, b->events[0].before.rows);
 }
 
 static bool put_trace(const board *b, const char *dir, unsigned seed)
@@ -359,16 +541,9 @@ static bool put_trace(const board *b, const char *dir, unsigned seed)
     f = fopen(name, "we");
     if (!f)
         return complain("%s: %s", name, strerror(errno));
-    (void)fprintf(
-        f,
-        "# seed %u%s: who label argument value | rows | counters "
-        "| keys | number of rows\n# sets %u %u %u emptied %u %u %u power %u "
-        "rows %u\n",
-        seed, b->loose ? ", loose" : "", b->parts[1].set, b->parts[2].set,
-        b->parts[3].set, b->parts[1].gone, b->parts[2].gone, b->parts[3].gone,
-        b->power, b->events[0].before.rows);
+    put_head(f, b, seed);
     for (unsigned i = 0; i < b->count; i++)
-        put_event(f, &b->events[i]);
+        put_event(f, b, &b->events[i]);
     return fclose(f) == 0 || complain("%s: %s", name, strerror(errno));
 }
 
@@ -406,14 +581,14 @@ static void give_rows(void)
 
 static unsigned g_traces, g_outside, g_failed;
 
-static bool one(const char *dir, unsigned seed, bool loose, bool control)
+static void draw_run(board *b, unsigned seed, bool two)
 {
-    board *b = new_board(loose, seed);
-    char path[256];
-    bool ok;
-
-    (void)snprintf(path, sizeof path, "%s/array", scene_root(true));
-    scene_error()[0] = '\0';
+    if (two) {
+        draw_two(b);
+        if (seed % 3 == 0)
+            crowd_two(b);
+        return;
+    }
     draw(b);
     if (seed % 3 == 0)
         crowd(b);
@@ -421,15 +596,34 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
         chase(b);
     else if (seed % 6 == 2)
         fill(b);
-    ok = make_array(path, b->power) &&
-         (steps_watch(b, path) || complain("the array cannot be watched"));
-    ok = ok && take_rows(b, path);
+}
+
+typedef struct form {
+    bool two, loose, control;
+} form;
+
+static bool one(const char *dir, unsigned seed, form how)
+{
+    board *b = new_board(how.loose, seed);
+    const char *paths[TRACE_ARRAYS];
+    scene s;
+    bool ok;
+
+    scene_error()[0] = '\0';
+    draw_run(b, seed, how.two);
+    name_arrays(&s, how.two);
+    ok = make_scene(&s, how.two, b->power);
+    for (unsigned k = 0; k < s.n; k++)
+        paths[k] = s.path[k];
+    ok = ok && (steps_watch(b, paths, s.n) ||
+                complain("the arrays cannot be watched"));
+    ok = ok && take_rows(b, s.path[0]);
     if (ok) {
-        ok = run_all(b, path);
+        ok = run_all(b, &s);
         steps_last(b);
         steps_tidy(b);
     }
-    if (!ok && control) { /* noticed before any model has seen it */
+    if (!ok && how.control) { /* noticed before any model has seen it */
         g_failed++;
         ok = true;
     } else if (ok && b->outside[0] != '\0') {
@@ -441,7 +635,8 @@ static bool one(const char *dir, unsigned seed, bool loose, bool control)
     }
     give_rows();
     steps_unwatch();
-    tree_remove(path);
+    for (unsigned k = 0; k < s.n; k++)
+        tree_remove(s.path[k]);
     (void)munmap(b, sizeof *b);
     if (!ok)
         (void)printf("seed %u: %s\n", seed, scene_error());
@@ -467,16 +662,19 @@ static bool choose_guard(const char *name)
 
 int main(int argc, char **argv)
 {
-    bool loose = false, control = false, ok = true;
+    form how = {false, false, false};
+    bool ok = true;
     unsigned first, count;
     int at = 1;
 
     for (; at < argc && argv[at][0] == '-'; at++) {
         if (strcmp(argv[at], "--loose") == 0)
-            loose = true;
+            how.loose = true;
+        else if (strcmp(argv[at], "--two") == 0)
+            how.two = true;
         else if (strcmp(argv[at], "--without") == 0 && at + 1 < argc &&
                  choose_guard(argv[at + 1]))
-            control = ++at > 0;
+            how.control = ++at > 0;
         else
             return 2;
     }
@@ -485,7 +683,7 @@ int main(int argc, char **argv)
     first = (unsigned)strtoul(argv[at + 1], NULL, 10);
     count = (unsigned)strtoul(argv[at + 2], NULL, 10);
     for (unsigned seed = first; ok && seed < first + count; seed++)
-        ok = one(argv[at], seed, loose, control);
+        ok = one(argv[at], seed, how);
     scene_roots_remove();
     (void)printf("%u traces, %u outside of the model, %u ended otherwise\n",
                  g_traces, g_outside, g_failed);

@@ -21,15 +21,25 @@ static unsigned g_calls;
 static bool g_waits, g_late, g_has_row, g_done;
 static bool g_read_lock;     /* a read holds the chunks */
 static bool g_grows, g_room; /* META is ours for more rows; they are written */
-static int g_finishing = -1; /* row of a dead owner whose SLOT byte is ours */
-static int g_missed = -1;    /* key of a rename that found nothing */
-static const azri_state *g_state;
+static unsigned g_held;   /* bits: rows of the dead whose SLOT bytes are ours */
+static int g_missed = -1; /* key of a rename that found nothing */
+static const azri_state *g_state; /* for the places of locks, in all the same */
 
 /* What is watched: inherited by all. */
-static int g_dir = -1;
-static uint8_t *g_map;
+static struct {
+    int dir;
+    ino_t dir_ino, tx_ino, state_ino;
+    uint8_t *map;
+} g_watch[TRACE_ARRAYS];
+static unsigned g_watched;
 static uint16_t g_stripe[TRACE_KEYS];
 static uint64_t g_at_first[TRACE_KEYS];
+
+/* Where this process has mapped them: each time it opens one, somewhere else. */
+static struct {
+    const uint8_t *at;
+    unsigned array;
+} g_maps[32];
 
 /* --------------------------------------------------------------- pictures --- */
 
@@ -49,26 +59,65 @@ unsigned steps_below(board *b, unsigned n)
     return n > 0 ? (unsigned)((x >> 16) % n) : 0;
 }
 
-static _Atomic uint64_t *word_at(uint32_t row)
+/* Key k is a chunk of an array. */
+static unsigned array_of_key(unsigned key)
 {
-    void *p = g_map + AZRI_WORDS_AT;
+    return g_watched > 1 ? key : 0;
+}
+
+static unsigned chunk_of_key(unsigned key)
+{
+    return g_watched > 1 ? 0 : key;
+}
+
+static _Atomic uint64_t *word_at(unsigned array, uint32_t row)
+{
+    void *p = g_watch[array].map + AZRI_WORDS_AT;
 
     return (_Atomic uint64_t *)p + row;
 }
 
 static _Atomic uint64_t *counter_at(unsigned key)
 {
-    void *p = g_map + AZRI_COUNTERS_AT;
+    void *p = g_watch[array_of_key(key)].map + AZRI_COUNTERS_AT;
 
     return (_Atomic uint64_t *)p + g_stripe[key];
 }
 
 static _Atomic uint64_t *rows_of_map(void)
 {
-    void *p = g_map + AZRI_CHANGING_AT;
+    void *p = g_watch[0].map + AZRI_CHANGING_AT;
     azri_changing *c = p;
 
     return &c->rows;
+}
+
+/* The array whose `state` a pointer leads into, and where; -1: none. */
+static int array_at(const void *p, size_t *at_out)
+{
+    const uint8_t *byte = p;
+
+    for (size_t i = 0; i < sizeof g_maps / sizeof g_maps[0]; i++) {
+        if (!g_maps[i].at || byte < g_maps[i].at ||
+            byte >= g_maps[i].at + AZRI_STATE_MAX)
+            continue;
+        *at_out = (size_t)(byte - g_maps[i].at);
+        return (int)g_maps[i].array;
+    }
+    return -1;
+}
+
+/* The array that a descriptor is of: its directory, tx/ or `state`. -1: none. */
+static int array_of(int fd)
+{
+    struct stat st;
+
+    for (unsigned a = 0; fstat(fd, &st) == 0 && a < g_watched; a++) {
+        if (st.st_ino == g_watch[a].dir_ino || st.st_ino == g_watch[a].tx_ino ||
+            st.st_ino == g_watch[a].state_ino)
+            return (int)a;
+    }
+    return -1;
 }
 
 static uint8_t txn_of(uint64_t id)
@@ -118,25 +167,45 @@ static uint8_t file_under(unsigned key)
     char name[8];
     struct stat st;
 
-    (void)snprintf(name, sizeof name, "c/%u", key);
-    return fstatat(g_dir, name, &st, 0) == 0 ? file_of(st.st_ino)
-                                             : TRACE_ABSENT;
+    (void)snprintf(name, sizeof name, "c/%u", chunk_of_key(key));
+    return fstatat(g_watch[array_of_key(key)].dir, name, &st, 0) == 0
+               ? file_of(st.st_ino)
+               : TRACE_ABSENT;
 }
 
-static uint8_t state_of(uint64_t word)
+static char state_of(uint64_t word)
 {
     switch (azri_word_state(word)) {
     case AZRI_FREE:
-        return 0;
+        return 'F';
     case AZRI_ACTIVE:
-        return 1;
+        return 'A';
+    case AZRI_PREPARED:
+        return 'P';
     case AZRI_COMMITTED:
-        return 2;
+        return azri_word_is_told(word) ? 'T' : 'C';
     case AZRI_SEALED:
-        return 3;
+        return 'S';
     default:
-        outside("a row is neither FREE nor ACTIVE nor SEALED nor COMMITTED");
-        return UNKNOWN;
+        outside("a row is in no state");
+        return '?';
+    }
+}
+
+static void look_at_rows(picture *p, unsigned array)
+{
+    for (uint32_t i = 0; i < 2 * AZRI_ROWS_AT_FIRST - g_board->busy; i++) {
+        uint64_t word = atomic_load(word_at(array, g_board->busy + i));
+        unsigned at = array * TRACE_ROWS + i;
+
+        if (is_of_reader(azri_word_id(word)))
+            word = 0; /* nobody's business but his who waits there */
+        if (i >= TRACE_ROWS && azri_word_state(word) != AZRI_FREE)
+            outside("more rows than the model has");
+        if (i >= TRACE_ROWS)
+            continue;
+        p->state[at] = state_of(word);
+        p->txn[at] = p->state[at] == 'F' ? 0 : txn_of(azri_word_id(word));
     }
 }
 
@@ -145,18 +214,9 @@ static picture look(void)
     picture p;
     uint64_t rows;
 
-    for (uint32_t i = 0; i < 2 * AZRI_ROWS_AT_FIRST - g_board->busy; i++) {
-        uint64_t word = atomic_load(word_at(g_board->busy + i));
-
-        if (is_of_reader(azri_word_id(word)))
-            word = 0; /* nobody's business but his who waits there */
-        if (i >= TRACE_ROWS && azri_word_state(word) != AZRI_FREE)
-            outside("more rows than the model has");
-        if (i >= TRACE_ROWS)
-            continue;
-        p.state[i] = state_of(word);
-        p.txn[i] = p.state[i] == 0 ? 0 : txn_of(azri_word_id(word));
-    }
+    memset(&p, 0, sizeof p);
+    for (unsigned a = 0; a < g_watched; a++)
+        look_at_rows(&p, a);
     for (unsigned k = 0; k < TRACE_KEYS; k++) {
         p.counter[k] = (uint8_t)(atomic_load(counter_at(k)) - g_at_first[k]);
         p.key[k] = file_under(k);
@@ -171,7 +231,7 @@ static void emit(const char *label, unsigned arg, unsigned value,
 {
     event *e = &g_board->events[g_board->count];
 
-    if (g_board->count == TRACE_EVENTS) {
+    if (g_board->count == TRACE_EVENTS(g_board->two)) {
         outside("too many steps");
         return;
     }
@@ -198,7 +258,7 @@ void steps_last(board *b)
 
 void steps_tidy(board *b)
 {
-    for (unsigned i = 0; i < b->count; i++) {
+    for (unsigned i = 0; i < b->count && !b->two; i++) {
         const event *e = &b->events[i];
         unsigned k = i + 1;
 
@@ -265,7 +325,7 @@ static void hand_on(void)
 static void die(void)
 {
     picture p = look();
-    bool holds = g_me <= TRACE_WRITERS ? !g_done : g_finishing >= 0;
+    bool holds = g_me <= TRACE_WRITERS ? !g_done : g_held != 0;
 
     if (holds)
         emit("die", 0, 0, &p);
@@ -326,40 +386,43 @@ void steps_start(void)
     leave();
 }
 
-void steps_read(uint8_t first, uint8_t second)
+void steps_read(unsigned array, unsigned value)
 {
     picture p;
 
     if (!enter())
         return;
     p = look();
-    emit("read", 0, first + 8u * second, &p);
+    emit("read", array, value, &p);
     leave();
 }
 
 /* ------------------------------------------------------------------ names --- */
 
 /* Of a chunk: its number; -1: another file. */
-static int key_of(const char *path)
+static int key_of(int dir, const char *path)
 {
-    for (int k = 0; k < TRACE_KEYS; k++) {
-        if (path[0] == 'c' && path[1] == '/' && path[2] == '0' + k &&
-            path[3] == '\0')
-            return k;
+    int array = path[0] == 'c' && path[1] == '/' ? array_of(dir) : -1;
+
+    for (unsigned k = 0; k < TRACE_KEYS && array >= 0; k++) {
+        if ((unsigned)array == array_of_key(k) &&
+            path[2] == (char)('0' + chunk_of_key(k)) && path[3] == '\0')
+            return (int)k;
     }
     return -1;
 }
 
 /* Of a staged object: its key and transaction; false: another file. */
-static bool staged_of(const char *path, unsigned *key, uint8_t *txn)
+static bool staged_of(int dir, const char *path, unsigned *key, uint8_t *txn)
 {
     static const char below[] = ".azr/tx/";
+    int array = array_of(dir);
     unsigned set, n;
     uint64_t id;
 
     if (strncmp(path, below, strlen(below)) == 0)
         path += strlen(below);
-    if (!azri_staged_id(&id, path))
+    if (array < 0 || !azri_staged_id(&id, path))
         return false;
     path = azri_staged_base(path) + 15;
     if (path[0] < '0' || path[0] > '9' || path[1] != '\0')
@@ -368,7 +431,7 @@ static bool staged_of(const char *path, unsigned *key, uint8_t *txn)
     *txn = txn_of(id);
     if (*txn == UNKNOWN)
         return false;
-    set = g_board->parts[*txn].set;
+    set = g_board->two ? 1u << array : g_board->parts[*txn].set;
     for (*key = 0; *key < TRACE_KEYS; ++*key) {
         if ((set >> *key & 1) && n-- == 0)
             return true;
@@ -384,9 +447,10 @@ static bool is_reader(void)
 
 /* ------------------------------------------------------------------ calls --- */
 
-static void opened(int fd, const char *path, int flags, const picture *before)
+static void opened(int fd, int dir, const char *path, int flags,
+                   const picture *before)
 {
-    int key = key_of(path);
+    int key = key_of(dir, path);
     struct stat st = {.st_ino = 0};
     unsigned at;
     uint8_t txn;
@@ -398,7 +462,7 @@ static void opened(int fd, const char *path, int flags, const picture *before)
     if (key >= 0 && g_me != TRACE_JANITOR)
         emit(is_reader() ? "R2-key" : "W3-read", (unsigned)key,
              fd >= 0 ? file_of(st.st_ino) : TRACE_ABSENT, before);
-    if (key >= 0 || !staged_of(path, &at, &txn))
+    if (key >= 0 || !staged_of(dir, path, &at, &txn))
         return;
     if (is_reader())
         emit("R2-staged", at, fd >= 0, before);
@@ -419,7 +483,7 @@ static int call_openat(int dir, const char *path, int flags, mode_t mode)
     before = look();
     fd = azri_sys_posix.openat(dir, path, flags, mode);
     saved = errno;
-    opened(fd, path, flags, &before);
+    opened(fd, dir, path, flags, &before);
     leave();
     errno = saved;
     return fd;
@@ -439,76 +503,99 @@ static int call_renameat2(int from_dir, const char *from, int to_dir,
     before = look();
     rc = azri_sys_posix.renameat2(from_dir, from, to_dir, to, flags);
     saved = errno;
-    if (!staged_of(from, &at, &txn) || key_of(to) != (int)at)
+    if (!staged_of(from_dir, from, &at, &txn) || key_of(to_dir, to) != (int)at)
         outside("another rename");
     else if (rc == 0 || g_missed != (int)at) /* it is tried twice */
-        emit(g_finishing >= 0 ? "F-rename" : "W7-rename", at, rc == 0, &before);
+        emit(g_held != 0 ? "F-rename" : "W7-rename", at, rc == 0, &before);
     g_missed = rc == 0 ? -1 : (int)at;
     leave();
     errno = saved;
     return rc;
 }
 
-static void locked(const struct flock *fl, const picture *before)
+/* META is a step of the model of one array. */
+static void locked_meta(const struct flock *fl, const picture *before)
+{
+    if (fl->l_type == F_WRLCK && (g_board->two || is_reader()))
+        outside("somebody makes more rows");
+    if (g_board->two)
+        return;
+    if (fl->l_type == F_WRLCK) {
+        g_grows = true;
+        emit("T-meta", 0, 0, before);
+    } else {
+        emit(is_reader() ? "R4-meta" : "W1-meta", 0, 1, before);
+    }
+}
+
+/* The SLOT byte of a row, with which nothing is done if that is FREE. */
+static void locked_slot(unsigned at, const picture *before)
+{
+    if (before->state[at] == 'F')
+        return;
+    if (is_reader()) {
+        outside("a reader finishes a row");
+        return;
+    }
+    g_held |= 1u << at;
+    g_missed = -1;
+    g_late = true;
+    emit("F-slot", at, 0, before);
+}
+
+static void locked(unsigned array, const struct flock *fl,
+                   const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
     uint64_t last = first + (uint64_t)fl->l_len - 1;
     uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
 
-    if (first == AZRI_LOCK_META && fl->l_type == F_WRLCK) {
-        g_grows = true;
-        emit("T-meta", 0, 0, before);
-        if (is_reader())
-            outside("a reader makes more rows");
-    } else if (first == AZRI_LOCK_META) {
-        emit(is_reader() ? "R4-meta" : "W1-meta", 0, 1, before);
-    }
-    if (row < TRACE_ROWS && before->state[row] != 0 && is_reader())
-        outside("a reader finishes a row");
-    else if (row < TRACE_ROWS && before->state[row] != 0) {
-        g_finishing = (int)row;
-        g_missed = -1;
-        g_late = true;
-        emit("F-slot", (unsigned)row, 0, before);
-    }
-    for (uint64_t k = 0; k < TRACE_KEYS; k++) {
-        uint64_t w = azri_w_offset(g_state, &k);
+    if (first == AZRI_LOCK_META)
+        locked_meta(fl, before);
+    if (row < TRACE_ROWS)
+        locked_slot(array * TRACE_ROWS + (unsigned)row, before);
+    for (unsigned k = 0; k < TRACE_KEYS; k++) {
+        uint64_t chunk = chunk_of_key(k);
+        uint64_t w = azri_w_offset(g_state, &chunk);
 
-        if (first > w || w > last)
+        if (array_of_key(k) != array || first > w || w > last)
             continue;
         g_read_lock = is_reader();
-        emit(g_read_lock ? "R4-lock" : "W1-lock", (unsigned)k,
-             fl->l_type != F_WRLCK, before);
+        emit(g_read_lock ? "R4-lock" : "W1-lock", k, fl->l_type != F_WRLCK,
+             before);
     }
 }
 
-static void unlocked(const struct flock *fl, const picture *before)
+static void unlocked(unsigned array, const struct flock *fl,
+                     const picture *before)
 {
     uint64_t first = (uint64_t)fl->l_start;
     uint64_t row = first - AZRI_LOCK_SLOT - g_board->busy;
+    unsigned at = array * TRACE_ROWS + (unsigned)row;
 
     if (first == AZRI_LOCK_META && g_grows) {
         emit("T-rest", 0, 0, before);
         g_grows = g_room = false;
     }
     if (first == AZRI_LOCK_BASE && g_has_row && !is_reader()) {
-        emit("W8-unlock", 0, 0, before);
-        g_done = true;
+        emit("W8-unlock", array, 0, before);
+        g_done = !g_board->two || array == 1 || g_board->parts[g_me].set == 1;
     }
     if (g_read_lock && first == AZRI_LOCK_BASE)
         emit("R4-unlock", 0, 0, before);
     else if (g_read_lock)
         outside("a read under lock begins anew");
     g_read_lock = false;
-    if (g_finishing >= 0 && row == (uint64_t)g_finishing) {
-        emit("F-rest", (unsigned)row, 0, before);
-        g_finishing = -1;
+    if (row < TRACE_ROWS && (g_held >> at & 1)) {
+        emit("F-rest", at, 0, before);
+        g_held &= ~(1u << at);
     }
 }
 
 static int call_lock(int fd, int cmd, struct flock *fl)
 {
     bool watched = enter();
+    int array = array_of(fd);
     picture before;
     int rc, saved;
 
@@ -517,24 +604,29 @@ static int call_lock(int fd, int cmd, struct flock *fl)
     before = look();
     rc = azri_sys_posix.lock(fd, cmd, fl);
     saved = errno;
-    if (rc == 0 && cmd == F_OFD_SETLK && fl->l_type == F_UNLCK)
-        unlocked(fl, &before);
+    if (rc == 0 && cmd == F_OFD_SETLK && array < 0)
+        outside("a lock of another file");
+    else if (rc == 0 && cmd == F_OFD_SETLK && fl->l_type == F_UNLCK)
+        unlocked((unsigned)array, fl, &before);
     else if (rc == 0 && cmd == F_OFD_SETLK)
-        locked(fl, &before);
+        locked((unsigned)array, fl, &before);
     leave();
     errno = saved;
     return rc;
 }
 
 /* Of the words of rows; what else is stored is courtesy. */
-static void stored(const char *what, uint32_t row, const picture *before)
+static void stored(const char *what, unsigned at, const picture *before)
 {
     static const struct {
         const char *what, *label;
     } words[] = {
-        {"row.active", "W1-row"},        {"row.sealed", "W5-seal"},
-        {"row.committed", "W5-commit"},  {"row.clear", "W8-clear"},
-        {"recovery.commit", "F-commit"}, {"recovery.clear", "F-clear"},
+        {"row.active", "W1-row"},         {"row.prepared", "W5-prepare"},
+        {"row.sealed", "W5-seal"},        {"row.committed", "W5-commit"},
+        {"other.committed", "W5-others"}, {"home.told", "W5-told"},
+        {"row.clear", "W8-clear"},        {"recovery.commit", "F-commit"},
+        {"recovery.other", "F-tell"},     {"recovery.told", "F-tell"},
+        {"recovery.clear", "F-clear"},
     };
 
     if (is_reader() || strcmp(what, "recovery.seal") == 0) /* as it was */
@@ -542,36 +634,50 @@ static void stored(const char *what, uint32_t row, const picture *before)
 
     for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
         if (strcmp(what, words[i].what) == 0) {
-            g_late |= i == 1 || i == 2;
-            emit(words[i].label, row, 0, before);
+            g_late |= i >= 1 && i <= 3;
+            emit(words[i].label, at, 0, before);
             return;
         }
     }
     outside(what);
 }
 
+/* The row of a dead owner, finished, becomes ours: its SLOT byte stays. */
+static void taken(unsigned at, const picture *before)
+{
+    if (!(g_held >> at & 1))
+        return;
+    emit("F-rest", at, 0, before);
+    g_held &= ~(1u << at);
+}
+
 static void call_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
 {
-    ptrdiff_t row = p - azri_state_word(g_state, 0);
-    bool is_word = row >= 0 && row < (ptrdiff_t)AZRI_WORDS;
+    size_t at = 0;
+    int array = array_at(p, &at);
+    bool is_word = array >= 0 && at >= AZRI_WORDS_AT &&
+                   at < AZRI_WORDS_AT + AZRI_WORDS * sizeof(uint64_t);
+    bool is_active = is_word && strcmp(what, "row.active") == 0;
+    unsigned row;
     picture before;
 
     if (!enter()) {
         azri_sys_posix.store64(what, p, value);
         return;
     }
-    if (is_word && strcmp(what, "row.active") == 0) {
+    row = (unsigned)((at - AZRI_WORDS_AT) / sizeof(uint64_t)) - g_board->busy;
+    if (is_word)
+        row += (unsigned)array * TRACE_ROWS;
+    if (is_active) {
         g_has_row = true;
         g_board->ids[g_me] = azri_word_id(value);
     }
     before = look();
-    if (is_word && strcmp(what, "row.active") == 0 && g_finishing >= 0) {
-        emit("F-rest", (unsigned)g_finishing, 0, &before); /* and taken */
-        g_finishing = -1;
-    }
+    if (is_active && row < TRACE_WORDS)
+        taken(row, &before);
     azri_sys_posix.store64(what, p, value);
     if (is_word)
-        stored(what, (uint32_t)row - g_board->busy, &before);
+        stored(what, row, &before);
     else if (strcmp(what, "table.rows") == 0)
         emit("T-number", 0, 0, &before);
     leave();
@@ -579,7 +685,8 @@ static void call_store64(const char *what, _Atomic uint64_t *p, uint64_t value)
 
 static void call_bump64(const char *what, _Atomic uint64_t *p)
 {
-    ptrdiff_t stripe = p - azri_state_counter(g_state, 0);
+    size_t at = 0;
+    int array = array_at(p, &at);
     picture before;
 
     if (!enter()) {
@@ -589,8 +696,9 @@ static void call_bump64(const char *what, _Atomic uint64_t *p)
     before = look();
     azri_sys_posix.bump64(what, p);
     for (unsigned k = 0; k < TRACE_KEYS; k++) {
-        if (strcmp(what, "counter") == 0 && stripe == g_stripe[k])
-            emit(g_finishing >= 0 ? "F-bump" : "W6-bump", k, 0, &before);
+        if (strcmp(what, "counter") == 0 && array == (int)array_of_key(k) &&
+            at == AZRI_COUNTERS_AT + g_stripe[k] * sizeof(uint64_t))
+            emit(g_held != 0 ? "F-bump" : "W6-bump", k, 0, &before);
     }
     if (strcmp(what, "meta") == 0)
         outside("the document changes");
@@ -599,6 +707,8 @@ static void call_bump64(const char *what, _Atomic uint64_t *p)
 
 static void call_put(const char *what, void *dst, const void *src, size_t n)
 {
+    size_t at;
+    int array = array_at(dst, &at);
     picture before;
 
     if (!enter()) {
@@ -607,9 +717,39 @@ static void call_put(const char *what, void *dst, const void *src, size_t n)
     }
     before = look();
     azri_sys_posix.put(what, dst, src, n);
-    if (strcmp(what, "row.what") == 0)
+    if (strcmp(what, "row.what") == 0 && g_board->two)
+        emit("W4-what", array == 1, 0, &before);
+    else if (strcmp(what, "row.what") == 0)
         emit("W3-stage", g_board->staged[g_me], 0, &before);
     leave();
+}
+
+static void *call_mmap(size_t nbytes, int prot, int fd)
+{
+    void *p = azri_sys_posix.mmap(nbytes, prot, fd);
+    int array = array_of(fd);
+    size_t i = 0;
+
+    if (p == MAP_FAILED || array < 0)
+        return p;
+    while (i < sizeof g_maps / sizeof g_maps[0] && g_maps[i].at)
+        i++;
+    if (i == sizeof g_maps / sizeof g_maps[0]) {
+        outside("too many maps");
+        return p;
+    }
+    g_maps[i].at = p;
+    g_maps[i].array = (unsigned)array;
+    return p;
+}
+
+static int call_munmap(void *p, size_t nbytes)
+{
+    for (size_t i = 0; i < sizeof g_maps / sizeof g_maps[0]; i++) {
+        if (g_maps[i].at == p)
+            g_maps[i].at = NULL;
+    }
+    return azri_sys_posix.munmap(p, nbytes);
 }
 
 /* Others go on meanwhile: whoever waits looks again at his next turn. */
@@ -627,7 +767,7 @@ static int call_futex_wait(_Atomic uint32_t *word, uint32_t value,
 static int call_unlinkat(int dir, const char *path, int flags)
 {
     bool watched = enter();
-    int key = key_of(path);
+    int key = key_of(dir, path);
     picture before;
     int rc, saved;
 
@@ -637,8 +777,8 @@ static int call_unlinkat(int dir, const char *path, int flags)
     rc = azri_sys_posix.unlinkat(dir, path, flags);
     saved = errno;
     if (key >= 0)
-        emit(g_finishing >= 0 ? "F-unlink" : "W7-unlink", (unsigned)key,
-             rc == 0, &before);
+        emit(g_held != 0 ? "F-unlink" : "W7-unlink", (unsigned)key, rc == 0,
+             &before);
     leave();
     errno = saved;
     return rc;
@@ -684,51 +824,75 @@ static int call_fstat(int fd, struct stat *st)
 
 static struct azri_sys g_table;
 
-bool steps_watch(board *b, const char *path)
+static ino_t inode_of(int dir, const char *path)
 {
-    int fd;
-    void *p;
+    struct stat st = {.st_ino = 0};
 
-    g_board = b;
-    g_me = 0;
-    g_dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    fd = openat(g_dir, ".azr/state", O_RDONLY | O_CLOEXEC);
-    if (g_dir < 0 || fd < 0)
+    return fstatat(dir, path, &st, 0) == 0 ? st.st_ino : 0;
+}
+
+static bool watch_array(unsigned a, const char *path)
+{
+    int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(dir, ".azr/state", O_RDONLY | O_CLOEXEC);
+    void *p = MAP_FAILED;
+
+    g_watch[a].dir = dir;
+    if (dir < 0 || fd < 0)
         return false;
     p = mmap(NULL, AZRI_STATE_MAX, PROT_READ, MAP_SHARED, fd, 0);
     (void)close(fd);
     if (p == MAP_FAILED)
         return false;
-    g_map = p;
-    for (uint64_t k = 0; k < TRACE_KEYS; k++) {
-        char name[8];
-        struct stat st;
+    g_watch[a].map = p;
+    g_watch[a].dir_ino = inode_of(dir, ".");
+    g_watch[a].tx_ino = inode_of(dir, ".azr/tx");
+    g_watch[a].state_ino = inode_of(dir, ".azr/state");
+    return true;
+}
 
-        g_stripe[k] = azri_stripe(&k, 1);
-        g_at_first[k] = atomic_load(counter_at((unsigned)k));
-        (void)snprintf(name, sizeof name, "c/%u", (unsigned)k);
-        if (fstatat(g_dir, name, &st, 0) != 0)
-            return false;
-        note_file(st.st_ino, 0);
+bool steps_watch(board *b, const char *const *paths, unsigned n)
+{
+    bool ok = true;
+
+    g_board = b;
+    g_me = 0;
+    g_watched = n;
+    for (unsigned a = 0; a < n; a++)
+        ok = watch_array(a, paths[a]) && ok;
+    for (unsigned k = 0; k < TRACE_KEYS && ok; k++) {
+        uint64_t chunk = chunk_of_key(k);
+        char name[8];
+        ino_t ino;
+
+        g_stripe[k] = azri_stripe(&chunk, 1);
+        g_at_first[k] = atomic_load(counter_at(k));
+        (void)snprintf(name, sizeof name, "c/%u", (unsigned)chunk);
+        ino = inode_of(g_watch[array_of_key(k)].dir, name);
+        ok = ino != 0;
+        note_file(ino, 0);
     }
-    return g_stripe[0] != g_stripe[1];
+    /* the one that locks first is the home */
+    return ok && (n > 1 ? g_watch[0].state_ino < g_watch[1].state_ino
+                        : g_stripe[0] != g_stripe[1]);
 }
 
 void steps_unwatch(void)
 {
-    if (g_map)
-        (void)munmap(g_map, AZRI_STATE_MAX);
-    if (g_dir >= 0)
-        (void)close(g_dir);
-    g_map = NULL;
-    g_dir = -1;
+    for (unsigned a = 0; a < g_watched; a++) {
+        if (g_watch[a].map)
+            (void)munmap(g_watch[a].map, AZRI_STATE_MAX);
+        if (g_watch[a].dir >= 0)
+            (void)close(g_watch[a].dir);
+    }
+    memset(g_watch, 0, sizeof g_watch);
+    g_watched = 0;
 }
 
-void steps_begin(board *b, uint8_t who, const azri_state *s)
+void steps_prepare(board *b, uint8_t who)
 {
     g_board = b;
     g_me = who;
-    g_state = s;
     g_table = azri_sys_posix;
     g_table.openat = call_openat;
     g_table.renameat2 = call_renameat2;
@@ -736,6 +900,8 @@ void steps_begin(board *b, uint8_t who, const azri_state *s)
     g_table.store64 = call_store64;
     g_table.bump64 = call_bump64;
     g_table.put = call_put;
+    g_table.mmap = call_mmap;
+    g_table.munmap = call_munmap;
     g_table.futex_wait = call_futex_wait;
     g_table.pread = call_pread;
     g_table.pwrite = call_pwrite;
@@ -743,8 +909,13 @@ void steps_begin(board *b, uint8_t who, const azri_state *s)
     g_table.fstatat = call_fstatat;
     g_table.unlinkat = call_unlinkat;
     azri_sys = &g_table;
-    (void)sem_post(&b->ready);
-    wait_for(&b->go[who]);
+}
+
+void steps_begin(const azri_state *s)
+{
+    g_state = s;
+    (void)sem_post(&g_board->ready);
+    wait_for(&g_board->go[g_me]);
     g_on = true;
 }
 

@@ -22,15 +22,20 @@
 #define TRACE_READER_2 6
 #define TRACE_PROCS    7
 
-#define TRACE_ROWS   3
-#define TRACE_KEYS   2
-#define TRACE_ABSENT 4 /* under a key: nothing */
-#define TRACE_EVENTS 120
+/* Two chunks of one array; or (`two`) one chunk of each of two, the home first. Row i
+ * of array a has the number a * TRACE_ROWS + i. */
+#define TRACE_ARRAYS      2
+#define TRACE_ROWS        3
+#define TRACE_WORDS       (TRACE_ARRAYS * TRACE_ROWS)
+#define TRACE_KEYS        2
+#define TRACE_ABSENT      4 /* under a key: nothing */
+#define TRACE_EVENTS(two) ((two) ? 180u : 120u)
 
 /* What is common to all, before a step. */
 typedef struct picture {
-    uint8_t state[TRACE_ROWS]; /* as in the model: FREE, ACTIVE, COMMITTED, … */
-    uint8_t txn[TRACE_ROWS];
+    char state
+        [TRACE_WORDS]; /* FREE, ACTIVE, PREPARED, SEALED, COMMITTED, TOLD */
+    uint8_t txn[TRACE_WORDS];
     uint8_t counter[TRACE_KEYS]; /* bumps since the beginning */
     uint8_t key[TRACE_KEYS];     /* whose the file is */
     uint8_t rows;                /* how many there are */
@@ -43,7 +48,9 @@ typedef struct event {
 } event;
 
 typedef struct part {
-    uint8_t set;     /* writer: bit k: it writes key k; 0: does not take part */
+    /* Writer: bit k: it writes key k; 0: does not take part. Of two arrays those who
+     * read or recover have 1 (the home) or 2. */
+    uint8_t set;
     uint8_t gone;    /* … and of these it empties those */
     unsigned begins; /* after so many calls of all */
     unsigned dies;   /* before its call of this number; 0: lives */
@@ -55,6 +62,7 @@ typedef struct board {
     /* From the first call to the end one process runs: it is chosen at each call.
      * `loose`: they run as the machine likes, and only the calls take turns. */
     bool loose;
+    bool two;      /* arrays */
     bool power;    /* durability */
     uint32_t busy; /* so many rows, the first ones, are somebody else's */
     /* Once it reads it goes on only when somebody has moved a row or a counter, and
@@ -77,21 +85,23 @@ typedef struct board {
     unsigned file_count;
     char outside[96]; /* why the model has no such run; "": it may have */
     unsigned count;
-    event events[TRACE_EVENTS];
+    event events[TRACE_EVENTS(true)];
 } board;
 
 /* A number from the board's seed, below n. */
 unsigned steps_below(board *b, unsigned n);
-/* The array that is watched: descriptors of its directory and `state`, for all
+/* The arrays that are watched: descriptors of their directories and `state`, for all
  * processes that are forked afterwards. False: they cannot be had. */
-bool steps_watch(board *b, const char *path);
+bool steps_watch(board *b, const char *const *paths, unsigned n);
 void steps_unwatch(void);
-/* This process is `who`; `s`: its own map. Waits until it is let go. */
-void steps_begin(board *b, uint8_t who, const azri_state *s);
+/* This process is `who`. From here on it is known where it maps what. */
+void steps_prepare(board *b, uint8_t who);
+/* … `s`: of an array that it has opened. Waits until it is let go. */
+void steps_begin(const azri_state *s);
 /* A read, or recovery, begins. */
 void steps_start(void);
-/* The result of a read: whose each chunk was. */
-void steps_read(uint8_t first, uint8_t second);
+/* The result of a read: whose each chunk was; of two arrays, of that one. */
+void steps_read(unsigned array, unsigned value);
 /* As a call, without one. */
 void steps_pause(void);
 /* Until all together have made so many calls; nobody dies at it. */
