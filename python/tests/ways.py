@@ -18,7 +18,7 @@ plugin = pytest.importorskip("atomiczarr.zarr")
 OURS = "atomiczarr.zarr.AtomicCodecPipeline"
 THEIRS = "zarr.core.codec_pipeline.BatchedCodecPipeline"
 LONG = bool(os.environ.get("AZR_TORTURE"))  # torture: more of everything
-RUNS = int(os.environ.get("AZR_RUNS", 20 if LONG else 1))  # of each program
+RUNS = int(os.environ.get("AZR_RUNS", 10 if LONG else 1))  # of each program
 TRIES = 30  # of what zarr does wrong, until it does
 
 fork = multiprocessing.get_context("fork")
