@@ -9,9 +9,10 @@
  * single.pml and grow.pml)   MAXC, MAXZ, FALLBACK, NOREADER as in single.pml
  * JANITOR  `azr recover` of one of the arrays beside the rest: what is busy is left
  * ALONE    a home row that never committed may be cleared while the other is out of F-release's reach
- * LOOSE    what the library does as well: any free row is taken; the ACTIVE row of a dead owner is passed over; a SLOT
- *          byte is tried though it is known to be busy, or the row has become another's since it was looked at; a
- *          reader tries again, opens anew only what moved, and asks a PREPARED row that has gone on once more
+ * LOOSE    what the library does as well: any free row is taken, and one tried that is free no more; the ACTIVE row of
+ *          a dead owner is passed over; a SLOT byte is tried though it is known to be busy, or the row has become
+ *          another's since it was looked at; a reader tries again, opens anew only what moved, and asks a PREPARED row
+ *          that has gone on once more
  * REPLAY   no search of its own: the steps of a recorded run are taken (replay.inc)
  *
  * M=4, 5, 10 as in single.pml   M=20 a home row recovered alone   M=21 home cleared before the renames
@@ -354,7 +355,31 @@ inline docommit() {
 #define STORE(a,l,q,A) atomic { if :: CRASH; goto dying :: F(a) -> goto give :: d_step { EV(l, q, 0, !F(a)) A } fi }
 #define FREEROW(q) (slot[q] == 0 && rst[q] == FREE)
 #define ROW(q,a,c) d_step { EV(W1_row, q, 0, (c) && FREEROW(q)) slot[q] = me; rst[q] = ACTIVE; rid[q] = t; a = q }
+#ifdef LOOSE               /* it was free when it was looked at, and is somebody's now */
+#define TRYROW(q) EV(F_slot, q, 0, slot[q] == 0 && TRIED(q)) slot[q] = me; i = q
+#if NR>2
+#define TRYTHIRD(a) :: TRYROW(R_(a, 2))
+#else
+#define TRYTHIRD(a)
+#endif
+#define TRYROWS(a) \
+  do \
+  :: atomic { \
+       if \
+       :: CRASH; goto dying \
+       :: TRYROW(R_(a, 0)) \
+       :: TRYROW(R_(a, 1)) \
+       TRYTHIRD(a) \
+       fi \
+     }; \
+     S(EV(F_rest, i, 0, true) DROP(i); i = 0;) \
+  :: break \
+  od;
+#else
+#define TRYROWS(a)
+#endif
 inline row_of(a,r) {
+  TRYROWS(a)
   atomic {
     if
     :: CRASH; goto dying
