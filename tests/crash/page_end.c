@@ -24,6 +24,10 @@ static unsigned g_met;
 static bool is_whole(const effect *e, void *arg)
 {
     (void)arg;
+#ifdef AZR_COVERAGE
+    if (strstr(e->what, ".gcda")) /* the child's counters, at its end */
+        return true;
+#endif
     g_met++;
     return (strcmp(e->name, "mkdirat") == 0 && strcmp(e->what, g_name) == 0) ||
            complain("path %u: %s '%s', need '%s'", g_met, e->name, e->what,
