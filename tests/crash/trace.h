@@ -25,7 +25,9 @@ typedef struct trace {
     /* Die at the beginning or the end of this effect; UINT_MAX: live on. */
     unsigned at;
     bool after;
-    unsigned steps; /* … or this many instructions after its end */
+    /* … or this many instructions after its end, of which a call is one: they may
+     * go past effects that are not counted then. */
+    unsigned steps;
     /* Descriptors and files of this directory alone, a path without links; NULL:
      * all. What is renamed, linked, unlinked and made counts wherever it is. */
     const char *within;

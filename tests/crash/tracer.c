@@ -71,9 +71,11 @@ static const act acts[] = {
 };
 #define ACTS (sizeof acts / sizeof acts[0])
 
-/* What stands in the directory. */
+/* What stands in the directory, and whether a row of it is SEALED: whoever writes
+ * next finishes that one, which readers pass over. */
 typedef struct picture {
     image x, y;
+    bool sealed;
 } picture;
 
 typedef struct trial {
@@ -83,14 +85,12 @@ typedef struct trial {
     char from[160], at[160];
     picture old, new;
     unsigned effects;
-    bool
-        syncs_state[TRACE_EFFECTS + 1]; /* `power`: a row may be SEALED there */
-    bool is_there;                      /* once a kill left the new one */
+    bool is_there; /* once a kill left the new one */
 } trial;
 
 static const char *g_program = "azr";
 static picture *g_seen;
-static unsigned long g_effects, g_kills, g_between;
+static unsigned long g_effects, g_kills, g_between, g_sealed;
 static unsigned g_seed = 1;
 
 /* ------------------------------------------------------------ the command --- */
@@ -172,6 +172,27 @@ static bool same(const picture *a, const picture *b)
     return image_same(&a->x, &b->x) && image_same(&a->y, &b->y);
 }
 
+static int note_sealed(const azr_row_info *row, void *arg)
+{
+    *(bool *)arg |= row->state == AZR_ROW_SEALED;
+    return 0;
+}
+
+static bool look_at_rows(bool *sealed, const char *path, const image *is)
+{
+    azr_error err = AZR_ERROR_INIT;
+    azr_array *a = NULL;
+    bool ok;
+
+    if (!is->exists)
+        return true;
+    ok = scene_open(&a, path, 0) &&
+         (azr_array_status(a, note_sealed, sealed, &err) == AZR_OK ||
+          complain("rows: %s", err.message));
+    azr_array_close(a);
+    return ok;
+}
+
 static bool take_picture(void *arg)
 {
     const trial *t = arg;
@@ -179,7 +200,10 @@ static bool take_picture(void *arg)
 
     path_of(x, t->at, "x");
     path_of(y, t->at, "y");
-    return scene_snap(&g_seen->x, x) && scene_snap(&g_seen->y, y);
+    g_seen->sealed = false;
+    return scene_snap(&g_seen->x, x) && scene_snap(&g_seen->y, y) &&
+           look_at_rows(&g_seen->sealed, x, &g_seen->x) &&
+           look_at_rows(&g_seen->sealed, y, &g_seen->y);
 }
 
 static bool see(trial *t, picture *out)
@@ -329,10 +353,6 @@ static bool count(trial *t)
         !compare(&real, &tapped))
         return false;
     t->effects = real.count;
-    for (unsigned i = 0; i < real.count; i++)
-        t->syncs_state[i] = t->k.power &&
-                            strcmp(real.effects[i].name, "fdatasync") == 0 &&
-                            strcmp(real.effects[i].what, "state") == 0;
     g_effects += real.count;
     if (real.count == 0 ||
         (same(&t->old, &t->new) && strcmp(t->a->name, "durability") != 0))
@@ -437,21 +457,16 @@ static bool write_then(trial *t, const picture *is, bool sealed)
            complain("the next writer's array is another one");
 }
 
-/* May a row be SEALED when it dies there? */
-static bool may_be_sealed(const trial *t, const trace *tr)
-{
-    return t->syncs_state[tr->at] ||
-           (tr->after && tr->steps > 0 && t->syncs_state[tr->at + 1]);
-}
-
 /* `again`: the same command is given once more if nothing of it is there. */
-static bool look_around(trial *t, bool ordered, bool again, bool sealed)
+static bool look_around(trial *t, bool ordered, bool again)
 {
     picture seen;
-    bool is_new;
+    bool is_new, sealed;
 
     if (!see(t, &seen))
         return false;
+    sealed = seen.sealed && t->k.power;
+    g_sealed += sealed;
     is_new = same(&seen, &t->new);
     if (!is_new && !same(&seen, &t->old))
         return complain("neither the old nor the new array: lengths %lld %lld",
@@ -460,7 +475,7 @@ static bool look_around(trial *t, bool ordered, bool again, bool sealed)
     if (ordered && !is_new && t->is_there)
         return complain("it was there at an earlier point, and is not now");
     t->is_there |= ordered && is_new && !same(&t->old, &t->new);
-    if (!is_new && again) {
+    if (!is_new && again && !sealed) {
         if (!child_run("again", be_again, t) || !see(t, &seen))
             return false;
         if (!same(&seen, &t->new))
@@ -486,7 +501,6 @@ static bool tell(const trial *t, const trace *tr)
 static bool kill_once(trial *t, unsigned at, bool after, unsigned steps)
 {
     static trace tr;
-    bool sealed;
 
     memset(&tr, 0, sizeof tr);
     tr.at = at;
@@ -503,10 +517,7 @@ static bool kill_once(trial *t, unsigned at, bool after, unsigned steps)
         return complain("killed, and it ended with %x", (unsigned)tr.status);
     g_kills += tr.killed;
     g_between += tr.killed && steps > 0;
-    sealed = may_be_sealed(t, &tr);
-    return look_around(t, steps == 0, !sealed && (at + after) % 2 == 0,
-                       sealed) ||
-           tell(t, &tr);
+    return look_around(t, steps == 0, (at + after) % 2 == 0) || tell(t, &tr);
 }
 
 static unsigned any_below(unsigned n)
@@ -706,8 +717,8 @@ int main(int argc, char **argv)
     scene_roots_remove();
     (void)printf(
         "%lu kills at %lu changes of %zu acts, %lu of them between two "
-        "calls\n",
-        g_kills, g_effects, ACTS, g_between);
+        "calls, %lu with a row sealed\n",
+        g_kills, g_effects, ACTS, g_between, g_sealed);
     return ok && (only || g_kills >= (torture ? 2000 : 100)) ? 0 : 1;
 }
 
