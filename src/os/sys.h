@@ -9,6 +9,7 @@
 
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/stat.h>
 #include <sys/types.h>
@@ -51,6 +52,9 @@ struct azri_sys {
     /* Stores to the mapped `state`; `what` names the place, for tests. */
     void (*store64)(const char *what, _Atomic uint64_t *p, uint64_t value);
     void (*bump64)(const char *what, _Atomic uint64_t *p);
+    /* True: it was *seen, and is `value` now. Else *seen is what stands there. */
+    bool (*swap64)(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                   uint64_t value);
     void (*put)(const char *what, void *dst, const void *src, size_t n);
 };
 

@@ -78,6 +78,13 @@ static void sys_bump64(const char *what, _Atomic uint64_t *p)
     atomic_fetch_add(p, 1);
 }
 
+static bool sys_swap64(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                       uint64_t value)
+{
+    (void)what;
+    return atomic_compare_exchange_strong(p, seen, value);
+}
+
 /* Others may be reading: they look at the state word again afterwards, so a mix
  * does no harm, but it must be one of whole words, not undefined behaviour. */
 static void sys_put(const char *what, void *dst, const void *src, size_t n)
@@ -132,6 +139,7 @@ const struct azri_sys azri_sys_posix = {
     .getrandom = sys_getrandom,
     .store64 = sys_store64,
     .bump64 = sys_bump64,
+    .swap64 = sys_swap64,
     .put = sys_put,
 };
 

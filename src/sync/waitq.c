@@ -138,7 +138,7 @@ void azri_waitq_forget(const azri_waitq *q, azri_wait_slot *slot)
         return;
     azri_sys->store64("wait.end", &slot->last, 0);
     n = atomic_load(q->waiting);
-    while (n > 0 && !atomic_compare_exchange_weak(q->waiting, &n, n - 1)) {
+    while (n > 0 && !azri_sys->swap64("wait.count", q->waiting, &n, n - 1)) {
     }
 }
 

@@ -199,6 +199,18 @@ static void tap_bump64(const char *what, _Atomic uint64_t *p)
     after(n);
 }
 
+static bool tap_swap64(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                       uint64_t value)
+{
+    unsigned n;
+    bool swapped;
+
+    (void)before(what, false, &n);
+    swapped = azri_sys_posix.swap64(what, p, seen, value);
+    after(n);
+    return swapped;
+}
+
 /* A copy can be cut in two by death: two points, the halves. */
 static void tap_put(const char *what, void *dst, const void *src, size_t n_)
 {
@@ -246,6 +258,7 @@ static const struct azri_sys tap_table = {
     .getrandom = tap_getrandom,
     .store64 = tap_store64,
     .bump64 = tap_bump64,
+    .swap64 = tap_swap64,
     .put = tap_put,
 };
 

@@ -306,6 +306,12 @@ static void inject_bump64(const char *what, _Atomic uint64_t *p)
     azri_sys_posix.bump64(what, p);
 }
 
+static bool inject_swap64(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                          uint64_t value)
+{
+    return azri_sys_posix.swap64(what, p, seen, value);
+}
+
 static void inject_put(const char *what, void *dst, const void *src, size_t n)
 {
     azri_sys_posix.put(what, dst, src, n);
@@ -435,6 +441,7 @@ struct azri_sys inject_sys = {
     .getrandom = inject_getrandom,
     .store64 = inject_store64,
     .bump64 = inject_bump64,
+    .swap64 = inject_swap64,
     .put = inject_put,
 };
 

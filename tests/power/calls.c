@@ -679,6 +679,15 @@ static void model_bump64(const char *what, _Atomic uint64_t *p)
     stored(what, (const void *)(uintptr_t)p, sizeof *p);
 }
 
+static bool model_swap64(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                         uint64_t value)
+{
+    bool swapped = azri_sys_posix.swap64(what, p, seen, value);
+
+    stored(what, (const void *)(uintptr_t)p, sizeof *p);
+    return swapped;
+}
+
 /* In words: the disk may take the sector between any two of them. */
 static void model_put(const char *what, void *dst, const void *src, size_t n)
 {
@@ -721,6 +730,7 @@ static const struct azri_sys model_table = {
     .getrandom = model_getrandom,
     .store64 = model_store64,
     .bump64 = model_bump64,
+    .swap64 = model_swap64,
     .put = model_put,
 };
 

@@ -346,6 +346,13 @@ static void forbidden_bump64(const char *what, _Atomic uint64_t *p)
     azri_sys_posix.bump64(what, p);
 }
 
+static bool forbidden_swap64(const char *what, _Atomic uint64_t *p,
+                             uint64_t *seen, uint64_t value)
+{
+    g_forbidden++;
+    return azri_sys_posix.swap64(what, p, seen, value);
+}
+
 static void forbidden_put(const char *what, void *dst, const void *src,
                           size_t n)
 {
@@ -384,6 +391,7 @@ static void count_calls(void)
     stress_sys.lock = forbidden_lock;
     stress_sys.store64 = forbidden_store64;
     stress_sys.bump64 = forbidden_bump64;
+    stress_sys.swap64 = forbidden_swap64;
     stress_sys.put = forbidden_put;
     stress_sys.pwrite = forbidden_pwrite;
     stress_sys.futex_wait = forbidden_futex_wait;

@@ -50,10 +50,12 @@ static int64_t naps[64];            /* … at most for so long, ns */
 static bool (*on_wait)(unsigned n); /* true: he is woken */
 static const _Atomic uint32_t *woken[SLOTS + 1];
 static unsigned wakes;
-static bool asleep;  /* does a wake-up find anybody? */
-static int refuse;   /* so many tries of the lock fail, with … */
-static int refusal;  /* … this errno, whatever the kernel would say */
-static bool can_ask; /* F_OFD_GETLK works */
+static bool asleep;    /* does a wake-up find anybody? */
+static int refuse;     /* so many tries of the lock fail, with … */
+static int refusal;    /* … this errno, whatever the kernel would say */
+static bool can_ask;   /* F_OFD_GETLK works */
+static unsigned swaps; /* so often the hint was to be exchanged */
+static void (*on_swap)(unsigned n); /* after it was read, before that */
 
 static int fake_wait(_Atomic uint32_t *word, uint32_t value,
                      const struct timespec *timeout)
@@ -92,6 +94,17 @@ static int fake_lock(int fd, int cmd, struct flock *fl)
     return azri_sys_posix.lock(fd, cmd, fl);
 }
 
+static bool fake_swap(const char *what, _Atomic uint64_t *p, uint64_t *seen,
+                      uint64_t value)
+{
+    unsigned n = swaps++;
+
+    assert_ptr_equal(p, &waiting);
+    if (on_swap)
+        on_swap(n);
+    return azri_sys_posix.swap64(what, p, seen, value);
+}
+
 static int open_again(void)
 {
     return open("waitq.state", O_RDWR | O_CREAT | O_CLOEXEC, 0666);
@@ -111,9 +124,11 @@ static int begin(void **state)
     fake.futex_wait = fake_wait;
     fake.futex_wake = fake_wake;
     fake.lock = fake_lock;
+    fake.swap64 = fake_swap;
     azri_sys = &fake;
-    waits = wakes = 0;
+    waits = wakes = swaps = 0;
     on_wait = NULL;
+    on_swap = NULL;
     asleep = can_ask = true;
     refuse = 0;
     refusal = EAGAIN;
@@ -617,6 +632,36 @@ static void test_forget(void **state)
     assert_int_equal(atomic_load(&waiting), 0);
 }
 
+static void two_come(unsigned n)
+{
+    if (n < 2)
+        (void)atomic_fetch_add(&waiting, 1);
+}
+
+static void all_go(unsigned n)
+{
+    (void)n;
+    atomic_store(&waiting, 0);
+}
+
+/* Between our look at the hint and the exchange: whoever comes is counted, and what
+ * is 0 by then stays so. */
+static void test_forget_beside_others(void **state)
+{
+    (void)state;
+    put_waiter(1, X(3, 3), 0);
+    on_swap = two_come;
+    azri_waitq_forget(&q, &slots[1]);
+    assert_int_equal(atomic_load(&waiting), 2);
+    assert_int_equal(swaps, 3);
+    put_waiter(1, X(3, 3), 0);
+    on_swap = all_go;
+    swaps = 0;
+    azri_waitq_forget(&q, &slots[1]);
+    assert_int_equal(atomic_load(&waiting), 0);
+    assert_int_equal(swaps, 1);
+}
+
 static void *come_and_go(void *arg)
 {
     azri_wait_slot *s = arg;
@@ -629,12 +674,14 @@ static void *come_and_go(void *arg)
     return NULL;
 }
 
-/* Both at once: the hint is exact when they are done. */
+/* Both at once, as the machine likes: the exchange is one step, and so the hint exact
+ * when they are done. */
 static void test_forget_together(void **state)
 {
     pthread_t other;
 
     (void)state;
+    fake.swap64 = azri_sys_posix.swap64;
     assert_int_equal(pthread_create(&other, NULL, come_and_go, &slots[1]), 0);
     (void)come_and_go(&slots[2]);
     assert_int_equal(pthread_join(other, NULL), 0);
@@ -666,6 +713,7 @@ int main(void)
         T(test_wake_awake),
         T(test_wake_many),
         T(test_forget),
+        T(test_forget_beside_others),
         T(test_forget_together),
     };
 
