@@ -728,6 +728,9 @@ static int prepare_row(azri_txn *t, azr_error *err)
  *
  * The store makes the page dirty once more, so this sync tells the truth about it,
  * whatever it was that the one before has dropped. The handle is of no use anyway.
+ *
+ * Only a sync can fail once a row is PREPARED: so this is `power`, and META, which is
+ * held, keeps it so.
  */
 static void unprepare(azri_txn **parts, size_t n)
 {
@@ -739,8 +742,7 @@ static void unprepare(azri_txn **parts, size_t n)
         if (azri_word_state(word) != AZRI_PREPARED)
             continue;
         set_word(t, "row.unprepared", AZRI_ACTIVE);
-        if (azri_domain_durability(t->d) == AZR_DURABILITY_POWER &&
-            azri_fdatasync_fd(t->s->fd, ".azr/state", &why) < 0)
+        if (azri_fdatasync_fd(t->s->fd, ".azr/state", &why) < 0)
             atomic_store(&t->d->poisoned, true);
     }
 }

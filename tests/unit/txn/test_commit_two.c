@@ -362,6 +362,42 @@ static void test_taken_back(void **state)
     }
 }
 
+/* What is prepared cannot be synced, and taken back neither: what was there is there
+ * still, for every handle; that one is of no use; new ones are. */
+static void test_not_taken_back(void **state)
+{
+    azri_txn *none = NULL;
+
+    (void)state;
+    put_chunk(0, 3, "old");
+    put_chunk(1, 4, "old");
+    begin_two();
+    fake_fail(ON_FDATASYNC, "b/.azr/state", 1, 2, EIO);
+    FAILS(commit_two(), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(fake_clear(), 2);
+    assert_int_equal(is(u), AZRI_ACTIVE);
+    assert_false(atomic_load(&w.d[0]->poisoned));
+    assert_true(atomic_load(&w.d[1]->poisoned));
+    end();
+    FAILS(azri_txn_begin(&none, w.d[1], &w.patience, &err), AZR_EPOISONED,
+          AZR_SUB_NONE, "a sync failed");
+    assert_null(none);
+    for (int k = 0; k < 2; k++) {
+        azr_recovery told = {0};
+
+        world_open(k, AZRI_DOMAIN_WRITE);
+        OK(azri_domain_recover(w.d[k], &told, &err));
+        assert_clean(k);
+    }
+    assert_chunk(0, 3, "old");
+    assert_chunk(1, 4, "old");
+    begin_two();
+    OK(commit_two());
+    end();
+    assert_chunk(0, 3, "new");
+    assert_chunk(1, 4, "new");
+}
+
 /* One of them cannot be applied: all are finished later. */
 static void test_two_applied_later(void **state)
 {
@@ -594,7 +630,7 @@ int main(void)
         T2(test_paths),       T2(test_where),
         T2(test_two_fit),     T2(test_two_words),
         T2P(test_taken_back), T2(test_long_path),
-        T2(test_way_up),
+        T2(test_way_up),      T2P(test_not_taken_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
