@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-# A trace of something that did not happen. how=swap: two steps of a process that follow each other in it, exchanged;
-# value: a read that saw something else; drop: a store or a rename less. No such step: nothing is printed.
+# A trace of something that did not happen. how=swap: two steps of a process that follow each other in it, and differ,
+# exchanged; value: a read that saw something else; drop: a store or a rename less. No such step: nothing is printed.
+function step(i) { return label[i] " " arg[i] " " value[i] }
 /^#/ { head = head $0 "\n"; next }
 {
     n++
@@ -14,7 +15,7 @@
         at[++choices] = n
     if (how == "drop" && label[n] ~ /bump|rename|unlink|seal|commit|clear|prepare|others|told|tell/)
         at[++choices] = n
-    if (how == "swap" && who[n] in before && label[n] !~ /die/)
+    if (how == "swap" && who[n] in before && label[n] !~ /die/ && step(n) != step(before[who[n]]))
         at[++choices] = n
     if (who[n] <= 3 || who[n] == 5)    # of readers some order is as good as another
         before[who[n]] = n
