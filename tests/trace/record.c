@@ -453,6 +453,17 @@ static void crowd_two(board *b)
     b->stays = 0;
 }
 
+/* … before the note itself. Who comes to the home row is held up with it in hand,
+ * and then the other one comes to the row that the home still needs: he must wait. */
+static void meet_two(board *b)
+{
+    unsigned home = b->parts[2].set == 1 ? 2 : 3;
+
+    b->parts[1].dies = BEFORE_TOLD;
+    b->parts[5 - home].meets = true;
+    b->holds_up = !b->loose;
+}
+
 /* A reader is disturbed until it reads under lock. */
 static void chase(board *b)
 {
@@ -587,6 +598,8 @@ static void draw_run(board *b, unsigned seed, bool two)
         draw_two(b);
         if (seed % 3 == 0)
             crowd_two(b);
+        if (seed % 6 == 3)
+            meet_two(b);
         return;
     }
     draw(b);

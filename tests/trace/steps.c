@@ -12,7 +12,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define UNKNOWN 0xFF
+#define UNKNOWN    0xFF
+#define HELD_MOST  200 /* calls, if nobody comes */
+#define HELD_TRIES 3   /* the second follows the first; the third is a retry */
 
 static board *g_board;
 static bool g_on;
@@ -278,17 +280,22 @@ void steps_tidy(board *b)
 
 /* ------------------------------------------------------------------ turns --- */
 
+static bool is_held(const board *b, uint8_t who)
+{
+    return who == b->held && b->calls < b->held_until && b->tries < HELD_TRIES;
+}
+
 uint8_t steps_anyone(board *b)
 {
     uint8_t there[TRACE_PROCS], who;
     unsigned n = 0;
 
     for (uint8_t p = 1; p < TRACE_PROCS; p++) {
-        if (b->there[p])
+        if (b->there[p] && !is_held(b, p))
             there[n++] = p;
     }
     if (n == 0)
-        return 0;
+        return b->held != 0 && b->there[b->held] ? b->held : 0;
     who = there[steps_below(b, n)];
     for (int k = 0; k < 4 && b->chasing && who == b->chased && !b->moved; k++)
         who = there[steps_below(b, n)];
@@ -368,8 +375,11 @@ void steps_pause(void)
 
 void steps_wait(unsigned calls)
 {
+    bool meets = g_board->parts[g_me].meets;
+
     g_waits = true;
-    while (g_board->calls < calls)
+    while (g_board->calls < calls ||
+           (meets && g_board->held == 0 && g_board->calls < 4 * HELD_MOST))
         steps_pause();
     g_waits = false;
 }
@@ -541,6 +551,14 @@ static void locked_slot(unsigned at, const picture *before)
     g_missed = -1;
     g_late = true;
     emit("F-slot", at, 0, before);
+    if (!g_board->holds_up)
+        return;
+    if (g_board->held == 0 && at < TRACE_ROWS && before->state[at] == 'C') {
+        g_board->held = g_me;
+        g_board->held_until = g_board->calls + HELD_MOST;
+    } else if (g_board->held != g_me && at >= TRACE_ROWS) {
+        g_board->tries++;
+    }
 }
 
 static void locked(unsigned array, const struct flock *fl,

@@ -54,7 +54,8 @@ typedef struct part {
     uint8_t gone;    /* … and of these it empties those */
     unsigned begins; /* after so many calls of all */
     unsigned dies;   /* before its call of this number; 0: lives */
-    bool late; /* … counted from its commit, or the lock of a dead row */
+    bool late;  /* … counted from its commit, or the lock of a dead row */
+    bool meets; /* begins only when somebody is held (below) */
 } part;
 
 /* In memory that all of them share. */
@@ -70,6 +71,11 @@ typedef struct board {
     uint8_t chased;
     bool chasing, moved;
     unsigned runs; /* calls that it has left */
+    /* Who has taken the SLOT byte of a dead, committed home row makes no call until
+     * others have tried the rows of the other array a few times. 0: nobody yet. */
+    bool holds_up;
+    uint8_t held;
+    unsigned held_until, tries;
     sem_t go[TRACE_PROCS], ready, call;
     uint64_t seed;
     unsigned stays; /* of ten calls so many do not hand on */
