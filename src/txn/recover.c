@@ -332,7 +332,7 @@ int azri_row_finish(azri_domain *d, int fd, uint32_t i, azr_recovery *count,
     case AZRI_FREE:
         return AZR_OK;
     case AZRI_ACTIVE:
-        rc = azri_several_release(d, i, word, count); /* [F-release] */
+        rc = azri_several_release(d, i, word, count, err); /* [F-release] */
         return rc < 0 ? rc : azri_row_roll_back(d, i, word, count, err);
     case AZRI_SEALED:
         rc = azri_intent_read(&in, d, i, word, false, NULL);

@@ -35,9 +35,9 @@ int azri_fail_record_gone(uint32_t i, azr_error *err);
 
 /* ---- recover_several.c ---- */
 /* [F-release] A home row that never committed and is about to be cleared: the
- * PREPARED rows that look to it go first. */
+ * PREPARED rows that look to it go first. < 0: it has to stay. */
 AZR_CHECKED int azri_several_release(azri_domain *d, uint32_t i, uint64_t word,
-                                     azr_recovery *count);
+                                     azr_recovery *count, azr_error *err);
 /* A COMMITTED row: a home with all the others, any other by itself. */
 AZR_CHECKED int azri_several_finish_committed(azri_domain *d, uint32_t i,
                                               uint64_t word,

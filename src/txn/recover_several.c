@@ -212,33 +212,37 @@ static int finish_others(azri_domain *d, uint32_t i, azri_intent *in,
     return rc;
 }
 
-/* A home row that never committed and is about to be cleared: the PREPARED rows
- * that look to it go first, as far as they are in reach. They would be right
- * without, as long as this array stands where it is; but it may be moved or
- * removed next, by somebody who finds nothing of them in it. */
-int azri_several_release(azri_domain *d, uint32_t i, uint64_t word,
-                         azr_recovery *count)
-{
-    azri_intent in = {0};
-    int rc = azri_intent_read(&in, d, i, word, true, NULL);
-
-    if (rc < 0)
-        return AZR_OK; /* it had not said anything yet */
-    for (uint32_t k = 0; (in.flags & AZRI_WHAT_HOME) && k < in.others; k++) {
-        rc = at_reference(d, i, &in, k, finish_other, count, NULL);
-        if (rc == AZR_EBUSY)
-            break;
-        rc = AZR_OK;
-    }
-    azri_intent_dispose(&in);
-    return rc;
-}
-
 /* A row or record that cannot be read for want of memory or descriptors, or for
  * an error of the disk, may be read the next time: that decides nothing. */
 static bool is_damage(int rc)
 {
     return rc == AZR_ECORRUPT || rc == AZR_ENOTFOUND || rc == AZR_ECONFLICT;
+}
+
+/* A home row that never committed and is about to be cleared: the PREPARED rows
+ * that look to it go first, as far as they are there. They would be right
+ * without, as long as this array stands where it is; but it may be moved or
+ * removed next, by somebody who finds nothing of them in it. So one that cannot be
+ * come at now keeps the home row; one that is missing or damaged stops nobody. */
+int azri_several_release(azri_domain *d, uint32_t i, uint64_t word,
+                         azr_recovery *count, azr_error *err)
+{
+    azr_error why = AZR_ERROR_INIT;
+    azri_intent in = {0};
+    int rc = azri_intent_read(&in, d, i, word, true, &why);
+    bool is_home = rc == AZR_OK && (in.flags & AZRI_WHAT_HOME);
+
+    for (uint32_t k = 0; is_home && k < in.others; k++) {
+        azri_error_reset(&why);
+        rc = at_reference(d, i, &in, k, finish_other, count, &why);
+        if (rc < 0 && !is_damage(rc))
+            break;
+    }
+    azri_intent_dispose(&in);
+    if (rc == AZR_OK || is_damage(rc)) /* or it had not said anything yet */
+        return AZR_OK;
+    azri_error_pass(err, &why);
+    return rc;
 }
 
 int azri_several_finish_committed(azri_domain *d, uint32_t i, uint64_t word,

@@ -405,6 +405,47 @@ static void test_read_only(void **state)
     assert_both("new");
 }
 
+/* An array that may only not be come at now keeps a home that never committed: it is
+ * all that an array which is removed next would have to say of the other. */
+static void test_kept(void **state)
+{
+    static const struct {
+        const char *what;
+        int why, rc;
+    } cases[] = {
+        {"../b", EACCES, AZR_EPERM},
+        {"../b", EIO, AZR_EIO},
+        {".azr", EMFILE, AZR_EIO},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        make(AZRI_ACTIVE, AZRI_PREPARED, false);
+        fake_fail(ON_OPENAT, cases[i].what, 0, 1, cases[i].why);
+        FAILS(recover(0), cases[i].rc, AZR_SUB_OPEN, cases[i].what);
+        assert_int_equal(fake_clear(), 1);
+        assert_int_equal(home_is(), AZRI_ACTIVE);
+        assert_int_equal(ours_is(), AZRI_PREPARED);
+        OK(recover(0));
+        assert_int_equal(ours_is(), AZRI_FREE);
+        assert_both("old");
+    }
+    /* what the home row says of them cannot be read now */
+    make(AZRI_ACTIVE, AZRI_PREPARED, true);
+    fake_fail(ON_OPENAT, NULL, 0, 1, EMFILE);
+    FAILS(recover(0), AZR_EIO, AZR_SUB_OPEN, "");
+    assert_int_equal(fake_clear(), 1);
+    assert_int_equal(home_is(), AZRI_ACTIVE);
+    assert_both("old");
+    /* … nor will it be later: that stops nobody */
+    make(AZRI_ACTIVE, AZRI_PREPARED, false);
+    azri_state_row(state_of(0), HOME)->what.crc ^= 1;
+    OK(recover(0));
+    assert_int_equal(home_is(), AZRI_FREE);
+    assert_int_equal(ours_is(), AZRI_PREPARED);
+    assert_both("old");
+}
+
 static void test_linked(void **state)
 {
     (void)state;
@@ -692,7 +733,12 @@ static void test_syncs_fail(void **state)
         assert_int_equal(ours_is(), s);
         assert_chunk(1, 6, "old");
     }
-    /* that ours is nobody's any more */
+    /* that ours is nobody's any more; the home, which never committed, goes later */
+    make(AZRI_ACTIVE, AZRI_PREPARED, false);
+    fail_sync_of("b/.azr/state");
+    FAILS(recover(0), AZR_EIO, AZR_SUB_SYNC, "state");
+    assert_int_equal(home_is(), AZRI_ACTIVE);
+    assert_int_equal(ours_is(), AZRI_FREE);
     make(AZRI_ACTIVE, AZRI_PREPARED, false);
     fail_sync_of("b/.azr/state");
     FAILS(recover(1), AZR_EIO, AZR_SUB_SYNC, "state");
@@ -792,6 +838,7 @@ int main(void)
         T(test_strangers),
         T(test_records_gone),
         T(test_read_only),
+        T(test_kept),
         T(test_linked),
         T(test_left_above),
         T(test_finished_in_between),
