@@ -2,6 +2,7 @@
 #include "fault/acts.h"
 #include "core/array.h"
 #include "fault/acts_nodes.h"
+#include "fault/look.h"
 #include "txn/txn_local.h"
 
 #include <stdio.h>
@@ -21,7 +22,11 @@ static int do_replace(actor *x, azr_error *err)
 
 static int do_create_or_open(actor *x, azr_error *err)
 {
-    return make_array(&x->a, x, "a", AZR_CREATE_OR_OPEN, err);
+    int rc = make_array(&x->a, x, "a", AZR_CREATE_OR_OPEN, err);
+
+    if (rc == AZR_OK)
+        expect_elements(x->a, 0, 46, 1);
+    return rc;
 }
 
 static int do_open_or_create(actor *x, azr_error *err)
@@ -34,15 +39,19 @@ static int do_open_read(actor *x, azr_error *err)
     azr_array_info info = {.struct_size = sizeof info};
     int rc = open_array(&x->a, x, "a", 0, err);
 
-    return rc < 0 ? rc : azr_array_info_get(x->a, &info, err);
+    if (rc == AZR_OK)
+        rc = azr_array_info_get(x->a, &info, err);
+    if (rc == AZR_OK)
+        expect(info.shape[0], 46, "its length");
+    return rc;
 }
 
-static int open_read(actor *x, azr_error *err)
+int open_to_read(actor *x, azr_error *err)
 {
     return open_array(&x->a, x, "a", 0, err);
 }
 
-static int read_box(azr_array *a, int64_t first, int64_t end, azr_error *err)
+int read_box(azr_array *a, int64_t first, int64_t end, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {0}, {0});
     int32_t v[64] = {0};
@@ -169,6 +178,8 @@ static int do_attributes(actor *x, azr_error *err)
         rc = azr_array_dimension_name(x->a, 0, &name, err);
     if (rc == AZR_OK && (!name || strcmp(name, "x") != 0))
         (void)complain("dimension '%s'", name ? name : "");
+    if (rc == AZR_OK)
+        expect_text(text, "\"K\"");
     azr_free(text);
     azr_free(name);
     return rc;
@@ -188,9 +199,15 @@ static int do_share(actor *x, azr_error *err)
 static int do_wait_for_change(actor *x, azr_error *err)
 {
     uint64_t version = 0;
+    uint64_t before;
     int rc = azr_array_wait(x->a, &version, err);
 
-    return rc < 0 ? rc : azr_array_wait(x->a, &version, err);
+    before = version;
+    if (rc == AZR_OK)
+        rc = azr_array_wait(x->a, &version, err);
+    if (rc == AZR_OK && (before == 0 || version <= before))
+        (void)complain("version %d after %d", (int)version, (int)before);
+    return rc;
 }
 
 static int do_cancel(actor *x, azr_error *err)
@@ -199,6 +216,8 @@ static int do_cancel(actor *x, azr_error *err)
     int rc = azr_cancel_new(&c);
 
     (void)x;
+    if ((rc == AZR_OK) != (c != NULL))
+        (void)complain("no handle, or one too many");
     azr_cancel_free(c);
     if (rc < 0) {
         err->code = rc;
@@ -215,6 +234,16 @@ static int do_write_one(actor *x, azr_error *err)
 static int do_write(actor *x, azr_error *err)
 {
     return write_box(x->a, 2, 14, 1000, err);
+}
+
+/* The one beside lets go when we wait: who has not waited has not seen his lock. */
+static int do_write_after(actor *x, azr_error *err)
+{
+    int rc = do_write(x, err);
+
+    if (rc == AZR_OK && beside_was_told() == 0)
+        (void)complain("it did not wait");
+    return rc;
 }
 
 static int do_write_record(actor *x, azr_error *err)
@@ -381,30 +410,32 @@ static int do_usage(actor *x, azr_error *err)
 
     if (rc == AZR_OK && chunks != 12)
         (void)complain("%d chunks", (int)chunks);
+    if (rc == AZR_OK && nbytes < 12)
+        (void)complain("%d bytes", (int)nbytes);
     return rc;
-}
-
-static int count_row(const azr_row_info *row, void *arg)
-{
-    (void)row;
-    ++*(int *)arg;
-    return 0;
 }
 
 static int do_status(actor *x, azr_error *err)
 {
-    int rows = 0, rc = azr_array_status(x->a, count_row, &rows, err);
+    tally_of n = {.rows = 0};
+    int rc = azr_array_status(x->a, count_rows, &n, err);
 
-    if (rc == AZR_OK && rows != 1)
-        (void)complain("%d rows", rows);
+    if (rc == AZR_OK)
+        expect(n.rows, 1, "rows");
     return rc;
 }
 
+/* A chunk that cannot be read is a finding. */
 static int do_verify(actor *x, azr_error *err)
 {
-    int bad = 0;
+    tally_of n = {.rows = 0};
+    int rc = azr_array_verify(x->a, count_finding, count_progress, &n, err);
 
-    return azr_array_verify(x->a, count_error, NULL, &bad, err);
+    if (rc == AZR_OK)
+        expect((int64_t)n.done, 12, "chunks looked at");
+    if (is_undisturbed(rc))
+        expect(n.findings, 0, "findings");
+    return rc;
 }
 
 /* --------------------------------------------------------- transactions --- */
@@ -483,13 +514,17 @@ static int do_txn_create(actor *x, azr_error *err)
 static int do_txn_read(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {2}, {8});
-    int32_t v[8] = {0};
+    int32_t v[8] = {0}, w[8] = {0};
     int rc = azr_txn_begin(&x->t, NULL, err);
 
     if (rc == AZR_OK)
         rc = azr_txn_read(x->t, x->a, &s, v, sizeof v, err);
     if (rc == AZR_OK)
-        rc = azr_txn_read(x->t, x->b, &s, v, sizeof v, err);
+        rc = azr_txn_read(x->t, x->b, &s, w, sizeof w, err);
+    for (int i = 0; rc == AZR_OK && i < 8; i++) {
+        expect(v[i], i + 3, "of a");
+        expect(w[i], i + 3, "of b");
+    }
     return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
 }
 
@@ -512,11 +547,21 @@ static int do_txn_run(actor *x, azr_error *err)
     return azr_txn_run(body, x, &o, err);
 }
 
-/* Given up: nothing has happened. */
+/* Given up: nothing has happened, after it had in the transaction. */
 static int do_txn_free(actor *x, azr_error *err)
 {
+    azr_selection s = AZR_BOX(1, {2}, {8});
+    int32_t v[8] = {0}, w[8] = {0};
     int rc = fill_txn(x, err);
 
+    if (rc == AZR_OK)
+        rc = azr_txn_read(x->t, x->a, &s, v, sizeof v, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read(x->t, x->b, &s, w, sizeof w, err);
+    for (int i = 0; rc == AZR_OK && i < 8; i++) {
+        expect(v[i], 5, "of a");
+        expect(w[i], i + 503, "of b");
+    }
     azr_txn_free(x->t);
     x->t = NULL;
     return rc;
@@ -542,7 +587,9 @@ static int look_at_a(actor *x, azr_error *err)
     return rc;
 }
 
-static int read_chunks(actor *x, azr_array *a, azr_error *err)
+/* The first chunk begins with the first five bytes of `want`, the third one ends with
+ * the other four. */
+static int read_chunks(actor *x, azr_array *a, const char *want, azr_error *err)
 {
     static const int64_t first[1] = {0}, second[1] = {2};
     void *whole = NULL, *part = NULL;
@@ -553,6 +600,9 @@ static int read_chunks(actor *x, azr_array *a, azr_error *err)
         rc = azr_txn_read_chunk_part(x->t, a, second, -4, 4, &part, &m, err);
     if (rc == AZR_OK && (n < 5 || m != 4))
         (void)complain("%zu and %zu bytes", n, m);
+    else if (rc == AZR_OK &&
+             (memcmp(whole, want, 5) != 0 || memcmp(part, want + 5, 4) != 0))
+        (void)complain("other bytes");
     azr_free(whole);
     azr_free(part);
     return rc;
@@ -560,7 +610,7 @@ static int read_chunks(actor *x, azr_array *a, azr_error *err)
 
 static int do_txn_strided(actor *x, azr_error *err)
 {
-    static const int64_t seventh[1] = {7}, ninth[1] = {9};
+    static const int64_t tenth[1] = {10}, ninth[1] = {9};
     azr_txn_options o = AZR_TXN_OPTIONS_INIT;
     azr_selection s = AZR_BOX(1, {2}, {12});
     int32_t v[12] = {1}, chunk[4] = {-1, -2, -3, -4};
@@ -572,11 +622,11 @@ static int do_txn_strided(actor *x, azr_error *err)
     if (rc == AZR_OK)
         rc = look_at_a(x, err);
     if (rc == AZR_OK)
-        rc = read_chunks(x, x->b, err);
+        rc = read_chunks(x, x->b, "\1\0\0\0\2\14\0\0\0", err);
     if (rc == AZR_OK)
         rc = azr_txn_write_from(x->t, x->b, &s, &m, err);
     if (rc == AZR_OK)
-        rc = azr_txn_write_chunk(x->t, x->b, seventh, chunk, sizeof chunk, err);
+        rc = azr_txn_write_chunk(x->t, x->b, tenth, chunk, sizeof chunk, err);
     if (rc == AZR_OK)
         rc = azr_txn_write_chunk(x->t, x->b, ninth, NULL, 0, err);
     return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
@@ -610,9 +660,14 @@ static int do_txn_conflicts(actor *x, azr_error *err)
 {
     azr_txn_options o = AZR_TXN_OPTIONS_INIT;
 
+    int rc;
+
     o.timeout_ms = 2000;
     x->times = 0;
-    return azr_txn_run(disturbed, x, &o, err);
+    rc = azr_txn_run(disturbed, x, &o, err);
+    if (rc == AZR_OK)
+        expect(x->times, 4, "tries");
+    return rc;
 }
 
 static int do_append_all(actor *x, azr_error *err)
@@ -643,7 +698,7 @@ static int do_opaque_read(actor *x, azr_error *err)
     int rc = azr_txn_begin(&x->t, NULL, err);
 
     if (rc == AZR_OK)
-        rc = read_chunks(x, x->a, err);
+        rc = read_chunks(x, x->a, "firstlast", err);
     return rc == AZR_OK ? azr_txn_commit(x->t, err) : rc;
 }
 
@@ -656,7 +711,7 @@ static int do_opaque_write(actor *x, azr_error *err)
     o.timeout_ms = 0;
     rc = azr_txn_begin(&x->t, &o, err);
     if (rc == AZR_OK)
-        rc = read_chunks(x, x->a, err);
+        rc = read_chunks(x, x->a, "firstlast", err);
     if (rc == AZR_OK)
         rc = azr_txn_write_chunk(x->t, x->a, first, "another", 7, err);
     if (rc == AZR_OK)
@@ -671,73 +726,6 @@ static int do_opaque_shrink(actor *x, azr_error *err)
     static const int64_t shorter[1] = {6};
 
     return azr_array_resize(x->a, 1, shorter, err);
-}
-
-/* -------------------------------------------------- recovery, snapshots --- */
-
-static int do_recover(actor *x, azr_error *err)
-{
-    return with_a(x, err);
-}
-
-static int do_recover_both(actor *x, azr_error *err)
-{
-    return with_both(x, err);
-}
-
-static int do_recover_again(actor *x, azr_error *err)
-{
-    azr_recovery done = {.struct_size = sizeof done};
-    int rc =
-        open_array(&x->a, x, "a", AZR_OPEN_WRITE | AZR_OPEN_NO_RECOVERY, err);
-
-    return rc < 0 ? rc : azr_array_recover(x->a, &done, err);
-}
-
-static int take(actor *x, unsigned flags, const char *directory, azr_error *err)
-{
-    azr_snapshot_options o = AZR_SNAPSHOT_OPTIONS_INIT;
-    azr_array *both[2] = {x->a, x->b};
-    char path[256];
-    int rc;
-
-    o.flags = flags;
-    o.timeout_ms = 0;
-    if (directory) {
-        place(path, x->root, directory);
-        o.directory = path;
-    }
-    rc = azr_snapshot_take(&x->s, both, x->b ? 2 : 1, &o, err);
-    return rc < 0 ? rc : read_box(azr_snapshot_array(x->s, 0), 0, 46, err);
-}
-
-static int do_snapshot(actor *x, azr_error *err)
-{
-    return take(x, 0, NULL, err);
-}
-
-static int do_snapshot_copy(actor *x, azr_error *err)
-{
-    return take(x, AZR_SNAPSHOT_COPY, NULL, err);
-}
-
-static int do_snapshot_elsewhere(actor *x, azr_error *err)
-{
-    return take(x, 0, ".", err);
-}
-
-static int count_snapshot(const azr_snapshot_info *info, void *arg)
-{
-    (void)info;
-    ++*(int *)arg;
-    return 0;
-}
-
-static int do_snapshots(actor *x, azr_error *err)
-{
-    int n = 0;
-
-    return azr_array_snapshots(x->a, count_snapshot, &n, err);
 }
 
 /* ---------------------------------------------------------------- table --- */
@@ -778,17 +766,18 @@ const act acts[] = {
     ACT("create-or-open-new", 0, CHANGES, NULL, do_open_or_create),
     ACT("create-shared", PART_SHARED, CHANGES, NULL, do_create),
     ACT("open-read", PART_A, READS, NULL, do_open_read),
-    ACT("open-write", PART_A, READS, NULL, do_recover),
-    ACT("read-1", PART_A, READS, open_read, do_read_one),
-    ACT("read-12", PART_A, READS, open_read, do_read),
-    ACT("read-through", PART_A | PART_DEAD, READS, open_read, do_read_through),
+    ACT("open-write", PART_A, READS, NULL, do_open_write),
+    ACT("read-1", PART_A, READS, open_to_read, do_read_one),
+    ACT("read-12", PART_A, READS, open_to_read, do_read),
+    ACT("read-through", PART_A | PART_DEAD, READS, open_to_read,
+        do_read_through),
     ACT("read-unlocked", PART_A | PART_DEAD, READS, open_unlocked,
         do_read_through),
-    ACT("read-into", PART_A, READS, open_read, do_read_into),
-    ACT("read-shape", PART_A, READS, open_read, do_read_shape),
-    ACT("read-points", PART_A, READS, open_read, do_read_points),
-    ACT("attributes", PART_A, READS, open_read, do_attributes),
-    OLD_FORMAT("attributes", PART_A, READS, open_read, do_attributes),
+    ACT("read-into", PART_A, READS, open_to_read, do_read_into),
+    ACT("read-shape", PART_A, READS, open_to_read, do_read_shape),
+    ACT("read-points", PART_A, READS, open_to_read, do_read_points),
+    ACT("attributes", PART_A, READS, open_to_read, do_attributes),
+    OLD_FORMAT("attributes", PART_A, READS, open_to_read, do_attributes),
     ACT("share", PART_A, CHANGES, with_a, do_share),
     ACT("cancel", 0, READS, NULL, do_cancel),
     ACT("write-1", PART_A, CHANGES, with_a, do_write_one),
@@ -826,9 +815,9 @@ const act acts[] = {
     ACT("durability", PART_A, CHANGES, with_a, do_durability),
     ACT("write-by-chunk", PART_A, CHANGES, with_chunk_sync, do_write_one),
     ACT("write-unlocked", PART_A, CHANGES, with_no_sync, do_write_one),
-    ACT("usage", PART_A, READS, open_read, do_usage),
-    ACT("status", PART_A | PART_DEAD, READS, open_read, do_status),
-    ACT("verify", PART_A, READS, open_read, do_verify),
+    ACT("usage", PART_A, READS, open_to_read, do_usage),
+    ACT("status", PART_A | PART_DEAD, READS, open_to_read, do_status),
+    ACT("verify", PART_A, READS, open_to_read, do_verify),
     ACT("transaction", AB, CHANGES, with_both, do_txn),
     POWER("transaction", AB, CHANGES, with_both, do_txn),
     ACT("transaction-changes", AB, CHANGES, with_both, do_txn_changes),
@@ -852,15 +841,16 @@ const act acts[] = {
     ACT("recover-again", PART_A | PART_DEAD, READS, NULL, do_recover_again),
     ACT("recover-two", AB | PART_DEAD2, READS, NULL, do_recover_both),
     POWER("recover-two", AB | PART_DEAD2, READS, NULL, do_recover_both),
-    ACT("recover-rubbish", PART_A | PART_LEFT, READS, NULL, do_recover),
+    ACT("recover-rubbish", PART_A | PART_LEFT, READS, NULL, do_recover_rubbish),
     ACT("recover-below", PART_G | PART_DEADG, READS, NULL, do_recover_below),
     POWER("recover-below", PART_G | PART_DEADG, READS, NULL, do_recover_below),
-    ACT("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_recover),
-    POWER("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_recover),
+    ACT("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_rebuild),
+    POWER("recover-rebuild", PART_A | PART_TORN, CHANGES, NULL, do_rebuild),
     ACT("snapshot", AB, READS, with_both, do_snapshot),
     ACT("snapshot-copy", PART_A, READS, with_a, do_snapshot_copy),
-    ACT("snapshot-elsewhere", PART_A, READS, open_read, do_snapshot_elsewhere),
-    ACT("snapshots", PART_A | PART_LEFT, READS, open_read, do_snapshots),
+    ACT("snapshot-elsewhere", PART_A, READS, open_to_read,
+        do_snapshot_elsewhere),
+    ACT("snapshots", PART_A | PART_LEFT, READS, open_to_read, do_snapshots),
     ACT("copy", PART_A, CHANGES, NULL, do_copy),
     POWER("copy", PART_A, CHANGES, NULL, do_copy),
     ACT("copy-group", PART_G, CHANGES, NULL, do_copy_group),
@@ -905,9 +895,10 @@ const act acts[] = {
     ACT("group-attributes-all", PART_G, CHANGES, with_g, do_group_all),
     ACT("group-list", PART_G, READS, with_g, do_list),
     ACT("group-walk", PART_G, READS, with_g, do_walk),
-    ACT("consolidate", PART_G, READS, with_g, do_consolidate),
-    OLD_FORMAT("consolidate", PART_G, READS, with_g, do_consolidate),
-    ACT("check-consolidated", PART_G, READS, with_g, do_check_consolidated),
+    ACT("consolidate", PART_G, READS, with_stale_g, do_consolidate),
+    OLD_FORMAT("consolidate", PART_G, READS, with_stale_g, do_consolidate),
+    ACT("check-consolidated", PART_G, READS, with_stale_g,
+        do_check_consolidated),
     ACT("append-below", PART_G, CHANGES, with_x, do_append),
     ACT("grow-below", PART_G, CHANGES, with_x, do_grow),
     ACT("attribute-below", PART_G, CHANGES, with_x, do_attribute),
@@ -919,7 +910,7 @@ const act acts[] = {
      .unsteady = true,
      .changes = true,
      .prepare = beside_holds,
-     .run = do_write,
+     .run = do_write_after,
      .finish = beside_ends},
     {.name = "wait-for-change",
      .parts = PART_A,

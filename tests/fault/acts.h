@@ -94,6 +94,7 @@ int beside_holds(actor *x, azr_error *err);
 int beside_waits(actor *x, azr_error *err);
 int beside_let_go(actor *x, azr_error *err);
 int beside_ends(actor *x, azr_error *err);
+unsigned beside_was_told(void); /* so often, that we wait */
 int write_box(azr_array *a, int64_t first, int64_t end, int32_t base,
               azr_error *err);
 /* `name` from its documents, and two chunks, as one transaction. */

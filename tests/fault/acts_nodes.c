@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fault/acts_nodes.h"
 
+#include "fault/inject.h"
+#include "fault/look.h"
+
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* --------------------------------------------------------------- copies --- */
 
@@ -149,22 +153,49 @@ int do_node_at(actor *x, azr_error *err)
         (void)complain("a: kind %d of format %d", what, format);
     if (rc == AZR_OK)
         rc = azr_node_document(&text, path, key, err);
+    if (rc == AZR_OK)
+        expect_text(text, "\"shape\"");
     azr_free(text);
     return rc;
 }
 
+#define RUBBISH ".azr-trash/0123456789abcdef0123456789abcdef"
+
 int do_collect(actor *x, azr_error *err)
 {
     azr_tree_options o = impatient();
+    uint64_t removed = 0;
+    bool was_there;
+    char path[256];
+    int rc;
 
-    return azr_collect(x->root, NULL, &o, err);
+    place(path, x->root, RUBBISH);
+    was_there = access(path, F_OK) == 0; /* not, where it is done again */
+    rc = azr_collect(x->root, &removed, &o, err);
+
+    if (is_undisturbed(rc)) {
+        expect((int64_t)removed, was_there, "things removed");
+        expect_name(x, RUBBISH, false);
+    }
+    return rc;
 }
 
 int do_probe(actor *x, azr_error *err)
 {
     azr_fs_report r = {.struct_size = sizeof r};
 
-    return azr_fs_probe(x->root, &r, err);
+    int rc = azr_fs_probe(x->root, &r, err);
+
+    if (rc == AZR_OK && (r.fs_class == 0 || r.name[0] == '\0'))
+        (void)complain("of class %d, '%s'", (int)r.fs_class, r.name);
+    if (is_undisturbed(rc)) {
+        expect(r.locks_conflict, 1, "locks exclude");
+        expect(r.locks_released, 1, "locks are let go");
+        expect(r.map_coherent, 1, "a map is seen");
+        expect(r.rename_atomic, 1, "names are replaced");
+        expect(r.rename_noreplace, 1, "names are kept");
+    }
+    return rc;
 }
 
 /* Its name is one of those that a probe may leave. */
@@ -177,8 +208,10 @@ int do_probe_pair(actor *x, azr_error *err)
     rc = azr_probe_lock(x->probe, 1, err);
     if (rc < 0)
         return rc;
+    if (inject_is_undisturbed())
+        expect(rc, 1, "locked");
     azr_probe_store(x->probe, 5);
-    if (rc == 1 && azr_probe_load(x->probe) != 5)
+    if (azr_probe_load(x->probe) != 5)
         (void)complain("the map of the probe");
     return azr_probe_unlock(x->probe, err);
 }
@@ -254,43 +287,55 @@ int do_group_attribute(actor *x, azr_error *err)
     return azr_group_attribute_set(x->g, "title", "\"other\"", err);
 }
 
+int with_stale_g(actor *x, azr_error *err)
+{
+    entry_spoil(x);
+    return with_g(x, err);
+}
+
 int do_consolidate(actor *x, azr_error *err)
 {
-    return azr_group_consolidate(x->g, err);
+    int rc = azr_group_consolidate(x->g, err);
+
+    if (rc == AZR_OK && !entry_is_true(x))
+        (void)complain("its entry is what it was");
+    return rc;
 }
 
-int count_error(const azr_finding *f, void *arg)
-{
-    *(int *)arg += f->is_error != 0;
-    return 0;
-}
-
+/* The entry is true again when it has looked: nobody else would mend it. */
 int do_check_consolidated(actor *x, azr_error *err)
 {
-    int bad = 0;
+    tally_of n = {.rows = 0};
+    int rc = azr_group_check_consolidated(x->g, count_finding, &n, err);
 
-    return azr_group_check_consolidated(x->g, count_error, &bad, err);
-}
-
-static int count_node(const azr_node *node, void *arg)
-{
-    (void)node;
-    ++*(int *)arg;
-    return 0;
+    entry_mend(x);
+    if (rc == AZR_OK)
+        expect(n.errors, 1, "stale entries");
+    return rc;
 }
 
 int do_walk(actor *x, azr_error *err)
 {
-    int n = 0;
+    tally_of n = {.rows = 0};
+    int rc = azr_group_walk(x->g, 9, count_nodes, &n, err);
 
-    return azr_group_walk(x->g, 9, count_node, &n, err);
+    if (rc == AZR_OK)
+        expect(n.nodes, 1, "nodes");
+    if (is_undisturbed(rc))
+        expect(n.bad_nodes, 0, "nodes that cannot be read");
+    return rc;
 }
 
 int do_list(actor *x, azr_error *err)
 {
-    int n = 0;
+    tally_of n = {.rows = 0};
+    int rc = azr_group_list(x->g, count_nodes, &n, err);
 
-    return azr_group_list(x->g, count_node, &n, err);
+    if (rc == AZR_OK)
+        expect(n.nodes, 1, "nodes");
+    if (is_undisturbed(rc))
+        expect(n.bad_nodes, 0, "nodes that cannot be read");
+    return rc;
 }
 
 int do_create_below(actor *x, azr_error *err)
@@ -305,21 +350,34 @@ int do_create_again(actor *x, azr_error *err)
 
 int do_recover_below(actor *x, azr_error *err)
 {
-    return with_x(x, err);
+    int rc = with_x(x, err);
+
+    if (rc == AZR_OK)
+        expect_open(x->a, 46);
+    if (is_undisturbed(rc))
+        expect_no_rows(x->a);
+    return rc;
 }
 
 /* A directory without a document, and what is below it. */
 int do_open_implied(actor *x, azr_error *err)
 {
     azr_group *below = NULL;
-    int n = 0, rc = open_group(&x->g, x, ".", AZR_OPEN_IMPLIED, err);
+    tally_of n = {.rows = 0};
+    int rc = open_group(&x->g, x, ".", AZR_OPEN_IMPLIED, err);
 
     if (rc == AZR_OK)
-        rc = azr_group_walk(x->g, 0, count_node, &n, err);
+        rc = azr_group_walk(x->g, 0, count_nodes, &n, err);
+    if (is_undisturbed(rc))
+        expect(n.nodes - n.bad_nodes, 3, "nodes");
     if (rc == AZR_OK)
         rc = azr_group_open_array(&x->a, x->g, "g/x", NULL, err);
     if (rc == AZR_OK)
         rc = azr_group_open_group(&below, x->g, "g", NULL, err);
+    if (rc == AZR_OK) {
+        expect_elements(x->a, 0, 46, 101);
+        expect_group(below, x->format);
+    }
     azr_group_close(below);
     return rc;
 }
@@ -335,6 +393,10 @@ int do_open_group(actor *x, azr_error *err)
         rc = azr_group_info_get(x->g, &info, err);
     if (rc == AZR_OK)
         rc = azr_group_attributes(x->g, &text, err);
+    if (rc == AZR_OK) {
+        expect(info.zarr_format, x->format, "its format");
+        expect_text(text, "\"t\"");
+    }
     azr_free(text);
     return rc;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Acts on nodes as a whole, on groups and on file systems, for the table in acts.c. */
+/* Acts on nodes as a whole, on groups and on file systems, of recovery and of
+ * snapshots, for the table in acts.c. */
 #ifndef TEST_FAULT_ACTS_NODES_H
 #define TEST_FAULT_ACTS_NODES_H
 
@@ -32,6 +33,8 @@ int do_group_above(actor *x, azr_error *err);
 int do_group_change(actor *x, azr_error *err);
 int do_group_all(actor *x, azr_error *err);
 int do_group_attribute(actor *x, azr_error *err);
+/* An entry of its consolidated metadata is not true. */
+int with_stale_g(actor *x, azr_error *err);
 int do_consolidate(actor *x, azr_error *err);
 int do_check_consolidated(actor *x, azr_error *err);
 int do_walk(actor *x, azr_error *err);
@@ -41,7 +44,22 @@ int do_create_again(actor *x, azr_error *err);
 int do_recover_below(actor *x, azr_error *err);
 int do_open_implied(actor *x, azr_error *err);
 int do_open_group(actor *x, azr_error *err);
-/* Findings that are errors, into an int. */
-int count_error(const azr_finding *f, void *arg);
+
+/* ---- acts_recover.c ---- */
+int do_open_write(actor *x, azr_error *err);
+int do_recover(actor *x, azr_error *err);
+int do_recover_both(actor *x, azr_error *err);
+int do_recover_rubbish(actor *x, azr_error *err);
+int do_rebuild(actor *x, azr_error *err);
+int do_recover_again(actor *x, azr_error *err);
+int do_snapshot(actor *x, azr_error *err);
+int do_snapshot_copy(actor *x, azr_error *err);
+int do_snapshot_elsewhere(actor *x, azr_error *err);
+int do_snapshots(actor *x, azr_error *err);
+
+/* ---- acts.c, for the others ---- */
+int open_to_read(actor *x, azr_error *err);
+/* Elements are their number and one. */
+int read_box(azr_array *a, int64_t first, int64_t end, azr_error *err);
 
 #endif

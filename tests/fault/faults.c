@@ -27,6 +27,7 @@
 #include "fault/explain.h"
 #include "fault/inject.h"
 #include "fault/ledger.h"
+#include "fault/look.h"
 #include "fault/trial.h"
 #include "os/host.h"
 
@@ -411,6 +412,8 @@ static bool begin(trial *t, bool libc)
         return complain("%s changes %s: %.600s", t->a->name,
                         t->a->changes ? "nothing" : "something",
                         g_told->see.new);
+    if (!act_does(t->a, g_told->see.old, g_told->see.new))
+        return false;
     return g_told->points < POINTS_MOST || complain("too many points");
 }
 

@@ -18,6 +18,9 @@
 static inject_seen *g_seen;
 static inject_plan g_plan = INJECT_NONE;
 static bool g_on;
+static bool g_armed;       /* else there is nothing to resume */
+static unsigned g_paused;  /* so many times more than resumed */
+static bool g_disturbed;   /* something has failed, of this process */
 static long g_maps;        /* made less given back */
 #define INTERRUPTED_MOST 5 /* for ever would be for ever */
 static unsigned g_interrupted;
@@ -65,6 +68,7 @@ __attribute__((noinline)) static void note_site(uint64_t *site)
 static void note_met(void)
 {
     g_seen->fired = true;
+    g_disturbed = true;
     if (g_seen->met++ > 0)
         return;
     g_seen->first_points = g_seen->points;
@@ -471,17 +475,27 @@ void inject_arm(const inject_plan *p)
     g_stuck = CALLS;
     g_interrupted = 0;
     g_failed_count = 0;
-    g_on = true;
+    g_disturbed = false;
+    g_paused = 0;
+    g_on = g_armed = true;
 }
 
 void inject_pause(void)
 {
+    g_paused++;
     g_on = false;
 }
 
 void inject_resume(void)
 {
-    g_on = true;
+    if (g_paused > 0)
+        g_paused--;
+    g_on = g_armed && g_paused == 0;
+}
+
+bool inject_is_undisturbed(void)
+{
+    return !g_disturbed;
 }
 
 long inject_maps(void)

@@ -102,8 +102,12 @@ inject_seen *inject_told(void);
 /* Before any handle is opened, in each child. */
 void inject_install(void);
 void inject_arm(const inject_plan *p);
+/* Nothing fails and nothing is counted in between; they may be nested. */
 void inject_pause(void);
 void inject_resume(void);
+/* Has nothing of the plan failed in this process, since inject_arm? What an act
+ * asks that no longer holds when something has. */
+bool inject_is_undisturbed(void);
 /* Made less given back, since inject_install. */
 long inject_maps(void);
 /* Called before each futex_wait, until set to NULL. */

@@ -248,11 +248,19 @@ static bool told(int fd)
 }
 
 static int g_wait_says = -1;
+static unsigned g_said;
 
 static void say_that_i_wait(void)
 {
-    if (g_wait_says >= 0)
-        (void)!write(g_wait_says, "", 1);
+    if (g_wait_says < 0)
+        return;
+    g_said++;
+    (void)!write(g_wait_says, "", 1);
+}
+
+unsigned beside_was_told(void)
+{
+    return g_said;
 }
 
 static int hold_for_a_while(void *values, size_t nbytes, void *arg)
@@ -273,8 +281,8 @@ static int let_him_wait(void *values, size_t nbytes, void *arg)
     (void)values;
     (void)nbytes;
     inject_pause();
-    if (write(x->to[1], "", 1) == 1)
-        (void)told(x->from[0]);
+    if (write(x->to[1], "", 1) != 1 || !told(x->from[0]))
+        (void)complain("he did not wait for us");
     inject_resume();
     return 0;
 }
@@ -332,6 +340,7 @@ int beside_holds(actor *x, azr_error *err)
     (void)signal(SIGPIPE, SIG_IGN); /* he may be gone when we wait again */
     if (rc == AZR_OK)
         rc = with_a(x, err);
+    g_said = 0;
     g_wait_says = x->to[1];
     inject_on_wait = say_that_i_wait;
     return rc;
@@ -383,7 +392,7 @@ static int make_one(const actor *x, const char *name, azr_error *err)
     int rc = make_array(&a, x, name, 0, err);
 
     if (rc == AZR_OK && strcmp(name, "big") != 0)
-        rc = write_box(a, 0, LENGTH, 1, err);
+        rc = write_box(a, 0, LENGTH, strcmp(name, "g/x") == 0 ? 101 : 1, err);
     azr_array_close(a);
     return rc;
 }
@@ -651,7 +660,19 @@ __attribute__((format(printf, 2, 3))) static void add(text *t,
     t->left -= (size_t)n;
 }
 
-static int see_elements(text *t, azr_array *a, int64_t length, azr_error *err)
+/* A picture has one line for each place. */
+static void add_attributes(text *t, char *attributes)
+{
+    for (char *c = attributes; *c != '\0'; c++) {
+        if (*c == '\n')
+            *c = ' ';
+    }
+    add(t, " %s", attributes);
+}
+
+/* A sum of all of them, and the first and the last ones. */
+static int see_elements(text *t, azr_array *a, int64_t length,
+                        const char *codecs, azr_error *err)
 {
     static int32_t v[BIG_LENGTH];
     azr_selection all = azr_select_all(1);
@@ -662,9 +683,11 @@ static int see_elements(text *t, azr_array *a, int64_t length, azr_error *err)
         return rc;
     for (int64_t i = 0; i < length; i++)
         sum = (sum ^ (uint32_t)v[i]) * UINT64_C(0x100000001B3);
-    add(t, " %" PRIx64 ":", sum);
-    for (int64_t i = 0; i < length && i < 16; i++)
-        add(t, " %d", (int)v[i]);
+    add(t, " %" PRIx64 " %s:", sum, codecs);
+    for (int64_t i = 0; i < length; i++) {
+        if (i < 24 || i >= length - 8)
+            add(t, " %d", (int)v[i]);
+    }
     return AZR_OK;
 }
 
@@ -701,10 +724,12 @@ static int see_array(text *t, const char *path, azr_error *err)
     if (rc == AZR_OK)
         rc = azr_array_attributes(a, &attributes, err);
     if (rc == AZR_OK) {
-        add(t, " array %" PRId64 " durability %d %s", info.shape[0],
-            (int)info.durability, attributes);
-        rc = info.opaque[0] ? see_chunks(t, a, info.shape[0], err)
-                            : see_elements(t, a, info.shape[0], err);
+        add(t, " array %" PRId64 " durability %d", info.shape[0],
+            (int)info.durability);
+        add_attributes(t, attributes);
+        rc = info.opaque[0]
+                 ? see_chunks(t, a, info.shape[0], err)
+                 : see_elements(t, a, info.shape[0], info.codecs, err);
     }
     azr_free(attributes);
     azr_array_close(a);
@@ -734,8 +759,10 @@ static int see_group(text *t, const char *path, bool strict, azr_error *err)
         rc = azr_group_info_get(g, &info, err);
     if (rc == AZR_OK)
         rc = azr_group_attributes(g, &attributes, err);
-    if (rc == AZR_OK)
-        add(t, " group %s", attributes);
+    if (rc == AZR_OK) {
+        add(t, " group");
+        add_attributes(t, attributes);
+    }
     if (rc == AZR_OK && info.consolidated) {
         add(t, " consolidated");
         if (strict)

@@ -22,6 +22,7 @@
 #include "base/alloc.h"
 #include "fault/explain.h"
 #include "fault/inject.h"
+#include "fault/look.h"
 #include "fault/trial.h"
 #include "os/host.h"
 
@@ -382,6 +383,8 @@ static bool begin(trial *t, inject_seen *out)
     if (t->a->changes == (strcmp(t->see.old, t->see.new) == 0))
         return complain("it changes %s: %.600s",
                         t->a->changes ? "nothing" : "something", t->see.new);
+    if (!act_does(t->a, t->see.old, t->see.new))
+        return false;
     return out->points < POINTS_MOST || complain("too many points");
 }
 
@@ -419,8 +422,9 @@ static bool sweep(const act *a, unsigned world)
 
 /* -------------------------------------------------------------------- acts --- */
 
-static const act *g_acts[256];
-static unsigned g_worlds[256], g_count;
+#define ACTS_MOST 512
+static const act *g_acts[ACTS_MOST];
+static unsigned g_worlds[ACTS_MOST], g_count;
 
 /* A process beside would have what we have. */
 static bool is_usable(const act *a)
@@ -431,7 +435,7 @@ static bool is_usable(const act *a)
 
 static void gather(const act *list, unsigned n, int argc, char **argv, int from)
 {
-    for (unsigned i = 0; i < n && g_count < 256; i++) {
+    for (unsigned i = 0; i < n && g_count < ACTS_MOST; i++) {
         bool named = from >= argc;
 
         for (int k = from; k < argc; k++)
@@ -439,6 +443,18 @@ static void gather(const act *list, unsigned n, int argc, char **argv, int from)
         if (named && is_usable(&list[i]))
             g_acts[g_count++] = &list[i];
     }
+}
+
+/* Two of one name would be one to the tables of what they do. */
+static bool have_names_of_their_own(void)
+{
+    for (unsigned i = 0; i < g_count; i++) {
+        for (unsigned k = 0; k < i; k++) {
+            if (strcmp(g_acts[i]->name, g_acts[k]->name) == 0)
+                return complain("two acts are called %s", g_acts[i]->name);
+        }
+    }
+    return true;
 }
 
 static bool same_world(const act *a, const act *b)
@@ -507,7 +523,7 @@ int main(int argc, char **argv)
     gather(acts, act_count, argc, argv, at);
     gather(more_acts, more_act_count, argc, argv, at);
     gather(whole_acts, whole_act_count, argc, argv, at);
-    if (g_count == 0 || !make_worlds()) {
+    if (g_count == 0 || !have_names_of_their_own() || !make_worlds()) {
         (void)printf("FAILED %s\n", g_count ? scene_error() : "no such act");
         scene_roots_remove();
         return 1;

@@ -38,6 +38,5 @@ int with_a_and_x(actor *x, azr_error *err); /* x->b is g/x */
 int with_a_twice(actor *x, azr_error *err); /* x->b is another handle of a */
 /* An azr_progress_fn that does. */
 int go_on(uint64_t done, uint64_t total, void *arg);
-int ignore_finding(const azr_finding *f, void *arg);
 
 #endif

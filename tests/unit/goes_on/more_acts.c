@@ -3,6 +3,7 @@
 
 #include "crash/coverage.h"
 #include "fault/inject.h"
+#include "fault/look.h"
 
 #include <inttypes.h>
 #include <signal.h>
@@ -30,12 +31,6 @@ int with_a_and_x(actor *x, azr_error *err)
     return rc < 0 ? rc : open_array(&x->b, x, "g/x", AZR_OPEN_WRITE, err);
 }
 
-static void expect(int32_t found, int32_t wanted, const char *what)
-{
-    if (found != wanted)
-        (void)complain("%s is %d, need %d", what, (int)found, (int)wanted);
-}
-
 static int read_points(actor *x, azr_error *err)
 {
     static const int64_t at[] = {45, 3, 17, 3};
@@ -44,7 +39,7 @@ static int read_points(actor *x, azr_error *err)
     int rc = azr_array_read(x->a, &s, v, sizeof v, err);
 
     for (int i = 0; rc == AZR_OK && i < 4; i++)
-        expect(v[i], (int32_t)at[i] + 1, "a point");
+        expect(v[i], at[i] + 1, "a point");
     return rc;
 }
 
@@ -127,13 +122,18 @@ static int read_large_part(actor *x, azr_error *err)
 {
     azr_selection s = AZR_BOX(1, {100000}, {1000});
     static int32_t v[1000];
+    int rc;
 
-    return azr_array_read(x->a, &s, v, sizeof v, err);
+    memset(v, -1, sizeof v); /* it was never written: zeros */
+    rc = azr_array_read(x->a, &s, v, sizeof v, err);
+    for (int i = 0; rc == AZR_OK && i < 1000; i++)
+        expect(v[i], 0, "an element");
+    return rc;
 }
 
 static int write_large_part(actor *x, azr_error *err)
 {
-    azr_selection s = AZR_BOX(1, {100000}, {3});
+    azr_selection s = AZR_BOX(1, {-3}, {3}); /* its end is in the picture */
     const int32_t v[3] = {1, 2, 3};
 
     return azr_array_write(x->a, &s, v, sizeof v, err);
@@ -228,32 +228,42 @@ static int see_node(actor *x, azr_error *err)
     return rc;
 }
 
-static int ignore_row(const azr_row_info *row, void *arg)
-{
-    (void)row;
-    (void)arg;
-    return 0;
-}
-
-int ignore_finding(const azr_finding *f, void *arg)
-{
-    (void)f;
-    (void)arg;
-    return 0;
-}
-
-static int look_over(actor *x, azr_error *err)
+/* What is found depends on what was left in it. */
+static int look_for(actor *x, int rows, int findings, azr_error *err)
 {
     azr_array_info info = {.struct_size = sizeof info};
+    tally_of n = {.rows = 0}, seen = {.rows = 0};
     uint64_t chunks = 0, nbytes = 0;
     int rc = azr_array_info_get(x->a, &info, err);
 
     if (rc == AZR_OK)
         rc = azr_array_usage(x->a, &chunks, &nbytes, err);
     if (rc == AZR_OK)
-        rc = azr_array_status(x->a, ignore_row, NULL, err);
-    return rc < 0 ? rc
-                  : azr_array_verify(x->a, ignore_finding, go_on, NULL, err);
+        rc = azr_array_status(x->a, count_rows, &n, err);
+    if (rc == AZR_OK)
+        rc = azr_array_verify(x->a, count_finding, count_progress, &seen, err);
+    if (rc < 0)
+        return rc;
+    expect(info.shape[0], 46, "its length");
+    expect((int64_t)chunks, 12, "chunks");
+    expect(nbytes >= chunks, true, "their bytes");
+    expect(n.rows, rows, "rows");
+    expect((int64_t)seen.done, 12, "chunks looked at");
+    if (is_undisturbed(rc)) {
+        expect(seen.errors, 0, "errors");
+        expect(seen.findings, findings, "findings");
+    }
+    return rc;
+}
+
+static int look_over(actor *x, azr_error *err)
+{
+    return look_for(x, 0, 0, err);
+}
+
+static int look_over_dead(actor *x, azr_error *err)
+{
+    return look_for(x, 1, 1, err);
 }
 
 /* ----------------------------------------------------------- transactions --- */
@@ -273,6 +283,7 @@ static int commit(actor *x, int rc, azr_error *err)
 
 static int move_chunks(actor *x, azr_error *err)
 {
+    static const int32_t second[4] = {5, 6, 7, 8}, last_of_third = 12;
     const int64_t from = 1, to = 2, none = 3;
     void *bytes = NULL, *part = NULL;
     size_t n = 0, m = 0;
@@ -284,6 +295,9 @@ static int move_chunks(actor *x, azr_error *err)
         rc = azr_txn_read_chunk_part(x->t, x->b, &to, -4, 4, &part, &m, err);
     if (rc == AZR_OK && (n != 16 || m != 4))
         (void)complain("%zu bytes, and %zu", n, m);
+    else if (rc == AZR_OK && (memcmp(bytes, second, 16) != 0 ||
+                              memcmp(part, &last_of_third, 4) != 0))
+        (void)complain("other bytes");
     if (rc == AZR_OK)
         rc = azr_txn_write_chunk(x->t, x->b, &to, bytes, n, err);
     if (rc == AZR_OK)
@@ -308,26 +322,38 @@ static int see_in_txn(actor *x, azr_error *err)
         rc = azr_txn_attributes(x->t, x->a, &text, err);
     if (rc == AZR_OK)
         rc = azr_txn_read_into(x->t, x->a, &s, &m, err);
-    if (rc == AZR_OK)
-        expect(v[0], 46, "the last one");
+    if (rc == AZR_OK) {
+        expect(shape, 46, "its length");
+        expect_text(text, "\"K\"");
+    }
+    for (int i = 0; rc == AZR_OK && i < 16; i++)
+        expect(v[i], 46 - i, "an element");
     azr_free(text);
     return commit(x, rc, err);
 }
 
+/* Its own writes are read, before anybody else has them. */
 static int write_in_txn(actor *x, azr_error *err)
 {
-    azr_selection s = AZR_BOX(1, {2}, {16});
-    int32_t v[16] = {0}, one = 5;
+    azr_selection s = AZR_BOX(1, {2}, {16}), some = AZR_BOX(1, {2}, {3});
+    int32_t v[16], w[16] = {0}, five = 5;
     azr_memory m = backwards(v, 16);
     int rc = begin(x, err);
 
+    for (int i = 0; i < 16; i++)
+        v[i] = 600 + i;
     if (rc == AZR_OK)
         rc = azr_txn_write_from(x->t, x->b, &s, &m, err);
     if (rc == AZR_OK)
-        rc = azr_txn_read(x->t, x->b, &s, v, sizeof v, err);
-    s.count[0] = 3;
+        rc = azr_txn_read(x->t, x->b, &s, w, sizeof w, err);
+    for (int i = 0; rc == AZR_OK && i < 16; i++)
+        expect(w[i], 615 - i, "what was written");
     if (rc == AZR_OK)
-        rc = azr_txn_fill(x->t, x->b, &s, &one, sizeof one, err);
+        rc = azr_txn_fill(x->t, x->b, &some, &five, sizeof five, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read(x->t, x->b, &s, w, sizeof w, err);
+    for (int i = 0; rc == AZR_OK && i < 16; i++)
+        expect(w[i], i < 3 ? 5 : 615 - i, "what was filled");
     return commit(x, rc, err);
 }
 
@@ -448,8 +474,8 @@ static int run_again(body *b, actor *x, azr_error *err)
     b->x = x;
     o.timeout_ms = 2000;
     rc = azr_txn_run(run_body, b, &o, err);
-    if (rc == AZR_OK && b->tries != TRIES + 1)
-        (void)complain("%d tries", b->tries);
+    if (rc == AZR_OK)
+        expect(b->tries, TRIES + 1, "tries");
     return rc;
 }
 
@@ -496,18 +522,30 @@ static int look_body(azr_txn *t, void *arg, azr_error *err)
     int32_t v[4] = {0};
     int rc = azr_txn_read(t, b->x->a, &s, v, sizeof v, err);
 
+    for (int i = 0; rc == AZR_OK && i < 4; i++)
+        expect(v[i], i + 3, "before");
     if (rc == AZR_OK)
         rc = disturb(b, err);
-    return rc < 0 ? rc : azr_txn_read(t, b->x->a, &other, v, 8, err);
+    if (rc == AZR_OK)
+        rc = azr_txn_read(t, b->x->a, &other, v, 8, err);
+    if (rc == AZR_OK) {
+        expect(v[0], 14, "after");
+        expect(v[1], 15, "after");
+    }
+    return rc;
 }
 
 static int run_looks(actor *x, azr_error *err)
 {
     azr_txn_options o = AZR_TXN_OPTIONS_INIT;
     body b = {.x = x};
+    int rc;
 
     o.timeout_ms = 2000;
-    return azr_txn_run(look_body, &b, &o, err);
+    rc = azr_txn_run(look_body, &b, &o, err);
+    if (rc == AZR_OK)
+        expect(b.tries, TRIES + 1, "tries");
+    return rc;
 }
 
 static int with_a_to_look(actor *x, azr_error *err)
@@ -572,8 +610,8 @@ static int read_unborn(actor *x, azr_error *err)
 
     if (rc == AZR_OK)
         rc = azr_array_read(x->a, &s, v, sizeof v, err);
-    if (rc == AZR_OK)
-        expect(v[0], 9, "its first one");
+    for (int i = 0; rc == AZR_OK && i < 4; i++)
+        expect(v[i], 9 - i, "an element");
     return rc;
 }
 
@@ -581,15 +619,19 @@ static int write_unborn(actor *x, azr_error *err)
 {
     int rc = open_array(&x->a, x, "u", AZR_OPEN_WRITE, err);
 
-    return rc < 0 ? rc : write_box(x->a, 0, 8, 50, err);
+    if (rc == AZR_OK)
+        rc = write_box(x->a, 0, 8, 50, err);
+    if (rc == AZR_OK) /* it is in no picture */
+        expect_elements(x->a, 0, 8, 50);
+    return rc;
 }
 
 /* ------------------------------------------------------------------ table --- */
 
 const act more_acts[] = {
-    ACT("read-points", PART_A, READS, open_read, read_points),
+    ACT("read-points-twice", PART_A, READS, open_read, read_points),
     BOTH("read-backwards", PART_A, READS, open_read, read_backwards),
-    ACT("write-points", PART_A, CHANGES, with_a, write_points),
+    ACT("write-points-twice", PART_A, CHANGES, with_a, write_points),
     ACT("write-backwards", PART_A, CHANGES, with_a, write_backwards),
     ACT("update-of-shape", PART_A, CHANGES, with_a, update_of_shape),
     ACT("write-shared", PART_A, CHANGES, with_a, write_shared),
@@ -605,7 +647,7 @@ const act more_acts[] = {
     BOTH("forget-attribute", PART_A, CHANGES, with_a, forget_attribute),
     BOTH("see-node", PART_A, READS, NULL, see_node),
     BOTH("look-over", PART_A, READS, open_read, look_over),
-    ACT("look-over-dead", AD, READS, open_read, look_over),
+    ACT("look-over-dead", AD, READS, open_read, look_over_dead),
     ACT("look-over-rubbish", PART_A | PART_LEFT, READS, open_read, look_over),
     ACT("move-chunks", AB, CHANGES, with_both, move_chunks),
     BOTH("see-in-txn", PART_A, READS, open_read, see_in_txn),

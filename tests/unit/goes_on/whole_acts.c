@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "fault/inject.h"
+#include "fault/look.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -155,7 +156,12 @@ static int consolidate(actor *x, azr_error *err)
 
 static int check_consolidated(actor *x, azr_error *err)
 {
-    return azr_group_check_consolidated(x->g, ignore_finding, NULL, err);
+    tally_of n = {.rows = 0};
+    int rc = azr_group_check_consolidated(x->g, count_finding, &n, err);
+
+    if (is_undisturbed(rc))
+        expect(n.findings, 0, "findings");
+    return rc;
 }
 
 /* ------------------------------------------------------------ whole nodes --- */
@@ -512,13 +518,13 @@ const act whole_acts[] = {
     BOTH("append-both", AG, CHANGES, with_a_and_x, append_both),
     POWER("append-both", AG, CHANGES, with_a_and_x, append_both),
     BOTH("create-below-too", PART_G, CHANGES, NULL, create_below),
-    BOTH("replace-below", PART_G, CHANGES, NULL, replace_below),
+    BOTH("create-over-below", PART_G, CHANGES, NULL, replace_below),
     BOTH("see-group", PART_G, READS, with_g, see_group),
     BOTH("change-group", PART_G, CHANGES, with_g, change_group),
     BOTH("replace-attributes", PART_G, CHANGES, with_g, replace_attributes),
     BOTH("array-in-group", PART_G, CHANGES, with_g, array_in_group),
     BOTH("group-in-group", PART_G, CHANGES, with_g, group_in_group),
-    BOTH("replace-group", PART_G, CHANGES, NULL, replace_group),
+    BOTH("make-group-anew", PART_G, CHANGES, NULL, replace_group),
     BOTH("make-or-open-group", PART_G, READS, NULL, make_or_open_group),
     BOTH("walk-group", PART_G, READS, with_g, walk_group),
     BOTH("consolidate-too", PART_G, READS, with_g, consolidate),
@@ -529,9 +535,9 @@ const act whole_acts[] = {
     BOTH("remove-below-too", PART_G, CHANGES, NULL, remove_below),
     BOTH("move-below-too", PART_G, CHANGES, NULL, move_below),
     BOTH("move-in", AG, CHANGES, NULL, move_in),
-    BOTH("move-out", PART_G, CHANGES, NULL, move_out),
+    BOTH("move-out-too", PART_G, CHANGES, NULL, move_out),
     ACT("replace-a", AB, CHANGES, NULL, replace_a),
-    ACT("replace-nothing", AB, CHANGES, NULL, replace_nothing),
+    ACT("replace-no-node", AB, CHANGES, NULL, replace_nothing),
     BOTH("replace-x", AG, CHANGES, NULL, replace_x),
     BOTH("copy-a", PART_A, CHANGES, NULL, copy_a),
     ACT("copy-dead", AD, CHANGES, NULL, copy_a),
