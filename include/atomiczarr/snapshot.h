@@ -126,7 +126,8 @@ typedef struct azr_snapshot_info {
 
 /** Return 0 to go on. */
 typedef int (*azr_snapshot_fn)(const azr_snapshot_info *info, void *arg);
-/** Call `fn` for each snapshot in the array's `.azr`. Needs read permission only. */
+/** Call `fn` for each snapshot in the array's `.azr`. Needs read permission only. One
+ * that cannot be looked at ends it with AZR_EPERM or AZR_EIO. */
 AZR_API AZR_CHECKED int azr_array_snapshots(azr_array *array,
                                             azr_snapshot_fn fn, void *arg,
                                             azr_error *err);

@@ -87,32 +87,37 @@ typedef struct weigher {
     int dir;
     int depth;
     azr_snapshot_info *info;
+    azr_error *err;
 } weigher;
 
 /* NOLINTBEGIN(misc-no-recursion) */
 static int weigh(const char *name, unsigned char d_type, void *arg)
 {
     weigher *w = arg;
-    weigher below = {-1, w->depth + 1, w->info};
+    weigher below = {-1, w->depth + 1, w->info, w->err};
     struct stat st;
+    int rc = AZR_OK;
 
     (void)d_type;
-    if (strcmp(name, AZRI_OWNED_WHO) == 0 ||
-        azri_sys->fstatat(w->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+    if (strcmp(name, AZRI_OWNED_WHO) == 0)
         return 0;
+    if (azri_sys->fstatat(w->dir, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return errno == ENOENT ? 0
+                               : azri_fail_errno(w->err, AZR_SUB_STAT, errno,
+                                                 "stat '%s'", name);
     if (S_ISREG(st.st_mode)) {
         w->info->objects++;
         w->info->nbytes += (uint64_t)st.st_size;
         if (st.st_nlink == 1)
             w->info->kept_nbytes += (uint64_t)st.st_size;
-    } else if (S_ISDIR(st.st_mode) && w->depth <= AZR_MAX_RANK + 1 &&
-               azri_open_at(&below.dir, w->dir, name,
-                            O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0,
-                            NULL) == AZR_OK) {
-        azri_ignore(azri_list(below.dir, ".", weigh, &below, NULL));
+    } else if (S_ISDIR(st.st_mode) && w->depth <= AZR_MAX_RANK + 1) {
+        rc = azri_open_at(&below.dir, w->dir, name,
+                          O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, w->err);
+        if (rc == AZR_OK)
+            rc = azri_list(below.dir, ".", weigh, &below, w->err);
         azri_close(below.dir);
     }
-    return 0;
+    return rc == AZR_ENOTFOUND ? 0 : rc; /* gone meanwhile */
 }
 
 /* NOLINTEND(misc-no-recursion) */
@@ -121,17 +126,17 @@ static int tell_of(const char *name, unsigned char d_type, void *arg)
 {
     const survey *s = arg;
     azr_snapshot_info info = {.struct_size = (uint32_t)sizeof info};
-    weigher w = {-1, 0, &info};
+    weigher w = {-1, 0, &info, s->err};
     azri_owner who;
     int rc;
 
-    (void)d_type;
-    if (!azri_owned_is_name(name, ""))
-        return 0;
+    if (!azri_owned_is_name(name, "") ||
+        !azri_is_directory(s->snaps, name, d_type))
+        return 0; /* nothing of ours */
     rc = azri_open_at(&w.dir, s->snaps, name,
-                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, NULL);
+                      O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0, s->err);
     if (rc < 0)
-        return 0; /* gone, or nothing of ours */
+        return rc == AZR_ENOTFOUND ? 0 : rc; /* gone meanwhile */
     (void)snprintf(info.id, sizeof info.id, "%s", name);
     info.alive = azri_owned_is_held(s->snaps, name);
     azri_owned_who(&who, w.dir);
@@ -139,8 +144,10 @@ static int tell_of(const char *name, unsigned char d_type, void *arg)
     info.uid = who.uid;
     info.start_time_ns = who.start_ns;
     memcpy(info.host, who.host, sizeof info.host);
-    azri_ignore(azri_list(w.dir, ".", weigh, &w, NULL));
+    rc = azri_list(w.dir, ".", weigh, &w, s->err);
     azri_close(w.dir);
+    if (rc < 0)
+        return rc;
     return s->fn(&info, s->arg) != 0 ? 1 : 0;
 }
 

@@ -114,14 +114,25 @@ static void test_list(void **state)
     assert_int_equal(told.uid, 8);
     assert_int_equal(told.start_time_ns, 9);
     assert_string_equal(told.host, "h");
-    fake_fail(ON_FSTATAT, "0", 0, 1, EIO); /* what cannot be asked: left out */
-    OK(list(NULL));
-    assert_int_equal(told.objects, 1);
     assert_int_equal(
         unlink(below(0, ".azr/snap/0123456789abcdef0123456789abcde0")), 0);
-    fake_fail(ON_OPENAT, "c", 2, 1, EMFILE); /* its id has one, too */
+    /* gone in between: left out; what cannot be looked at is said */
+    fake_fail(ON_FSTATAT, "0", 0, 1, ENOENT);
+    OK(list(NULL));
+    assert_int_equal(told.objects, 1);
+    fake_fail(ON_FSTATAT, "0", 0, 1, EIO);
+    FAILS(list(NULL), AZR_EIO, AZR_SUB_STAT, "stat '0'");
+    fake_fail(ON_OPENAT, "c", 2, 1, ENOENT); /* its id has one, too */
     OK(list(NULL));
     assert_int_equal(told.objects, 0);
+    fake_fail(ON_OPENAT, "c", 2, 1, EMFILE);
+    FAILS(list(NULL), AZR_EIO, AZR_SUB_OPEN, "open 'c'");
+    fake_fail(ON_OPENAT, ID, 0, 1, ENOENT);
+    OK(list(NULL));
+    assert_int_equal(told_count, 0);
+    fake_fail(ON_OPENAT, ID, 0, 1, EMFILE);
+    FAILS(list(NULL), AZR_EIO, AZR_SUB_OPEN, ID);
+    assert_int_equal(told_count, 0);
     (void)fake_clear();
     put_dir(".azr/snap/0123456789abcdef0123456789abcde1");
     OK(list(&err)); /* enough */
