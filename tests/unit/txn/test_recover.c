@@ -135,19 +135,11 @@ static void test_states(void **state)
     assert_stays(AZRI_ACTIVE);
 }
 
-static uint64_t version(void)
-{
-    uint64_t sum = 0;
-
-    OK(azri_domain_version(w.d[0], &sum, &err));
-    return sum;
-}
-
 static uint64_t g_version;
 
 static void has_moved(void)
 {
-    assert_true(version() == g_version + 3);
+    assert_true(version_of(0) == g_version + 3);
 }
 
 /* The counters move once more, before anything is renamed. */
@@ -156,7 +148,7 @@ static void test_bumps(void **state)
     (void)state;
     make();
     row_put(&r, 0, AZRI_COMMITTED);
-    g_version = version();
+    g_version = version_of(0);
     fake_before(ON_RENAMEAT2, "c/2", 0, has_moved);
     OK(recover());
     assert_int_equal(fake_clear(), 1);

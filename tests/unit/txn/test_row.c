@@ -627,19 +627,11 @@ static void test_what(void **state)
     assert_what(AZRI_WHAT_METADATA, 2);
 }
 
-static uint64_t version(void)
-{
-    uint64_t sum = 0;
-
-    OK(azri_domain_version(w.d[0], &sum, &err));
-    return sum;
-}
-
 static uint64_t g_version;
 
 static void has_moved(void)
 {
-    assert_true(version() == g_version + 2);
+    assert_true(version_of(0) == g_version + 2);
 }
 
 /* Each object moves one counter by one, before any of them is renamed. */
@@ -652,17 +644,17 @@ static void test_bumps(void **state)
     prepare(t, 3, 2);
     OK(stage(0));
     OK(azri_txn_stage_deleted(t, 1, NULL, &err));
-    g_version = version();
+    g_version = version_of(0);
     chunk = azri_txn_counter(t, azri_stripe(&four, 1));
     meta = azri_txn_meta_counter(t);
     fake_before(ON_RENAMEAT2, "c/3", 0, has_moved);
     OK(commit());
     assert_int_equal(fake_clear(), 1);
-    assert_true(version() == g_version + 2);
+    assert_true(version_of(0) == g_version + 2);
     assert_true(azri_txn_counter(t, azri_stripe(&four, 1)) == chunk + 1);
     assert_true(azri_txn_meta_counter(t) == meta);
     commit_document(false); /* and a chunk */
-    assert_true(version() == g_version + 4);
+    assert_true(version_of(0) == g_version + 4);
     assert_true(azri_txn_meta_counter(t) == meta + 1);
 }
 

@@ -340,6 +340,14 @@ static int no_name(const char *name, unsigned char d_type, void *arg)
     return 1;
 }
 
+uint64_t version_of(int k)
+{
+    uint64_t sum = 0;
+
+    OK(azri_domain_version(w.d[k], &sum, &err));
+    return sum;
+}
+
 void assert_clean(int k)
 {
     OK(azri_list_staged(w.d[k], no_name, NULL, &err));

@@ -126,6 +126,7 @@ uint64_t word_of(int k, uint32_t row);
 void assert_file(int k, const char *name, const char *text);
 void assert_chunk(int k, uint64_t i, const char *text);
 void put_chunk(int k, uint64_t i, const char *text);
+uint64_t version_of(int k);
 /* Nothing in tx/, no row in use. */
 void assert_clean(int k);
 void put_file(const char *path, const void *bytes, size_t n);
