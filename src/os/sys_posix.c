@@ -81,8 +81,12 @@ static void sys_bump64(const char *what, _Atomic uint64_t *p)
 static bool sys_swap64(const char *what, _Atomic uint64_t *p, uint64_t *seen,
                        uint64_t value)
 {
+    uint64_t was = *seen;
+    bool done = atomic_compare_exchange_strong(p, &was, value);
+
     (void)what;
-    return atomic_compare_exchange_strong(p, seen, value);
+    *seen = was;
+    return done;
 }
 
 /* Others may be reading: they look at the state word again afterwards, so a mix

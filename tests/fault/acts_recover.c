@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define SNAP ".azr/snap/0123456789abcdef0123456789abcdef"
+#define SNAP "a/.azr/snap/0123456789abcdef0123456789abcdef"
 
 int do_open_write(actor *x, azr_error *err)
 {
@@ -43,8 +43,8 @@ int do_recover_both(actor *x, azr_error *err)
 
 int do_recover_rubbish(actor *x, azr_error *err)
 {
-    static const char *const rubbish[] = {
-        "a/.azr/tx/0123456789abcd.0", "a/.azr/tx/0123456789abcd.r", "a/" SNAP};
+    static const char *const rubbish[] = {"a/.azr/tx/0123456789abcd.0",
+                                          "a/.azr/tx/0123456789abcd.r", SNAP};
     int rc = with_a(x, err);
 
     for (size_t i = 0; is_undisturbed(rc) && i < 3; i++)
